@@ -1,0 +1,52 @@
+/*
+ * The seam of snapshots and checkpoint records: named, immutable objects. Anybody can implement it;
+ * `tidemark/testing` exports the conformance suite that every implementation has to pass.
+ *
+ * Names are 1 to 512 characters of [A-Za-z0-9._/-], not starting or ending with `/`, with no `//`,
+ * `.` or `..` part. Durability: when `put`, `putIfAbsent` or `delete` resolves, its effect survives
+ * whatever the store survives. A name is never overwritten with other bytes by Tidemark.
+ */
+
+/** A half-open range of bytes of an object. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** One object of a listing. */
+export interface ObjectInfo {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** Objects that are files of this machine, so that worker threads read and write them directly. */
+export interface LocalObjects {
+  /** The path of the file behind a name, whether it exists or not. */
+  path(name: string): string;
+  /** A path on the same volume, for bytes that are not published; its directory exists. */
+  stagingPath(label: string): string;
+  /** Publishes a file that has been synced: rename, then directory sync. Durable when resolved. */
+  publish(stagedPath: string, name: string): Promise<void>;
+  /** Removes staged files that a crash left behind; returns how many. */
+  removeStaged(): Promise<number>;
+}
+
+/** A store of immutable objects. */
+export interface ObjectStore {
+  readonly kind: string;
+  /** Prepares the store; called once before anything else. */
+  open(): Promise<void>;
+  /** The object's bytes, or those of the range cut to its size; undefined when there is no such object. */
+  get(name: string, range?: ByteRange): Promise<Uint8Array | undefined>;
+  /** Writes an object whole; readers see nothing or all of it. */
+  put(name: string, data: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
+  /** Writes an object unless the name exists; true when this call wrote it. Exactly one of racing calls wins. */
+  putIfAbsent(name: string, data: Uint8Array): Promise<boolean>;
+  /** Objects whose names start with the prefix, in order of code units. */
+  list(prefix: string): Promise<ObjectInfo[]>;
+  /** Removes an object; one that is not there is no error. */
+  delete(name: string): Promise<void>;
+  /** Present when the objects are files of this machine. */
+  readonly local?: LocalObjects;
+  close(): Promise<void>;
+}
