@@ -27,11 +27,13 @@ export interface FileHandle {
   size(): Promise<number>;
   /** Cuts the file, or grows it with zeros. */
   truncate(bytes: number): Promise<void>;
+  /** Waits for the calls under way; every later call on the handle is EBADF. */
   close(): Promise<void>;
 }
 
 /** A lock that the kernel holds for this process and drops when the process ends. */
 export interface FileLock {
+  /** Drops the lock; the file stays. A second call does nothing. */
   release(): Promise<void>;
 }
 
@@ -42,15 +44,17 @@ export interface FileSystem {
   list(directory: string): Promise<string[]>;
   /** Creates the directory and missing parents, and syncs the parents of those it created. */
   makeDirectory(path: string): Promise<void>;
+  /** Gives the file the new name, in place of a file that has it. */
   rename(from: string, to: string): Promise<void>;
   /** Makes a second name; EEXIST when `to` exists. */
   link(existing: string, to: string): Promise<void>;
+  /** Removes a name; handles that are open on the file go on working. */
   unlink(path: string): Promise<void>;
   /** What is at the path, or undefined when nothing is. */
   stat(path: string): Promise<FileStat | undefined>;
   syncDirectory(path: string): Promise<void>;
   /** Free bytes for this user on the volume of an existing path; synchronous, since a commit seals at the call. */
   freeBytes(path: string): number;
-  /** Takes the lock of a file (created if absent), or undefined when somebody holds it. */
+  /** Takes the lock of a file (created if absent); undefined when somebody holds it, here or elsewhere. */
   lock(path: string): Promise<FileLock | undefined>;
 }

@@ -1,0 +1,154 @@
+/*
+ * An open file of a disk: whole reads and whole writes out of system calls that may be short.
+ *
+ * The number of a closed file is given to the next one opened, so a call on a closed handle is
+ * refused here (EBADF), and `close` waits for the calls under way: neither can reach another file.
+ */
+import { assert } from '../std/assert.ts';
+import type { DiskCalls } from './disk-calls.ts';
+import type { FileHandle } from './file-system.ts';
+import { checkOffset, systemError } from './system-error.ts';
+
+/** Buffers that one `writev` takes (IOV_MAX of Linux and macOS). */
+const callBuffersMax = 1024;
+
+/** Bytes of one call; Node hands the count of a call over as a signed 32-bit integer. */
+const callBytesMax = 1024 * 1024 * 1024;
+
+/** An open file; @internal */
+export class DiskFile implements FileHandle {
+  readonly #calls: DiskCalls;
+  readonly #fd: number;
+  readonly #path: string;
+  #underWay = 0;
+  #closed = false;
+  #whenIdle: (() => void) | undefined;
+
+  constructor(calls: DiskCalls, fd: number, path: string) {
+    this.#calls = calls;
+    this.#fd = fd;
+    this.#path = path;
+  }
+
+  read(target: Uint8Array, position: number): Promise<number> {
+    return this.#run('read', () => this.#readAll(target, position));
+  }
+
+  write(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {
+    return this.#run('write', () =>
+      ArrayBuffer.isView(source)
+        ? this.#writeOne(source, position)
+        : this.#writeMany(source, position),
+    );
+  }
+
+  sync(): Promise<void> {
+    return this.#run('fdatasync', () => this.#calls.fdatasync(this.#fd));
+  }
+
+  size(): Promise<number> {
+    return this.#run('fstat', async () => (await this.#calls.fstat(this.#fd)).size);
+  }
+
+  truncate(bytes: number): Promise<void> {
+    return this.#run('ftruncate', () => {
+      checkOffset(bytes, 'ftruncate', this.#path);
+      return this.#calls.ftruncate(this.#fd, bytes);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) throw systemError('EBADF', 'close', this.#path);
+    this.#closed = true;
+    if (this.#underWay > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+    await this.#calls.close(this.#fd);
+  }
+
+  async #run<T>(syscall: string, action: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw systemError('EBADF', syscall, this.#path);
+    this.#underWay++;
+    try {
+      return await action();
+    } finally {
+      this.#underWay--;
+      if (this.#underWay === 0) this.#whenIdle?.();
+    }
+  }
+
+  async #readAll(target: Uint8Array, position: number): Promise<number> {
+    checkOffset(position, 'read', this.#path);
+    let done = 0;
+    while (done < target.byteLength) {
+      const bytes = Math.min(target.byteLength - done, callBytesMax);
+      const read = await this.#calls.read(this.#fd, target, done, bytes, position + done);
+      if (read === 0) break;
+      done += read;
+    }
+    return done;
+  }
+
+  async #writeOne(source: Uint8Array, position: number): Promise<void> {
+    checkOffset(position, 'write', this.#path);
+    let done = 0;
+    while (done < source.byteLength) {
+      const bytes = Math.min(source.byteLength - done, callBytesMax);
+      const written = await this.#calls.write(this.#fd, source, done, bytes, position + done);
+      this.#checkProgress(written, bytes);
+      done += written;
+    }
+  }
+
+  async #writeMany(sources: readonly Uint8Array[], position: number): Promise<void> {
+    checkOffset(position, 'write', this.#path);
+    let index = 0;
+    let skipped = 0; // Bytes of sources[index] that are written already.
+    let to = position;
+    while (index < sources.length) {
+      const batch = takeBatch(sources, index, skipped);
+      if (batch.bytes > 0) {
+        const written = await this.#calls.writev(this.#fd, batch.buffers, to);
+        this.#checkProgress(written, batch.bytes);
+        to += written;
+        skipped += written;
+      }
+      // Steps over what is written whole, and over empty buffers, but never past the batch.
+      const batchEnd = index + batch.buffers.length;
+      while (index < batchEnd && skipped >= sources[index]!.byteLength) {
+        skipped -= sources[index]!.byteLength;
+        index++;
+      }
+    }
+  }
+
+  /** A write that takes nothing would be repeated for ever; one that takes more is not understood. */
+  #checkProgress(written: number, asked: number): void {
+    if (written === 0) throw systemError('EIO', 'write', this.#path);
+    assert(written > 0 && written <= asked, 'a write takes no more than it was given', {
+      written,
+      asked,
+    });
+  }
+}
+
+/** The next buffers that one call may take, the first without what is written already. */
+function takeBatch(
+  sources: readonly Uint8Array[],
+  index: number,
+  skipped: number,
+): { buffers: Uint8Array[]; bytes: number } {
+  const buffers: Uint8Array[] = [];
+  let bytes = 0;
+  for (let at = index; at < sources.length && buffers.length < callBuffersMax; at++) {
+    const source = sources[at]!;
+    const rest = at === index && skipped > 0 ? source.subarray(skipped) : source;
+    const room = callBytesMax - bytes;
+    buffers.push(rest.byteLength > room ? rest.subarray(0, room) : rest);
+    bytes += Math.min(rest.byteLength, room);
+    if (bytes === callBytesMax) break;
+  }
+  return { buffers, bytes };
+}
