@@ -12,6 +12,7 @@ import {
   fileBytesMax,
   inexactVersions,
   machinePaths,
+  type Lockfile,
   type Manifest,
   missingHeader,
   registryAddresses,
@@ -19,6 +20,7 @@ import {
   suppressedTests,
   tooLarge,
   tooLong,
+  unlistedOptionals,
 } from '../tools/tidiness.ts';
 
 const files = repositoryFiles();
@@ -187,6 +189,22 @@ describe('package manifests', () => {
   test('every manifest: exact versions', () => {
     expect(manifests).toContain('package.json');
     expect(manifests.flatMap((path) => inexactVersions(path, readManifest(path)))).toEqual([]);
+  });
+
+  test('an optional package that is named and not listed: found', () => {
+    const parent = { optionalDependencies: { 'b-linux': '1.0.0', 'b-darwin': '1.0.0' } };
+    const listed = { 'node_modules/b': parent, 'node_modules/b-linux': {} };
+    expect(unlistedOptionals('a', { packages: listed })).toHaveLength(1);
+    const nested = { ...listed, 'node_modules/b/node_modules/b-darwin': {} };
+    expect(unlistedOptionals('a', { packages: nested })).toEqual([]);
+  });
+
+  test('every lockfile: lists the builds for all platforms', () => {
+    const locks = lockfiles.filter((path) => path.endsWith('package-lock.json'));
+    const missing = locks.flatMap((path) =>
+      unlistedOptionals(path, JSON.parse(readText(path)) as Lockfile),
+    );
+    expect(missing).toEqual([]);
   });
 
   test('exports, types and commands: traced to their sources', () => {

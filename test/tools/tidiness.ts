@@ -80,6 +80,29 @@ export function inexactVersions(path: string, manifest: Manifest): string[] {
   );
 }
 
+/** The part of a lockfile that the rules look at. */
+export interface Lockfile {
+  readonly packages: Readonly<
+    Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>
+  >;
+}
+
+/**
+ * Optional packages, such as builds for other platforms, that a lockfile names and does not list.
+ * `npm ci` refuses such a lockfile on every platform.
+ */
+export function unlistedOptionals(path: string, lockfile: Lockfile): string[] {
+  return Object.entries(lockfile.packages).flatMap(([parent, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter(
+        (name) =>
+          !Object.hasOwn(lockfile.packages, `node_modules/${name}`) &&
+          !Object.hasOwn(lockfile.packages, `${parent}/node_modules/${name}`),
+      )
+      .map((name) => `${path} names ${name} for ${parent} and does not list it`),
+  );
+}
+
 /** The sources behind the files of `dist/` that a manifest exports or runs. */
 export function exportedSources(manifest: Manifest): string[] {
   const targets = [...leaves(manifest['exports']), ...leaves(manifest['bin'])];
