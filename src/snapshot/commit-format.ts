@@ -23,8 +23,9 @@
  * |     16 |  8 × | expiry, event time: those whose flag is set, in this order                    |
  * |      … |      | key, sub-key, value                                                           |
  *
- * Invariant: within one commit a clear stands before the entries that it does not touch, and each
- * (table, key, sub-key) occurs once; all entries of a commit share its LSN and timestamp.
+ * Invariant: within one commit a clear stands before the entries that it does not touch; entries of
+ * one (table, key, sub-key) stand in the order in which they were made (a counter that is deleted
+ * and added to has two); all entries of a commit share its LSN and timestamp.
  */
 import { CorruptionError, IncompatibleError } from '../errors.ts';
 import { readU16, readU32, readU64 } from '../std/bytes.ts';
