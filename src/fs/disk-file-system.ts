@@ -24,7 +24,10 @@ export class DiskFileSystem implements FileSystem {
   }
 
   async open(path: string, mode: OpenMode): Promise<FileHandle> {
-    return new DiskFile(this.#calls, await this.#calls.open(path, openFlags[mode]), path);
+    const fd = await this.#calls.open(path, openFlags[mode]);
+    // The system opens directories for reading, and refuses only to read them.
+    if (mode === 'read') await this.#refuseDirectory(fd, path);
+    return new DiskFile(this.#calls, fd, path);
   }
 
   async list(directory: string): Promise<string[]> {
@@ -84,6 +87,16 @@ export class DiskFileSystem implements FileSystem {
 
   lock(path: string): Promise<FileLock | undefined> {
     return takeKernelLock(this.#calls, path);
+  }
+
+  async #refuseDirectory(fd: number, path: string): Promise<void> {
+    let isDirectory = true;
+    try {
+      isDirectory = (await this.#calls.fstat(fd)).isDirectory();
+    } finally {
+      if (isDirectory) await this.#calls.close(fd);
+    }
+    if (isDirectory) throw systemError('EISDIR', 'open', path);
   }
 
   /** Somebody may make the same directory meanwhile, which is as good. */

@@ -39,6 +39,7 @@ export interface FileLock {
 
 /** File operations that Tidemark needs; paths are absolute, `/` separates. */
 export interface FileSystem {
+  /** Opens a file; a directory is EISDIR. */
   open(path: string, mode: OpenMode): Promise<FileHandle>;
   /** Names in a directory, sorted, without `.` and `..`. */
   list(directory: string): Promise<string[]>;

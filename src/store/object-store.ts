@@ -3,8 +3,14 @@
  * `tidemark/testing` exports the conformance suite that every implementation has to pass.
  *
  * Names are 1 to 512 characters of [A-Za-z0-9._/-], not starting or ending with `/`, with no `//`,
- * `.` or `..` part. Durability: when `put`, `putIfAbsent` or `delete` resolves, its effect survives
- * whatever the store survives. A name is never overwritten with other bytes by Tidemark.
+ * `.` or `..` part and no part of more than 255 characters; others are INVALID_NAME. A store may
+ * also refuse a name that is a directory of another one (`a` and `a/b`), and may take names that
+ * differ only in case for one; Tidemark uses neither, and never overwrites a name with other bytes.
+ *
+ * Durability: when `put`, `putIfAbsent` or `delete` resolves, its effect survives whatever the store
+ * survives. An object that cannot be read is an error, never "no such object". Bytes are borrowed
+ * until the promise settles and not kept afterwards; those returned belong to the caller. Calls
+ * after `close` reject, except that a second `close` does nothing.
  */
 
 /** A half-open range of bytes of an object. */
@@ -36,13 +42,16 @@ export interface ObjectStore {
   readonly kind: string;
   /** Prepares the store; called once before anything else. */
   open(): Promise<void>;
-  /** The object's bytes, or those of the range cut to its size; undefined when there is no such object. */
+  /**
+   * The object's bytes, or those of the range cut to its size; undefined when there is no such
+   * object. A range that is not 0 ≤ start ≤ end in safe integers is INVALID_CALL.
+   */
   get(name: string, range?: ByteRange): Promise<Uint8Array | undefined>;
-  /** Writes an object whole; readers see nothing or all of it. */
+  /** Writes an object whole; readers see nothing or all of it. When the data throws, nothing is written. */
   put(name: string, data: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
   /** Writes an object unless the name exists; true when this call wrote it. Exactly one of racing calls wins. */
   putIfAbsent(name: string, data: Uint8Array): Promise<boolean>;
-  /** Objects whose names start with the prefix, in order of code units. */
+  /** Objects whose names start with the prefix (`''` for all), in order of code units. */
   list(prefix: string): Promise<ObjectInfo[]>;
   /** Removes an object; one that is not there is no error. */
   delete(name: string): Promise<void>;

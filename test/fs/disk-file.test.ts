@@ -216,6 +216,28 @@ describe('durability', () => {
     expect(notes).toEqual(['fdatasync file', 'fsync .']);
   });
 
+  test('open of a directory for reading, or one whose kind cannot be told: no descriptor stays', async () => {
+    const failing = Object.assign(new Error('bad disk'), { code: 'EIO' });
+    let open = 0;
+    const calls: DiskCalls = {
+      ...asynchronousCalls,
+      open: async (path, flags) => {
+        open++;
+        return asynchronousCalls.open(path, flags);
+      },
+      close: async (fd) => {
+        open--;
+        return asynchronousCalls.close(fd);
+      },
+    };
+    const opening = new DiskFileSystem(calls).open(directory, 'read');
+    await expect(opening).rejects.toMatchObject({ code: 'EISDIR' });
+    writeFileSync(join(directory, 'file'), '');
+    const unknown = new DiskFileSystem({ ...calls, fstat: () => Promise.reject(failing) });
+    await expect(unknown.open(join(directory, 'file'), 'read')).rejects.toBe(failing);
+    expect(open).toBe(0);
+  });
+
   test('a failed sync: its error reaches the caller, and the directory is closed', async () => {
     const failing = Object.assign(new Error('bad disk'), { code: 'EIO' });
     let open = 0;
