@@ -1,0 +1,189 @@
+/*
+ * The merge kernel: folds sorted runs, oldest first, into one sorted run with one entry a key. Log
+ * to delta, compaction, tail image and iteration are all this iterator (DESIGN.md, 1). It is itself
+ * a run, so merges nest.
+ *
+ * Laws (test/snapshot/laws.test.ts): merge(chain) = replay(log); any legal order of merging adjacent
+ * runs gives the same state; slicing by key group and joining is the identity.
+ * Invariants:
+ *   M1 inputs hold adjacent LSN ranges of one ancestry, in order, so a later input is newer;
+ *   M2 a clear at LSN c kills entries below c only: in one commit it is the older (E5);
+ *   M3 memory: one entry, or what one key of a bounded list keeps; never a run.
+ * Pure: bytes in, bytes out; no clock, no I/O, no code of the user.
+ */
+import { Entry, compareEntries, compareKeys, keyGroupOf, ranks, rankOf } from './entry.ts';
+import { ops } from './entry-format.ts';
+import { foldNewer, settleInBase, settleInDelta, startFromIdentity } from './fold.ts';
+import { ListBuffer } from './list-trim.ts';
+import { FoldScratch } from './operators.ts';
+import { RunCursor, type TableRules } from './run-cursor.ts';
+
+/** What a merge makes of its inputs. */
+export interface MergeOptions {
+  /** A base, or the view of a reader: live puts only, nothing older exists. Otherwise a delta. */
+  readonly base: boolean;
+  /** Timestamp of the last LSN of the inputs, or time of the view; expiry is judged by it. */
+  readonly lastTimestamp: number;
+  readonly rules: TableRules;
+  /** Bits of the hash that name the key group, 0 to 16. */
+  readonly groupBits: number;
+}
+
+/** One folded run from sorted runs; `inputs` are oldest first and stand before their first entry. */
+export class MergeIterator extends RunCursor {
+  readonly #inputs: RunCursor[] = [];
+  readonly #base: boolean;
+  readonly #lastTimestamp: number;
+  readonly #groupBits: number;
+  readonly #itemsMax: ReadonlyMap<number, number>;
+  readonly #scratch = new FoldScratch();
+  readonly #list = new ListBuffer();
+  readonly #keyClear = new Entry();
+  readonly #tableClear = new Entry();
+  #listing = false;
+  #least = -1;
+  /** The last input that stands on the same entry as the least. */
+  #lastEqual = -1;
+
+  constructor(inputs: readonly RunCursor[], options: MergeOptions) {
+    super();
+    this.#base = options.base;
+    this.#lastTimestamp = options.lastTimestamp;
+    this.#groupBits = options.groupBits;
+    this.#itemsMax = new Map(options.rules.map((rule) => [rule.table, rule.itemsMax]));
+    for (const input of inputs) if (input.next()) this.#inputs.push(input);
+    this.#findLeast();
+  }
+
+  next(): boolean {
+    if (this.#listing) {
+      const item = this.#list.take();
+      if (item) {
+        this.assign(item);
+        return true;
+      }
+      this.#listing = false;
+    }
+    while (this.#least >= 0) {
+      if (!this.#foldOne() || !this.#settle()) continue;
+      if (this.#itemsMax.size === 0) return true;
+      const itemsMax = this.#itemsMax.get(this.table);
+      if (itemsMax === undefined || this.op === ops.clearTable) return true;
+      if (this.#collectList(itemsMax)) return true;
+    }
+    return false;
+  }
+
+  /** Folds all entries that equal the least; false when clears kill them all. */
+  #foldOne(): boolean {
+    const inputs = this.#inputs;
+    const lastEqual = this.#lastEqual;
+    let at = this.#least;
+    const first = inputs[at]!;
+    this.assign(first);
+    const killedBelow = this.#killedBelow();
+    let found = first.lsn >= killedBelow;
+    if (found && killedBelow > 0 && this.op === ops.merge) startFromIdentity(this);
+    let ended = false;
+    let live = first.next();
+    for (;;) {
+      const input = inputs[at]!;
+      while (live && compareEntries(input, this) === 0) {
+        if (input.lsn >= killedBelow) {
+          if (found) {
+            foldNewer(this, input, this.#scratch);
+          } else {
+            this.assign(input);
+            if (this.op === ops.merge) startFromIdentity(this);
+            found = true;
+          }
+        }
+        live = input.next();
+      }
+      ended ||= !live;
+      if (!live) inputs[at] = ENDED;
+      at++;
+      if (at > lastEqual) break;
+      live = true;
+    }
+    if (ended) this.#dropEnded();
+    this.#findLeast();
+    if (found && this.op >= ops.clearKey) this.#remember();
+    return found;
+  }
+
+  #settle(): boolean {
+    if (this.#base) return settleInBase(this, this.#lastTimestamp);
+    settleInDelta(this, this.#lastTimestamp);
+    return true;
+  }
+
+  /** The LSN below which a clear has killed what this iterator stands on. */
+  #killedBelow(): number {
+    const tableClear = this.#tableClear;
+    const keyClear = this.#keyClear;
+    let lsn = 0;
+    if (tableClear.table === this.table && tableClear.lsn > 0) {
+      const bits = this.#groupBits;
+      if (keyGroupOf(tableClear.hash, bits) === keyGroupOf(this.hash, bits)) lsn = tableClear.lsn;
+    }
+    if (keyClear.lsn > lsn && rankOf(this) !== ranks.clear && compareKeys(keyClear, this) === 0) {
+      lsn = keyClear.lsn;
+    }
+    return lsn;
+  }
+
+  #remember(): void {
+    (this.op === ops.clearTable ? this.#tableClear : this.#keyClear).assign(this);
+  }
+
+  /** Buffers what is left of this key, trims it and stands on the first entry; false when empty. */
+  #collectList(itemsMax: number): boolean {
+    const list = this.#list;
+    list.reset(itemsMax);
+    this.#pushItem(itemsMax);
+    while (this.#least >= 0 && compareKeys(this.#inputs[this.#least]!, this) === 0) {
+      if (this.#foldOne() && this.#settle()) this.#pushItem(itemsMax);
+    }
+    list.trim(itemsMax);
+    const item = list.take();
+    if (!item) return false;
+    this.assign(item);
+    this.#listing = true;
+    return true;
+  }
+
+  #pushItem(itemsMax: number): void {
+    // A computed value lies in memory that the next fold uses again.
+    if (this.bytes === this.#scratch.bytes) this.bytes = this.bytes.slice(0, this.valueEnd);
+    this.#list.push(this, itemsMax);
+  }
+
+  #dropEnded(): void {
+    const inputs = this.#inputs;
+    for (let i = inputs.length - 1; i >= 0; i--) if (inputs[i] === ENDED) inputs.splice(i, 1);
+  }
+
+  #findLeast(): void {
+    const inputs = this.#inputs;
+    let least = inputs.length === 0 ? -1 : 0;
+    let lastEqual = least;
+    for (let i = 1; i < inputs.length; i++) {
+      const order = compareEntries(inputs[i]!, inputs[least]!);
+      if (order > 0) continue;
+      lastEqual = i;
+      if (order < 0) least = i;
+    }
+    this.#least = least;
+    this.#lastEqual = lastEqual;
+  }
+}
+
+/** Stands in an input's place until the place is removed. */
+class EndedCursor extends RunCursor {
+  next(): boolean {
+    return false;
+  }
+}
+
+const ENDED: RunCursor = new EndedCursor();

@@ -1,0 +1,132 @@
+/*
+ * Builds slices from entries that come in order. Entries are written into one working buffer, which
+ * is reused, and copied once into a slab of the right size: memory while building is the finished
+ * slices and one slice more. Slices are cut where a table ends and where the next entry would pass
+ * `sliceBytesMax`, so the same entries always give the same slices.
+ */
+import { assert } from '../std/assert.ts';
+import { entryBytes, writeEntry, type Entry } from './entry.ts';
+import { ops } from './entry-format.ts';
+import type { SlabPool } from './slab-pool.ts';
+import { bucketsOf, sliceBytesHardMax, sliceLayout, type SliceDescriptor } from './slice.ts';
+
+/** Writes entries into slices. */
+export class SliceBuilder {
+  readonly #slabs: SlabPool;
+  readonly #sliceBytesMax: number;
+  #bytes: Uint8Array;
+  #hashes = new Uint32Array(1024);
+  #pointers = new Uint32Array(1024);
+  #length = 0;
+  #entryCount = 0;
+  #table = 0;
+  #hasKeyClears = false;
+  #hasTableClears = false;
+
+  constructor(slabs: SlabPool, sliceBytesMax: number) {
+    assert(sliceBytesMax > 0 && sliceBytesMax <= sliceBytesHardMax, 'slice size out of range');
+    this.#slabs = slabs;
+    this.#sliceBytesMax = sliceBytesMax;
+    this.#bytes = new Uint8Array(Math.min(sliceBytesMax, 64 * 1024));
+  }
+
+  /** Whether the entry belongs into the open slice; otherwise `finish` it first. */
+  fits(entry: Entry): boolean {
+    if (this.#entryCount === 0) return true;
+    return entry.table === this.#table && this.#length + entryBytes(entry) <= this.#sliceBytesMax;
+  }
+
+  /** Bytes of entries in the open slice. */
+  get dataBytes(): number {
+    return this.#length;
+  }
+
+  /** Adds an entry that fits; it stands behind all before it. */
+  append(entry: Entry): void {
+    const at = this.#length;
+    const size = entryBytes(entry);
+    const index = this.#entryCount;
+    this.#reserve(at + size, index);
+    if (index === 0) this.#table = entry.table;
+    writeEntry(entry, this.#bytes, at, size);
+    this.#hashes[index] = entry.hash;
+    this.#pointers[index] = at;
+    if (entry.op === ops.clearKey) this.#hasKeyClears = true;
+    else if (entry.op === ops.clearTable) this.#hasTableClears = true;
+    this.#length = at + size;
+    this.#entryCount = index + 1;
+  }
+
+  /** Closes the open slice; undefined when it has no entry. */
+  finish(): SliceDescriptor | undefined {
+    const entryCount = this.#entryCount;
+    if (entryCount === 0) return undefined;
+    const firstHash = this.#hashes[0]!;
+    const lastHash = this.#hashes[entryCount - 1]!;
+    const { bucketShift, bucketCount } = bucketsOf(entryCount, firstHash, lastHash);
+    const dataBytes = this.#length;
+    const layout = sliceLayout(dataBytes, entryCount, bucketCount);
+    const buffer = this.#slabs.acquire(layout.totalBytes);
+    const target = new Uint8Array(buffer);
+    target.set(this.#bytes.subarray(0, dataBytes));
+    target.fill(0, dataBytes, layout.hashesAt);
+    const hashes = new Uint32Array(buffer, layout.hashesAt, entryCount);
+    hashes.set(this.#hashes.subarray(0, entryCount));
+    const pointers = new Uint32Array(buffer, layout.pointersAt, entryCount);
+    pointers.set(this.#pointers.subarray(0, entryCount));
+    const directory = new Uint32Array(buffer, layout.directoryAt, bucketCount + 1);
+    fillDirectory(directory, hashes, firstHash, bucketShift);
+    const descriptor: SliceDescriptor = {
+      buffer,
+      table: this.#table,
+      firstHash,
+      lastHash,
+      entryCount,
+      dataBytes,
+      bucketShift,
+      bucketCount,
+      hasKeyClears: this.#hasKeyClears,
+      hasTableClears: this.#hasTableClears,
+    };
+    this.#length = 0;
+    this.#entryCount = 0;
+    this.#hasKeyClears = false;
+    this.#hasTableClears = false;
+    return descriptor;
+  }
+
+  #reserve(bytes: number, index: number): void {
+    if (bytes > this.#bytes.length) {
+      assert(bytes <= sliceBytesHardMax, 'an entry exceeds the largest slice', { bytes });
+      const doubled = Math.min(this.#bytes.length * 2, sliceBytesHardMax);
+      const grown = new Uint8Array(Math.max(bytes, Math.min(doubled, this.#sliceBytesMax)));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    if (index === this.#hashes.length) {
+      this.#hashes = doubledColumn(this.#hashes);
+      this.#pointers = doubledColumn(this.#pointers);
+    }
+  }
+}
+
+/** Fills the bucket directory of sorted hashes. */
+export function fillDirectory(
+  directory: Uint32Array,
+  hashes: Uint32Array,
+  firstHash: number,
+  bucketShift: number,
+): void {
+  let filled = 0;
+  for (let i = 0; i < hashes.length; i++) {
+    const bucket = (hashes[i]! - firstHash) >>> bucketShift;
+    while (filled <= bucket) directory[filled++] = i;
+  }
+  while (filled < directory.length) directory[filled++] = hashes.length;
+}
+
+function doubledColumn(column: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(column.length * 2);
+  grown.set(column);
+  return grown;
+}
