@@ -193,7 +193,7 @@ export class FileObjectStore implements ObjectStore {
 
   /** Adds the objects of a directory and of those below it; `parent` is `''` or ends with `/`. */
   async #collect(parent: string, prefix: string, objects: ObjectInfo[]): Promise<void> {
-    const directory = join(this.#root, parent);
+    const directory = resolve(this.#root, parent);
     let names: string[];
     try {
       names = await this.#fs.list(directory);
