@@ -4,8 +4,7 @@
  * for each change of state on the main thread, so short ASCII strings and numbers take short ways.
  */
 import { types } from 'node:util';
-import { InvalidArgumentError } from '../errors.ts';
-import { assert } from '../std/assert.ts';
+import { InternalError, InvalidArgumentError } from '../errors.ts';
 import { decodeKey } from './key-decode.ts';
 import {
   BIGINT_LIMIT,
@@ -64,7 +63,7 @@ export function encodeKey(key: Key): Uint8Array {
  * are not checked for one by one. After an error the bytes there are undefined.
  */
 export function encodeKeyInto(key: Key, target: Uint8Array, at: number): number {
-  assert(target.length - at >= keyBytesMax, 'no room for a key', { at, length: target.length });
+  if (target.length - at < keyBytesMax) throw new InternalError('no room for a key', { at });
   if (typeof key === 'string') {
     if (key.length <= SHORT_TEXT_MAX) {
       const end = putShortAscii(key, target, at + 1);
