@@ -1,0 +1,77 @@
+/*
+ * The chain and its images, kept in step: links oldest first, one image each, and above them the
+ * image of the log tail that the opening replayed, until a checkpoint takes it in.
+ */
+import type { Image } from '../snapshot/image.ts';
+import type { StateSpace } from '../state/state-space.ts';
+import type { ChainLink } from './checkpoint-record.ts';
+
+/** A snapshot of the chain and its image. */
+export interface LoadedLink {
+  readonly link: ChainLink;
+  readonly image: Image;
+}
+
+export class ChainImages {
+  readonly #space: StateSpace;
+  #links: readonly LoadedLink[];
+  #tail: Image | undefined;
+
+  constructor(
+    space: StateSpace,
+    links: readonly LoadedLink[],
+    tail: Image | undefined,
+    throughLsn: number,
+  ) {
+    this.#space = space;
+    this.#links = links;
+    this.#tail = tail;
+    this.#install(throughLsn);
+  }
+
+  get links(): readonly LoadedLink[] {
+    return this.#links;
+  }
+
+  get chain(): ChainLink[] {
+    return this.#links.map(({ link }) => link);
+  }
+
+  /** A checkpoint took everything up to an LSN in; without a link when nothing had changed. */
+  extend(link: LoadedLink | undefined, throughLsn: number): void {
+    if (link) this.#links = [...this.#links, link];
+    const tail = this.#tail;
+    this.#tail = undefined;
+    this.#install(throughLsn);
+    tail?.release();
+  }
+
+  /** A merge replaced the oldest `count` links. */
+  replacePrefix(count: number, base: LoadedLink): void {
+    const old = this.#links.slice(0, count);
+    this.#links = [base, ...this.#links.slice(count)];
+    this.#install(this.#space.imagesLsn);
+    for (const { image } of old) image.release();
+  }
+
+  /** Bytes of memory that the images take. */
+  get slabBytes(): number {
+    let bytes = this.#tail?.slabBytes ?? 0;
+    for (const { image } of this.#links) bytes += image.slabBytes;
+    return bytes;
+  }
+
+  release(): void {
+    this.#tail?.release();
+    for (const { image } of this.#links) image.release();
+    this.#tail = undefined;
+    this.#links = [];
+    this.#install(this.#space.imagesLsn);
+  }
+
+  #install(throughLsn: number): void {
+    const newestFirst = this.#links.map(({ image }) => image).toReversed();
+    if (this.#tail) newestFirst.unshift(this.#tail);
+    this.#space.setImages(newestFirst, throughLsn);
+  }
+}

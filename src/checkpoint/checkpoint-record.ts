@@ -1,0 +1,226 @@
+/*
+ * A checkpoint record: a small immutable JSON document (sealed-json.ts) that names everything a
+ * recovery needs: one read tells it all. A checkpoint exists when its record does; everything the
+ * record names was durable before (C4).
+ *
+ * Names in the store: `checkpoints/<id>.json`, `checkpoints/<id>.dropped` for a savepoint that was
+ * dropped, `snapshots/<sha256>-<id>`. An id is used by one attempt; skipped ids are legal (C3).
+ */
+import { decodeSealedJson, encodeSealedJson } from '../codec/sealed-json.ts';
+import { CorruptionError, IncompatibleError } from '../errors.ts';
+import {
+  definitionFromPlain,
+  definitionToPlain,
+  type TableDefinition,
+} from '../state/table-definition.ts';
+import { formatChain, parseChain } from '../wal/chain-value.ts';
+import type { LogPosition } from '../wal/log-position.ts';
+
+export const recordVersion = 1;
+
+/** One snapshot of a chain. */
+export interface ChainLink {
+  /** Object name. */
+  readonly name: string;
+  readonly kind: 'base' | 'delta';
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly entryCount: number;
+  /** LSN that the snapshot starts behind; 0 for a base. */
+  readonly fromLsn: number;
+  readonly lastLsn: number;
+  /** Timestamp of the commit of `lastLsn`, microseconds. */
+  readonly lastTimestamp: number;
+}
+
+/** What made a checkpoint. */
+export type CheckpointKind = 'base' | 'delta' | 'merge';
+
+/** A durable recoverable cut. */
+export interface CheckpointRecord {
+  readonly id: number;
+  /** Hexadecimal. */
+  readonly storeId: string;
+  readonly timeline: number;
+  readonly epoch: number;
+  /** The record before it; 0 for none. */
+  readonly parent: number;
+  readonly kind: CheckpointKind;
+  /** Everything up to this LSN is in the chain, nothing above. */
+  readonly lsn: number;
+  /** Timestamp of that commit, microseconds. */
+  readonly timestamp: number;
+  /** Timestamp of the parent's last commit, microseconds; 0 for none. */
+  readonly fromTimestamp: number;
+  /** When the record was made, microseconds. */
+  readonly createdAt: number;
+  /** Where the log goes on. */
+  readonly position: LogPosition;
+  /** Base first. */
+  readonly chain: readonly ChainLink[];
+  /** Bytes of the log that the checkpoint took in. */
+  readonly logBytes: number;
+  readonly tables: readonly TableDefinition[];
+  readonly codec: string;
+  readonly keyGroups: number;
+  /** Name, when it is a savepoint. */
+  readonly savepoint: string | undefined;
+  /** The caller's, JSON. */
+  readonly metadata: unknown;
+}
+
+export const checkpointPrefix = 'checkpoints/';
+export const snapshotPrefix = 'snapshots/';
+
+const digits = (id: number): string => String(id).padStart(10, '0');
+
+/** Object name of a record. */
+export function recordName(id: number): string {
+  return `${checkpointPrefix}${digits(id)}.json`;
+}
+
+/** Object name of the mark that a savepoint was dropped. */
+export function droppedName(id: number): string {
+  return `${checkpointPrefix}${digits(id)}.dropped`;
+}
+
+/** Object name of a snapshot. */
+export function snapshotName(sha256: string, id: number): string {
+  return `${snapshotPrefix}${sha256}-${digits(id)}`;
+}
+
+/** Id in the name of a record or a mark, or undefined when it is none. */
+export function parseRecordName(name: string): { id: number; dropped: boolean } | undefined {
+  const match = /^checkpoints\/(\d{10,16})\.(json|dropped)$/.exec(name);
+  return match ? { id: Number(match[1]), dropped: match[2] === 'dropped' } : undefined;
+}
+
+/** Digest and id in the name of a snapshot, or undefined when it is none. */
+export function parseSnapshotName(name: string): { sha256: string; id: number } | undefined {
+  const match = /^snapshots\/([0-9a-f]{64})-(\d{10,16})$/.exec(name);
+  return match ? { sha256: match[1]!, id: Number(match[2]) } : undefined;
+}
+
+export function encodeRecord(record: CheckpointRecord): Uint8Array {
+  const { position, tables, savepoint, metadata, ...rest } = record;
+  return encodeSealedJson({
+    format: recordVersion,
+    ...rest,
+    position: { ...position, chain: formatChain(position.chain) },
+    tables: tables.map(definitionToPlain),
+    savepoint: savepoint ?? null,
+    metadata: metadata ?? null,
+  });
+}
+
+/** Decodes and validates; `name` is for the error. */
+export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord {
+  const body = decodeSealedJson(bytes);
+  const corrupt = (why: string): CorruptionError =>
+    new CorruptionError('CORRUPT_RECORD', `checkpoint record ${why}: ${name}`, {
+      path: name,
+      offset: 0,
+    });
+  if (typeof body === 'string') throw corrupt(body);
+  if (body['format'] !== recordVersion) {
+    if (typeof body['format'] !== 'number') throw corrupt('has no format');
+    throw new IncompatibleError(
+      'UNSUPPORTED_FORMAT',
+      `checkpoint format version ${body['format']} is not known to this release: ${name}`,
+      { path: name, version: body['format'], supported: recordVersion },
+    );
+  }
+  const fields = new Fields(body, corrupt);
+  const kind = fields.text('kind');
+  if (kind !== 'base' && kind !== 'delta' && kind !== 'merge') throw corrupt('has no kind');
+  const savepoint = body['savepoint'];
+  return {
+    id: fields.count('id'),
+    storeId: fields.text('storeId'),
+    timeline: fields.count('timeline'),
+    epoch: fields.count('epoch'),
+    parent: fields.count('parent'),
+    kind,
+    lsn: fields.count('lsn'),
+    timestamp: fields.count('timestamp'),
+    fromTimestamp: fields.count('fromTimestamp'),
+    createdAt: fields.count('createdAt'),
+    position: decodePosition(fields.object('position')),
+    chain: fields.list('chain').map(decodeLink),
+    logBytes: fields.count('logBytes'),
+    tables: fields.list('tables').map((field) => {
+      const table = definitionFromPlain(field.body);
+      if (!table) throw corrupt('has a bad table');
+      return table;
+    }),
+    codec: fields.text('codec'),
+    keyGroups: fields.count('keyGroups'),
+    savepoint: typeof savepoint === 'string' ? savepoint : undefined,
+    metadata: body['metadata'] ?? undefined,
+  };
+}
+
+function decodePosition(fields: Fields): LogPosition {
+  const chain = parseChain(fields.text('chain'));
+  if (!chain) throw fields.corrupt('has no chain value');
+  return {
+    lsn: fields.count('lsn'),
+    segment: fields.count('segment'),
+    timeline: fields.count('timeline'),
+    offset: fields.count('offset'),
+    chain,
+  };
+}
+
+function decodeLink(fields: Fields): ChainLink {
+  const kind = fields.text('kind');
+  if (kind !== 'base' && kind !== 'delta') throw fields.corrupt('has a link of no kind');
+  return {
+    name: fields.text('name'),
+    kind,
+    sha256: fields.text('sha256'),
+    bytes: fields.count('bytes'),
+    entryCount: fields.count('entryCount'),
+    fromLsn: fields.count('fromLsn'),
+    lastLsn: fields.count('lastLsn'),
+    lastTimestamp: fields.count('lastTimestamp'),
+  };
+}
+
+/** Typed reading of a JSON object. */
+class Fields {
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly corrupt: (why: string) => CorruptionError;
+
+  constructor(body: Record<string, unknown>, corrupt: (why: string) => CorruptionError) {
+    this.body = body;
+    this.corrupt = corrupt;
+  }
+
+  count(name: string): number {
+    const value = this.body[name];
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+    throw this.corrupt(`has no ${name}`);
+  }
+
+  text(name: string): string {
+    const value = this.body[name];
+    if (typeof value === 'string') return value;
+    throw this.corrupt(`has no ${name}`);
+  }
+
+  object(name: string): Fields {
+    return this.#wrap(name, this.body[name]);
+  }
+
+  list(name: string): Fields[] {
+    const value = this.body[name];
+    if (!Array.isArray(value)) throw this.corrupt(`has no ${name}`);
+    return value.map((item: unknown) => this.#wrap(name, item));
+  }
+
+  #wrap(name: string, value: unknown): Fields {
+    if (typeof value !== 'object' || value === null) throw this.corrupt(`has no ${name}`);
+    return new Fields(value as Record<string, unknown>, this.corrupt);
+  }
+}

@@ -1,0 +1,132 @@
+/*
+ * Checkpoint records in an object store: finding the newest, listing all, publishing, and clearing
+ * what a crashed attempt left. Order of publishing (C4): the snapshot is durable before the record
+ * is put; the record is put only if its name is free.
+ */
+import { ConflictError, CorruptionError, IncompatibleError, NotFoundError } from '../errors.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import {
+  checkpointPrefix,
+  decodeRecord,
+  droppedName,
+  encodeRecord,
+  parseRecordName,
+  parseSnapshotName,
+  recordName,
+  snapshotPrefix,
+  type CheckpointRecord,
+} from './checkpoint-record.ts';
+
+/** A record, and whether it is a savepoint that was dropped. */
+export interface ListedCheckpoint extends CheckpointRecord {
+  readonly dropped: boolean;
+}
+
+export class CheckpointStore {
+  readonly #store: ObjectStore;
+  readonly #storeId: string;
+  #idMax = 0;
+
+  constructor(store: ObjectStore, storeId: string) {
+    this.#store = store;
+    this.#storeId = storeId;
+  }
+
+  /** The newest record, or undefined when there is none. Damage to it is an error, never "none". */
+  async newest(): Promise<CheckpointRecord | undefined> {
+    const ids = await this.#recordIds();
+    for (const object of await this.#store.list(snapshotPrefix)) {
+      this.#idMax = Math.max(this.#idMax, parseSnapshotName(object.name)?.id ?? 0);
+    }
+    const newest = ids.at(-1);
+    if (newest === undefined) return undefined;
+    this.#idMax = Math.max(this.#idMax, newest);
+    return this.read(newest);
+  }
+
+  /** An id that no attempt has used (C3). */
+  nextId(): number {
+    return ++this.#idMax;
+  }
+
+  /** The record of an id. */
+  async read(id: number): Promise<CheckpointRecord> {
+    const name = recordName(id);
+    const bytes = await this.#store.get(name);
+    if (!bytes) {
+      throw new NotFoundError('CHECKPOINT_NOT_FOUND', `there is no checkpoint ${id}`, { id });
+    }
+    const record = decodeRecord(bytes, name);
+    if (record.id !== id) {
+      throw new CorruptionError('CORRUPT_RECORD', `checkpoint record is of another id: ${name}`, {
+        path: name,
+        offset: 0,
+        expected: id,
+        actual: record.id,
+      });
+    }
+    if (record.storeId !== this.#storeId) {
+      throw new IncompatibleError(
+        'STORE_MISMATCH',
+        `checkpoints are of another store: ${record.storeId}, directory is of ${this.#storeId}`,
+        { expected: this.#storeId, actual: record.storeId },
+      );
+    }
+    return record;
+  }
+
+  /** All records, oldest first. */
+  async list(): Promise<ListedCheckpoint[]> {
+    const objects = await this.#store.list(checkpointPrefix);
+    const dropped = new Set<number>();
+    for (const { name } of objects) {
+      const parsed = parseRecordName(name);
+      if (parsed?.dropped) dropped.add(parsed.id);
+    }
+    const records: ListedCheckpoint[] = [];
+    for (const id of recordIds(objects)) {
+      records.push({ ...(await this.read(id)), dropped: dropped.has(id) });
+    }
+    return records;
+  }
+
+  /** Publishes a record; durable when it resolves. Another writer's record there: FENCED. */
+  async publish(record: CheckpointRecord): Promise<void> {
+    const name = recordName(record.id);
+    if (await this.#store.putIfAbsent(name, encodeRecord(record))) return;
+    throw new ConflictError('FENCED', `another writer has published checkpoint ${record.id}`, {
+      id: record.id,
+    });
+  }
+
+  /** Marks a savepoint as dropped: nothing keeps it any longer but its age. */
+  async drop(id: number): Promise<void> {
+    await this.#store.putIfAbsent(droppedName(id), new Uint8Array(0));
+  }
+
+  /** Removes snapshots that no record names because their attempt ended before it; how many. */
+  async removeLeftovers(newest: CheckpointRecord | undefined): Promise<number> {
+    let removed = (await this.#store.local?.removeStaged()) ?? 0;
+    for (const { name } of await this.#store.list(snapshotPrefix)) {
+      const parsed = parseSnapshotName(name);
+      if (!parsed || parsed.id <= (newest?.id ?? 0)) continue;
+      if (newest?.chain.some((link) => link.name === name)) continue;
+      await this.#store.delete(name);
+      removed++;
+    }
+    return removed;
+  }
+
+  async #recordIds(): Promise<number[]> {
+    return recordIds(await this.#store.list(checkpointPrefix));
+  }
+}
+
+function recordIds(objects: readonly { name: string }[]): number[] {
+  const ids: number[] = [];
+  for (const { name } of objects) {
+    const parsed = parseRecordName(name);
+    if (parsed && !parsed.dropped) ids.push(parsed.id);
+  }
+  return ids.sort((a, b) => a - b);
+}

@@ -1,0 +1,101 @@
+/*
+ * Snapshots between workers and the store. Where the objects are files of this machine, workers
+ * read and write them in place; otherwise they work on a staged file that is copied from or to the
+ * store here.
+ */
+import { CorruptionError, toStorageError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+
+const COPY_BYTES = 4 * 1024 * 1024;
+
+export class SnapshotTransfer {
+  readonly #fs: FileSystem;
+  readonly #store: ObjectStore;
+  readonly #directory: string;
+  #count = 0;
+
+  /** `directory` is for staged files, used when the store is not on this machine. */
+  constructor(fs: FileSystem, store: ObjectStore, directory: string) {
+    this.#fs = fs;
+    this.#store = store;
+    this.#directory = directory;
+  }
+
+  /** Makes the place for staged files, and clears what a crash left there. */
+  async prepare(): Promise<void> {
+    if (this.#store.local) return;
+    try {
+      await this.#fs.makeDirectory(this.#directory);
+      for (const name of await this.#fs.list(this.#directory)) {
+        await this.#fs.unlink(`${this.#directory}/${name}`);
+      }
+    } catch (error) {
+      throw toStorageError(error, 'prepare', this.#directory);
+    }
+  }
+
+  /** A path for a worker to write a snapshot to. */
+  stagedPath(label: string): string {
+    return this.#store.local?.stagingPath(label) ?? `${this.#directory}/${label}`;
+  }
+
+  /** Publishes a staged, synced file under a name. Durable when it resolves. */
+  async publish(stagedPath: string, name: string): Promise<void> {
+    if (this.#store.local) {
+      await this.#store.local.publish(stagedPath, name);
+      return;
+    }
+    try {
+      await this.#store.put(name, this.#readFile(stagedPath));
+    } finally {
+      await this.discard(stagedPath);
+    }
+  }
+
+  /** Removes a staged file, if it is there. */
+  async discard(stagedPath: string): Promise<void> {
+    if (await this.#fs.stat(stagedPath)) await this.#fs.unlink(stagedPath);
+  }
+
+  /** Calls with the path of a file that holds an object, which is made local first if need be. */
+  async withLocal<T>(name: string, use: (path: string) => Promise<T>): Promise<T> {
+    if (this.#store.local) {
+      const path = this.#store.local.path(name);
+      if (!(await this.#fs.stat(path))) throw missing(name);
+      return use(path);
+    }
+    const bytes = await this.#store.get(name);
+    if (!bytes) throw missing(name);
+    const path = this.stagedPath(`load-${++this.#count}`);
+    const handle = await this.#fs.open(path, 'create');
+    try {
+      await handle.write(bytes, 0);
+    } finally {
+      await handle.close();
+    }
+    try {
+      return await use(path);
+    } finally {
+      await this.discard(path);
+    }
+  }
+
+  async *#readFile(path: string): AsyncGenerator<Uint8Array> {
+    const handle = await this.#fs.open(path, 'read');
+    try {
+      const size = await handle.size();
+      for (let at = 0; at < size; at += COPY_BYTES) {
+        const bytes = new Uint8Array(Math.min(COPY_BYTES, size - at));
+        await handle.read(bytes, at);
+        yield bytes;
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+function missing(name: string): CorruptionError {
+  return new CorruptionError('BROKEN_CHAIN', `snapshot is missing: ${name}`, { path: name });
+}

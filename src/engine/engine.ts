@@ -1,0 +1,518 @@
+/*
+ * The engine: one open transaction over all operators, commits that seal at the call, checkpoints,
+ * events. Opening is in open-engine.ts.
+ *
+ * A commit: definitions, positions, holders and the transaction's changes become one record; the log
+ * seals it, or refuses it before anything changed; only then memtables, positions and timestamps
+ * are those of the commit.
+ */
+import type { CheckpointStore, ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
+import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
+import {
+  frozenMax,
+  unheardFailure,
+  type Checkpointer,
+  type CheckpointRequest,
+} from '../checkpoint/checkpointer.ts';
+import type { ChainImages } from '../checkpoint/chain-images.ts';
+import {
+  ClosedError,
+  ConflictError,
+  InvalidArgumentError,
+  NotFoundError,
+  OutcomeUnknownError,
+  StorageError,
+} from '../errors.ts';
+import { operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
+import type { RecoveryReport } from '../recovery/recover.ts';
+import { CommitEncoder } from '../state/commit-encoder.ts';
+import { checkName, Operator } from '../state/operator.ts';
+import type { StateSpace } from '../state/state-space.ts';
+import { definitionToPlain } from '../state/table-definition.ts';
+import { checkKnown } from '../state/write-options.ts';
+import { resolveDurability, type Durability } from '../wal/log-options.ts';
+import type { LogWriter, LogWriterStats } from '../wal/log-writer.ts';
+import type { EngineEventName, EngineListener, EventHub } from './events.ts';
+import { jsonFault } from './json-value.ts';
+import type { ResolvedEngineOptions } from './options.ts';
+import type { Positions, PositionTable } from './positions.ts';
+import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
+
+/** Options of one commit. */
+export interface CommitOptions {
+  /** Positions of sources, merged into those there are; null removes one. */
+  readonly positions?: Positions;
+  /** Any value that can be stored; it goes into the log with the commit. */
+  readonly metadata?: unknown;
+  /** @defaultValue the engine's */
+  readonly durability?: Durability;
+}
+
+/** A commit that was sealed. */
+export interface Commit {
+  readonly lsn: number;
+  /** Microseconds since 1970, strictly rising from commit to commit. */
+  readonly timestamp: number;
+}
+
+/** Options of one checkpoint. */
+export interface CheckpointOptions {
+  /**
+   * 'delta': what changed since the last; 'base': everything, the chain is merged; 'auto': a delta,
+   * and the first checkpoint of a store is always a base. @defaultValue 'auto'
+   */
+  readonly kind?: 'auto' | 'delta' | 'base';
+  /** Makes it a savepoint of this name, which is kept until it is dropped. */
+  readonly savepoint?: string;
+  /** JSON that goes into the record. */
+  readonly metadata?: unknown;
+}
+
+/** Figures of an engine, now. */
+export interface EngineStats {
+  readonly log: LogWriterStats;
+  /** Bytes of changes that only memtables hold, and of those in the active one. */
+  readonly memtableBytes: number;
+  readonly activeMemtableBytes: number;
+  readonly frozenMemtables: number;
+  readonly chainLength: number;
+  /** Bytes of memory of the images. */
+  readonly imageBytes: number;
+  readonly openChanges: number;
+  readonly compacting: boolean;
+  /** What commits wait for now. */
+  readonly waitingFor: 'sync' | 'segment' | 'memtable' | undefined;
+  /** Set after an error in writing: reads go on, and may include commits of unknown outcome. */
+  readonly poisoned: unknown;
+  /** A failure in the background that no listener heard; the next `checkpoint` rejects with it. */
+  readonly failure: unknown;
+  readonly failedListeners: number;
+}
+
+/** What an engine is made of. */
+export interface EngineParts {
+  readonly options: ResolvedEngineOptions;
+  readonly space: StateSpace;
+  readonly writer: LogWriter;
+  readonly positions: PositionTable;
+  readonly checkpointer: Checkpointer;
+  readonly checkpoints: CheckpointStore;
+  readonly images: ChainImages;
+  readonly hub: EventHub;
+  readonly recovery: RecoveryReport;
+  /** Ends threads, store and lock, in this order. */
+  readonly release: () => Promise<void>;
+}
+
+/** State of the engine's life that handles and open-engine share. */
+export class EngineLife {
+  closed = false;
+  poisoned: unknown;
+
+  assertOpen(): void {
+    if (this.closed) throw new ClosedError('CLOSED', 'the engine is closed');
+  }
+
+  assertWritable(): void {
+    this.assertOpen();
+    if (this.poisoned === undefined) return;
+    throw new ClosedError(
+      'POISONED',
+      'the engine stopped after an error in writing; open it again to go on',
+      this.poisoned,
+    );
+  }
+}
+
+/**
+ * A durable state engine over one directory. Made by `openEngine`.
+ *
+ * Changes go into one open transaction, over all operators, visible at once in this process; a
+ * commit makes them, and the positions of the sources, durable together.
+ */
+export class Engine {
+  readonly #parts: EngineParts;
+  readonly #life: EngineLife;
+  readonly #encoder: CommitEncoder;
+  readonly #operators = new Map<string, Operator>();
+  #holders: StateHolders | undefined;
+  #inTransact = false;
+  #memtableWaiters: (() => void)[] = [];
+  #autoCheckpoint: Promise<void> | undefined;
+  #unheard: unknown;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: EngineParts, life: EngineLife) {
+    this.#parts = parts;
+    this.#life = life;
+    this.#encoder = new CommitEncoder(parts.options.log.commitBytesMax);
+  }
+
+  /** What the opening found and did. */
+  get recovery(): RecoveryReport {
+    return this.#parts.recovery;
+  }
+
+  /** Positions of the sources as of the last commit. */
+  get positions(): Positions {
+    return this.#parts.positions.current;
+  }
+
+  /** Greatest LSN that is known to survive a power loss. */
+  get durableLsn(): number {
+    return this.#parts.writer.durableLsn;
+  }
+
+  /** Greatest LSN that was given to a commit. */
+  get sealedLsn(): number {
+    return this.#parts.writer.sealedLsn;
+  }
+
+  /** The operator of a name. @throws InvalidArgumentError INVALID_NAME */
+  operator(name: string): Operator {
+    this.#life.assertOpen();
+    let operator = this.#operators.get(checkName('operator', name));
+    if (!operator) {
+      if (name === holderOperator) {
+        throw new InvalidArgumentError('INVALID_NAME', 'the operator name is reserved', { name });
+      }
+      operator = new Operator(this.#parts.space, name);
+      this.#operators.set(name, operator);
+    }
+    return operator;
+  }
+
+  /**
+   * Registers code that serializes itself; it is given its state at once if the store has one, and
+   * is asked for its bytes at each commit.
+   * @throws IncompatibleError SCHEMA_CHANGED when it cannot read what is stored
+   */
+  register(holder: StateHolder): void {
+    this.#life.assertOpen();
+    this.#holders ??= new StateHolders(new Operator(this.#parts.space, holderOperator));
+    this.#holders.register(holder);
+  }
+
+  /**
+   * Seals the open transaction, at the call, and resolves when its level is reached: by default when
+   * it is durable. Commits may be pipelined; within a level they resolve in LSN order.
+   *
+   * @throws InvalidArgumentError INVALID_VALUE, RECORD_TOO_LARGE, COMMIT_TOO_LARGE: not sealed, the
+   *   transaction is still open
+   * @throws StorageError NO_SPACE, IO, OVERLOADED: not sealed, the transaction is still open
+   * @throws OutcomeUnknownError OUTCOME_UNKNOWN: sealed, then a write failed; open again, read
+   *   `positions`, continue from there
+   * @throws ClosedError CLOSED, POISONED
+   */
+  commit(options: CommitOptions = {}): Promise<Commit> {
+    return new Promise((resolve, reject) => {
+      this.#checkNotInTransact('commit');
+      this.#seal(options, resolve, reject);
+    });
+  }
+
+  /**
+   * Runs a synchronous function and commits exactly its changes; undoes them when it throws, or when
+   * the commit is refused.
+   *
+   * @throws InvalidArgumentError TRANSACTION_OPEN when there are changes already, INVALID_CALL when
+   *   the function returns a promise; and what `commit` throws
+   */
+  transact(change: () => void, options: CommitOptions = {}): Promise<Commit> {
+    return new Promise((resolve, reject) => {
+      this.#checkNotInTransact('transact');
+      this.#life.assertWritable();
+      if (this.#parts.space.transaction.size > 0) {
+        throw new InvalidArgumentError(
+          'TRANSACTION_OPEN',
+          'there are changes that are not committed: commit or roll back first',
+        );
+      }
+      try {
+        this.#runSynchronously(change);
+        this.#seal(options, resolve, reject);
+      } catch (error) {
+        this.#parts.space.transaction.rollback();
+        throw error;
+      }
+    });
+  }
+
+  /** Undoes every change since the last commit. */
+  rollback(): void {
+    this.#checkNotInTransact('rollback');
+    this.#life.assertOpen();
+    this.#parts.space.transaction.rollback();
+  }
+
+  /**
+   * Checkpoints the state as of the last commit; resolves with its record when it is durable.
+   * Changes of the open transaction stay open.
+   *
+   * @throws StorageError NO_SPACE, IO: the old chain stays; CHECKPOINT_FAILED: an earlier failure in
+   *   the background that no listener heard
+   * @throws InvalidArgumentError VALUE_MUTATED with `checks`
+   * @throws ConflictError SAVEPOINT_EXISTS
+   */
+  async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointRecord> {
+    this.#life.assertWritable();
+    const request = checkpointRequest(options);
+    if (this.#unheard !== undefined) {
+      const cause = this.#unheard;
+      this.#unheard = undefined;
+      throw unheardFailure(cause);
+    }
+    const { savepoint } = request;
+    if (savepoint === undefined) return this.#checkpointed(request);
+    // The state is taken at the call; the name is looked up before it is published.
+    return this.#checkpointed({ ...request, check: () => this.#checkSavepointFree(savepoint) });
+  }
+
+  /**
+   * Drops a savepoint: nothing pins its checkpoint any longer.
+   * @throws NotFoundError SAVEPOINT_NOT_FOUND
+   */
+  async dropSavepoint(name: string): Promise<void> {
+    this.#life.assertWritable();
+    const found = await this.#findSavepoint(name);
+    if (!found) {
+      throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}`, { name });
+    }
+    await this.#parts.checkpoints.drop(found.id);
+  }
+
+  /** All checkpoint records, oldest first. */
+  async checkpoints(): Promise<ListedCheckpoint[]> {
+    this.#life.assertOpen();
+    return this.#parts.checkpoints.list();
+  }
+
+  /** Listens to an event; the function that is returned stops it. */
+  on<N extends EngineEventName>(name: N, listener: EngineListener<N>): () => void {
+    return this.#parts.hub.on(name, listener);
+  }
+
+  stats(): EngineStats {
+    const { writer, checkpointer, images, space, hub } = this.#parts;
+    const log = writer.stats();
+    return {
+      log,
+      memtableBytes: checkpointer.memtableBytes,
+      activeMemtableBytes: checkpointer.activeBytes,
+      frozenMemtables: checkpointer.frozenCount,
+      chainLength: images.links.length,
+      imageBytes: images.slabBytes,
+      openChanges: space.transaction.size,
+      compacting: checkpointer.compacting,
+      waitingFor: log.waitingFor ?? (this.#memtableWaiters.length > 0 ? 'memtable' : undefined),
+      poisoned: this.#life.poisoned,
+      failure: this.#unheard,
+      failedListeners: hub.failedListeners,
+    };
+  }
+
+  /**
+   * Ends the engine: lets running checkpoints end, syncs what was committed at any level, and gives
+   * up the directory. Changes that were not committed are gone. Closing twice is fine.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The log stopped: pending commits have an unknown outcome, and nothing is written any more. */
+  poison(error: unknown): void {
+    this.#life.poisoned = error;
+    this.fail(error);
+    this.#wakeMemtableWaiters();
+  }
+
+  /** Reports a failure in the background. */
+  fail(error: unknown): void {
+    if (this.#parts.hub.has('failure')) this.#parts.hub.emit('failure', error);
+    else this.#unheard = error;
+  }
+
+  async #close(): Promise<void> {
+    const { checkpointer, writer, images, space, release } = this.#parts;
+    this.#life.closed = true;
+    space.transaction.rollback();
+    this.#wakeMemtableWaiters();
+    try {
+      await checkpointer.close();
+      await writer.close();
+    } finally {
+      await release();
+      images.release();
+    }
+  }
+
+  #checkNotInTransact(what: string): void {
+    if (!this.#inTransact) return;
+    throw new InvalidArgumentError('INVALID_CALL', `${what} was called inside transact`);
+  }
+
+  #runSynchronously(change: () => void): void {
+    this.#inTransact = true;
+    let result: unknown;
+    try {
+      result = change();
+    } finally {
+      this.#inTransact = false;
+    }
+    if (typeof (result as { then?: unknown } | undefined)?.then !== 'function') return;
+    // What the function does later would be outside the transaction; its outcome is not ours.
+    void Promise.resolve(result).catch(() => {});
+    throw new InvalidArgumentError(
+      'INVALID_CALL',
+      'transact takes a synchronous function; this one returned a promise',
+    );
+  }
+
+  /** Encodes and seals; throws before anything changed, or settles the promise later. */
+  #seal(
+    options: CommitOptions,
+    resolve: (commit: Commit | Promise<Commit>) => void,
+    reject: (error: Error) => void,
+  ): void {
+    const { space, writer, positions, checkpointer, options: engine } = this.#parts;
+    this.#life.assertWritable();
+    checkKnown(options, ['positions', 'metadata', 'durability']);
+    const level = resolveDurability(options.durability, engine.durability);
+    this.#refuseOverload();
+    const holdersSealed = this.#holders?.collect();
+    const moment = { lsn: writer.sealedLsn + 1, timestamp: space.nextTimestamp() };
+    const encoder = this.#encoder;
+    const { metadata } = options;
+    encoder.begin(
+      moment.timestamp,
+      metadata === undefined ? undefined : space.codec.encode(metadata),
+    );
+    this.#encodeDefinitions();
+    const positionsSealed = positions.encode(options.positions, encoder);
+    space.transaction.encode(encoder, moment);
+    const record = encoder.finish();
+    const commit = { lsn: moment.lsn, timestamp: moment.timestamp };
+    writer.seal([record], level, {
+      resolve: () => this.#acknowledge(commit, resolve),
+      reject: (cause) => reject(outcomeUnknown(commit, cause)),
+    });
+    // Sealed: from here on nothing may throw.
+    space.transaction.committed(moment);
+    space.lastTimestamp = moment.timestamp;
+    space.definitionsLogged();
+    positionsSealed();
+    holdersSealed?.();
+    checkpointer.addBytes(record.length + encoder.entryCount * entryOverheadBytes);
+    this.#checkpointIfLarge();
+  }
+
+  #encodeDefinitions(): void {
+    const { space } = this.#parts;
+    for (const definition of space.unlogged) {
+      this.#encoder.add({
+        table: reservedTables.catalog,
+        op: ops.put,
+        operator: operatorIds.none,
+        expiry: 0,
+        key: definition.id,
+        subKey: undefined,
+        value: space.codec.encode(definitionToPlain(definition)),
+      });
+    }
+  }
+
+  #refuseOverload(): void {
+    const { checkpointer, options } = this.#parts;
+    if (checkpointer.memtableBytes <= 2 * options.memtableBytesMax) return;
+    throw new StorageError(
+      'OVERLOADED',
+      'commit was not taken, memtables are full: wait for a checkpoint, then try again',
+      { memtableBytes: checkpointer.memtableBytes, bytesMax: options.memtableBytesMax },
+    );
+  }
+
+  /** Resolves a commit, once memtables are within their bound again. */
+  #acknowledge(commit: Commit, resolve: (commit: Commit | Promise<Commit>) => void): void {
+    const { checkpointer, options } = this.#parts;
+    if (checkpointer.memtableBytes <= options.memtableBytesMax || this.#life.closed) {
+      resolve(commit);
+      return;
+    }
+    this.#memtableWaiters.push(() => resolve(commit));
+  }
+
+  /** At half the bound the memtables are checkpointed without being asked. */
+  #checkpointIfLarge(): void {
+    const { checkpointer, options } = this.#parts;
+    if (this.#autoCheckpoint || checkpointer.frozenCount >= frozenMax) return;
+    if (checkpointer.activeBytes <= options.memtableBytesMax / 2) return;
+    const request = { kind: 'auto', savepoint: undefined, metadata: undefined } as const;
+    this.#autoCheckpoint = this.#checkpointed(request)
+      .then(() => {})
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.#autoCheckpoint = undefined;
+      });
+  }
+
+  async #checkpointed(request: CheckpointRequest): Promise<CheckpointRecord> {
+    try {
+      return await this.#parts.checkpointer.checkpoint(request);
+    } finally {
+      this.#wakeMemtableWaiters();
+    }
+  }
+
+  #wakeMemtableWaiters(): void {
+    for (const wake of this.#memtableWaiters.splice(0)) wake();
+  }
+
+  async #checkSavepointFree(name: string): Promise<void> {
+    if (!(await this.#findSavepoint(name))) return;
+    throw new ConflictError('SAVEPOINT_EXISTS', `there is a savepoint ${name} already`, { name });
+  }
+
+  async #findSavepoint(name: string): Promise<ListedCheckpoint | undefined> {
+    checkName('savepoint', name);
+    const all = await this.#parts.checkpoints.list();
+    return all.find((record) => record.savepoint === name && !record.dropped);
+  }
+}
+
+/** What a changed entry costs in a memtable beside its bytes, about: cell, slot and bucket. */
+const entryOverheadBytes = 96;
+
+const kinds: readonly unknown[] = ['auto', 'delta', 'base'];
+
+function checkpointRequest(options: CheckpointOptions): CheckpointRequest {
+  checkKnown(options, ['kind', 'savepoint', 'metadata']);
+  const { kind = 'auto', savepoint, metadata } = options;
+  if (!kinds.includes(kind)) {
+    throw new InvalidArgumentError(
+      'INVALID_OPTION',
+      `kind must be 'auto', 'delta' or 'base': ${String(kind)}`,
+      { option: 'kind' },
+    );
+  }
+  if (savepoint !== undefined) checkName('savepoint', savepoint);
+  const fault = metadata === undefined ? undefined : jsonFault(metadata);
+  if (fault !== undefined) {
+    throw new InvalidArgumentError('INVALID_VALUE', `metadata must be JSON: ${fault}`, {
+      path: fault,
+    });
+  }
+  return { kind, savepoint, metadata };
+}
+
+function outcomeUnknown(commit: Commit, cause: unknown): OutcomeUnknownError {
+  return new OutcomeUnknownError(
+    `commit ${commit.lsn} was sealed, but writing it failed: open again and read positions`,
+    { lsn: commit.lsn, timestamp: commit.timestamp },
+    cause,
+  );
+}

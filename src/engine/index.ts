@@ -1,0 +1,57 @@
+/*
+ * The public face of the package: everything that `import … from 'tidemark'` gives, by hand.
+ */
+export { openEngine } from './open-engine.ts';
+export {
+  Engine,
+  type CheckpointOptions,
+  type Commit,
+  type CommitOptions,
+  type EngineStats,
+} from './engine.ts';
+export type { EngineOptions } from './options.ts';
+export type { EngineEventName, EngineEvents, EngineListener, EngineWarning } from './events.ts';
+export type { Positions } from './positions.ts';
+export type { StateHolder } from './state-holders.ts';
+export type { Operator } from '../state/operator.ts';
+export type { ValueEntry, ValueState } from '../state/value-state.ts';
+export type { MapState } from '../state/map-state.ts';
+export type { ListState } from '../state/list-state.ts';
+export type { CounterState } from '../state/counter-state.ts';
+export type { BlobState } from '../state/blob-state.ts';
+export type { ListOptions, StateOptions, WriteOptions } from '../state/write-options.ts';
+export type { StateKind, TableDefinition, TtlType } from '../state/table-definition.ts';
+export type { Key } from '../codec/key.ts';
+export type { TypeDefinition } from '../codec/value.ts';
+export type { CodecName } from '../codec/compression.ts';
+export type {
+  ChainLink,
+  CheckpointKind,
+  CheckpointRecord,
+} from '../checkpoint/checkpoint-record.ts';
+export type { ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
+export type { RecoveryReport } from '../recovery/recover.ts';
+export type { Durability, LogOptions } from '../wal/log-options.ts';
+export type { LogPosition } from '../wal/log-position.ts';
+export type { LogWriterStats } from '../wal/log-writer.ts';
+export type { TornTail } from '../wal/log-opening.ts';
+export { createStore, type StoreOptions } from '../store/create-store.ts';
+export type { ByteRange, LocalObjects, ObjectInfo, ObjectStore } from '../store/object-store.ts';
+export { checkObjectName } from '../store/object-name.ts';
+export {
+  AbortedError,
+  ClosedError,
+  ConflictError,
+  CorruptionError,
+  IncompatibleError,
+  InternalError,
+  InvalidArgumentError,
+  LockedError,
+  NotFoundError,
+  OutcomeUnknownError,
+  StorageError,
+  TidemarkError,
+  type ErrorCode,
+  type ErrorDetails,
+  type ErrorKind,
+} from '../errors.ts';

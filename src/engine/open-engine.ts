@@ -1,0 +1,329 @@
+/*
+ * Opening an engine: lock, identity, recovery, the log's new segment, then leftovers. Everything is
+ * read before anything is written (but lock and, in a new directory, identity), so a refused opening
+ * changes nothing. Nothing is served before the new segment is durable (O3).
+ */
+import { availableParallelism } from 'node:os';
+import { ChainImages } from '../checkpoint/chain-images.ts';
+import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { Checkpointer } from '../checkpoint/checkpointer.ts';
+import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
+import { createValueCodec, type ValueCodec } from '../codec/value.ts';
+import { decodeKey } from '../codec/key.ts';
+import { loadCodec } from '../codec/compression.ts';
+import { ConflictError, CorruptionError, InvalidArgumentError } from '../errors.ts';
+import type { FileLock, FileSystem } from '../fs/file-system.ts';
+import { MemoryFileSystem } from '../fs/memory-file-system.ts';
+import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { recover, type Recovered, type RecoveryReport } from '../recovery/recover.ts';
+import { reservedTables } from '../snapshot/entry-format.ts';
+import { MergeIterator } from '../snapshot/merge-iterator.ts';
+import { SlabPool } from '../snapshot/slab-pool.ts';
+import { readU32, toHex } from '../std/bytes.ts';
+import { systemClock, type Clock } from '../std/clock.ts';
+import { systemRandom, type Random } from '../std/random.ts';
+import { StateSpace } from '../state/state-space.ts';
+import { definitionFromPlain } from '../state/table-definition.ts';
+import { FileObjectStore } from '../store/file-store.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { InlinePool, ThreadPool, type TaskPool } from '../threads/task-pool.ts';
+import { createIdentity, readIdentity, type StoreIdentity } from '../wal/identity.ts';
+import { lockDirectory } from '../wal/log.ts';
+import { applyOpening, type OpenedSegment } from '../wal/log-opening.ts';
+import { LogSegments } from '../wal/log-segments.ts';
+import { LogWriter } from '../wal/log-writer.ts';
+import { readLowWater } from '../wal/low-water.ts';
+import { Engine, EngineLife, type EngineParts } from './engine.ts';
+import { EventHub } from './events.ts';
+import {
+  badOption,
+  keyGroupsDefault,
+  resolveOptions,
+  type EngineOptions,
+  type ResolvedEngineOptions,
+} from './options.ts';
+import { PositionTable } from './positions.ts';
+
+/** Only one timeline is written so far; its number is in every header and record. */
+const timeline = 1;
+/** Slabs kept for the next images. */
+const idleSlabBytesMax = 256 * 1024 * 1024;
+
+/** What an engine runs on, beside its settings. */
+export interface EngineComponents {
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Whether workers are threads; else tasks run inline over `fs`. */
+  readonly threads: boolean;
+}
+
+/**
+ * Opens the engine of a directory: creates it, or recovers it to its latest commit.
+ *
+ * @example
+ * const engine = await openEngine({ dir: './state' });
+ * const counts = engine.operator('words').value<number>('counts');
+ * counts.set('tide', (counts.get('tide') ?? 0) + 1);
+ * await engine.commit({ positions: { words: 1 } });
+ * await engine.close();
+ *
+ * @throws LockedError LOCKED: another engine or process has the directory
+ * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
+ * @throws ConflictError STATE_EXISTS with `recover: false`
+ * @throws CorruptionError CORRUPT_FRAME, CORRUPT_SEGMENT, CORRUPT_SNAPSHOT, CORRUPT_RECORD,
+ *   CORRUPT_STORE, BROKEN_CHAIN, LOG_HOLE: nothing was changed
+ * @throws IncompatibleError UNSUPPORTED_FORMAT, CODEC_UNAVAILABLE, STORE_MISMATCH
+ */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const resolved = resolveOptions(options);
+  const memory = resolved.inMemory;
+  return openWith(resolved, {
+    fs: memory ? new MemoryFileSystem() : nodeFileSystem,
+    clock: systemClock,
+    random: systemRandom,
+    threads: !memory,
+  });
+}
+
+/** As {@link openEngine}, over given components. */
+export async function openEngineWith(
+  options: EngineOptions,
+  components: EngineComponents,
+): Promise<Engine> {
+  return openWith(resolveOptions(options), components);
+}
+
+async function openWith(options: ResolvedEngineOptions, on: EngineComponents): Promise<Engine> {
+  // A codec that is not installed is told now, not at the first checkpoint.
+  loadCodec(options.codec);
+  const codec = createValueCodec(options.types);
+  const lock = await lockDirectory(on.fs, options.dir);
+  const opening = new Opening(options, on, codec, lock);
+  try {
+    return await opening.open();
+  } catch (error) {
+    await opening.release();
+    throw error;
+  }
+}
+
+class Opening {
+  readonly #options: ResolvedEngineOptions;
+  readonly #on: EngineComponents;
+  readonly #codec: ValueCodec;
+  readonly #lock: FileLock;
+  readonly #life = new EngineLife();
+  #store: ObjectStore | undefined;
+  #pool: TaskPool | undefined;
+
+  constructor(
+    options: ResolvedEngineOptions,
+    on: EngineComponents,
+    codec: ValueCodec,
+    lock: FileLock,
+  ) {
+    this.#options = options;
+    this.#on = on;
+    this.#codec = codec;
+    this.#lock = lock;
+  }
+
+  /** Ends what the engine stands on; the lock goes last. */
+  async release(): Promise<void> {
+    try {
+      await this.#pool?.close();
+      await this.#store?.close();
+    } finally {
+      await this.#lock.release();
+    }
+  }
+
+  async open(): Promise<Engine> {
+    const { fs, clock, random } = this.#on;
+    const { dir } = this.#options;
+    const identity = await this.#identity();
+    const storeId = toHex(identity.storeId);
+    const groupBits = Math.log2(identity.keyGroups);
+    const store = this.#options.store ?? new FileObjectStore(fs, dir, random);
+    await store.open();
+    this.#store = store;
+    const logDirectory = `${dir}/wal`;
+    await fs.makeDirectory(logDirectory);
+    const checkpoints = new CheckpointStore(store, storeId);
+    const transfer = new SnapshotTransfer(fs, store, `${dir}/staging`);
+    await transfer.prepare();
+    const slabs = new SlabPool(idleSlabBytesMax);
+    const threads = new ThreadPool(availableParallelism());
+    const pool = this.#on.threads ? threads : new InlinePool(fs);
+    this.#pool = pool;
+    const lowWater = await readLowWater(fs, logDirectory);
+    const recovered = await recover({
+      fs,
+      clock,
+      logDirectory,
+      identity,
+      groupBits,
+      lowWater,
+      timeline,
+      checkpoints,
+      transfer,
+      pool,
+      slabs,
+    });
+    this.#refuseUnwanted(recovered);
+    await threads.limit(Math.max(1, availableParallelism() - 1));
+    const { plan, opening } = recovered;
+    const startedAt = clock.monotonicMs();
+    const opened = await applyOpening(fs, logDirectory, plan, opening, random);
+    const leftoversRemoved = await checkpoints.removeLeftovers(recovered.record);
+    const openLog = clock.monotonicMs() - startedAt;
+    const { report } = recovered;
+    const total = report.phasesMs.total + openLog;
+    const phasesMs = { ...report.phasesMs, openLog, total };
+    const recovery = { ...report, phasesMs, leftoversRemoved };
+    const built = { identity, groupBits, checkpoints, transfer, pool, slabs, opened, recovery };
+    return this.#build(recovered, built);
+  }
+
+  async #identity(): Promise<StoreIdentity> {
+    const { fs, random } = this.#on;
+    const { dir, keyGroups } = this.#options;
+    const found = await readIdentity(fs, dir);
+    if (found && found.kind !== 'engine') {
+      throw new InvalidArgumentError('NOT_A_STORE', `directory holds a log, no engine: ${dir}`, {
+        path: dir,
+      });
+    }
+    if (found && keyGroups !== undefined && keyGroups !== found.keyGroups) {
+      throw badOption('keyGroups', `is fixed at ${found.keyGroups} for this store`, keyGroups);
+    }
+    if (found) return found;
+    return createIdentity(fs, dir, 'engine', keyGroups ?? keyGroupsDefault, random);
+  }
+
+  #refuseUnwanted(recovered: Recovered): void {
+    if (this.#options.recover || (recovered.plan.lastLsn === 0 && !recovered.record)) return;
+    const { dir } = this.#options;
+    throw new ConflictError('STATE_EXISTS', `directory holds state, and recover is false: ${dir}`, {
+      path: dir,
+      lsn: recovered.plan.lastLsn,
+    });
+  }
+
+  #build(recovered: Recovered, built: Built): Engine {
+    const { options } = { options: this.#options };
+    const { fs, clock, random } = this.#on;
+    const { identity, groupBits, checkpoints, opened, recovery } = built;
+    const life = this.#life;
+    const { seed } = identity;
+    const space = new StateSpace({
+      codec: this.#codec,
+      clock,
+      seed: { low: readU32(seed, 0), high: readU32(seed, 4) },
+      groupBits,
+      checks: options.checks,
+      recordBytesMax: options.log.recordBytesMax,
+      assertOpen: () => life.assertOpen(),
+      assertWritable: () => life.assertWritable(),
+    });
+    space.lastTimestamp = recovered.lastTimestamp;
+    const { plan, links, tail } = recovered;
+    const images = new ChainImages(space, links, tail, plan.lastLsn);
+    const positions = new PositionTable(this.#codec);
+    loadReserved(space, this.#codec, positions);
+    const segments = new LogSegments(plan.segments, opened);
+    const directory = `${options.dir}/wal`;
+    const numberMax = opened.header.number;
+    const settings = { fs, directory, options: options.log, clock, random, opened, numberMax };
+    const writer = new LogWriter(settings);
+    writer.onRotate((sealed, next) => segments.rotated(sealed, next));
+    const hub = new EventHub();
+    const engineNow = (): Engine => engine;
+    const checkpointer = new Checkpointer({
+      storeId: toHex(identity.storeId),
+      timeline,
+      epoch: opened.header.epoch,
+      seed,
+      keyGroups: identity.keyGroups,
+      groupBits,
+      codec: options.codec,
+      clock,
+      space,
+      log: {
+        get sealedLsn() {
+          return writer.sealedLsn;
+        },
+        cut: () => writer.cut(),
+        ranges: (from, to) => segments.ranges(from, to),
+      },
+      pool: built.pool,
+      slabs: built.slabs,
+      checkpoints,
+      transfer: built.transfer,
+      newest: recovered.record,
+      images,
+      events: {
+        checkpoint: (record) => hub.emit('checkpoint', record),
+        merge: (record) => hub.emit('merge', record),
+        failure: (error) => engineNow().fail(error),
+      },
+    });
+    const parts: EngineParts = {
+      options,
+      space,
+      writer,
+      positions,
+      checkpointer,
+      checkpoints,
+      images,
+      hub,
+      recovery,
+      release: () => this.release(),
+    };
+    const engine = new Engine(parts, life);
+    writer.onFailure((error) => engine.poison(error));
+    return engine;
+  }
+}
+
+interface Built {
+  readonly identity: StoreIdentity;
+  readonly groupBits: number;
+  readonly checkpoints: CheckpointStore;
+  readonly transfer: SnapshotTransfer;
+  readonly pool: TaskPool;
+  readonly slabs: SlabPool;
+  readonly opened: OpenedSegment;
+  readonly recovery: RecoveryReport;
+}
+
+/** Reads the catalogue and the positions out of the images. */
+function loadReserved(space: StateSpace, codec: ValueCodec, positions: PositionTable): void {
+  for (const entry of readTable(space, reservedTables.catalog)) {
+    const { bytes, subKeyEnd, valueEnd } = entry;
+    const definition = definitionFromPlain(codec.decode(bytes, subKeyEnd, valueEnd));
+    if (!definition) {
+      throw new CorruptionError('CORRUPT_SNAPSHOT', 'catalogue holds a bad definition', {
+        lsn: entry.lsn,
+      });
+    }
+    space.addStored(definition);
+  }
+  for (const entry of readTable(space, reservedTables.positions)) {
+    const { bytes, keyStart, keyEnd, subKeyEnd, valueEnd } = entry;
+    const source = String(decodeKey(bytes, keyStart, keyEnd));
+    positions.load(source, codec.decode(bytes, subKeyEnd, valueEnd));
+  }
+}
+
+function* readTable(space: StateSpace, table: number): Generator<MergeIterator> {
+  const inputs = space.images.newestFirst.map((image) => image.cursor({ table })).toReversed();
+  const merged = new MergeIterator(inputs, {
+    base: true,
+    lastTimestamp: space.lastTimestamp,
+    rules: [],
+    groupBits: space.images.groupBits,
+  });
+  while (merged.next()) yield merged;
+}

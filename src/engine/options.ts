@@ -1,0 +1,155 @@
+/*
+ * Options of an engine: all defaults, all checks, in one place. Unknown options are refused, so that
+ * a misspelt one is never ignored.
+ */
+import { isAbsolute, resolve } from 'node:path';
+import { types as utilTypes } from 'node:util';
+import type { CodecName } from '../codec/compression.ts';
+import type { TypeDefinition } from '../codec/value.ts';
+import { InvalidArgumentError } from '../errors.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import {
+  logOptionNames,
+  resolveDurability,
+  resolveLogOptions,
+  type Durability,
+  type LogOptions,
+  type ResolvedLogOptions,
+} from '../wal/log-options.ts';
+
+/** Options of `openEngine`. */
+export interface EngineOptions extends LogOptions {
+  /** Directory of the store, made if it is not there; `':memory:'` keeps everything in memory. */
+  readonly dir: string;
+  /** Where snapshots and checkpoint records go. @defaultValue files in `dir` */
+  readonly store?: ObjectStore;
+  /** When `commit` resolves, unless the commit says otherwise. @defaultValue 'disk' */
+  readonly durability?: Durability;
+  /** Whether a directory that holds state is taken; false refuses it. @defaultValue true */
+  readonly recover?: boolean;
+  /**
+   * Freezes values that are handed out and finds values that were changed behind the engine's back.
+   * @defaultValue true when NODE_ENV is 'test' or 'development', else false
+   */
+  readonly checks?: boolean;
+  /** Classes whose instances can be values. @defaultValue none */
+  readonly types?: readonly TypeDefinition[];
+  /**
+   * Bytes of changes that only memtables hold: at half of it a checkpoint starts by itself, past it
+   * commits wait, past twice it they are refused with OVERLOADED. @defaultValue 268435456 (256 MiB)
+   */
+  readonly memtableBytesMax?: number;
+  /** Compression of new snapshots. @defaultValue 'lz4' */
+  readonly codec?: CodecName;
+  /** Key groups, a power of two up to 65536; fixed when the store is made. @defaultValue 128 */
+  readonly keyGroups?: number;
+}
+
+/** Options in force. */
+export interface ResolvedEngineOptions {
+  readonly dir: string;
+  readonly inMemory: boolean;
+  readonly store: ObjectStore | undefined;
+  readonly durability: Durability;
+  readonly recover: boolean;
+  readonly checks: boolean;
+  readonly types: readonly TypeDefinition[];
+  readonly memtableBytesMax: number;
+  readonly codec: CodecName;
+  /** As asked for; undefined: what the store has, or the default for a new one. */
+  readonly keyGroups: number | undefined;
+  readonly log: ResolvedLogOptions;
+}
+
+export const keyGroupsDefault = 128;
+const keyGroupsMost = 65_536;
+const memtableBytesLeast = 64 * 1024;
+
+const names: readonly string[] = [
+  'dir',
+  'store',
+  'durability',
+  'recover',
+  'checks',
+  'types',
+  'memtableBytesMax',
+  'codec',
+  'keyGroups',
+  ...logOptionNames,
+] satisfies readonly (keyof EngineOptions)[];
+
+const codecs: readonly unknown[] = ['none', 'lz4', 'snappy', 'zstd'];
+
+/** Fills in the defaults; an unknown option, or a bad value, is INVALID_OPTION with its name. */
+export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError('INVALID_OPTION', 'openEngine takes an object of options');
+  }
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw badOption(name, 'is unknown', undefined);
+  }
+  const { dir, store, codec, types, keyGroups } = options;
+  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
+    throw badOption('dir', 'must be the path of a directory', dir);
+  }
+  if (store !== undefined && typeof store?.putIfAbsent !== 'function') {
+    throw badOption('store', 'must be an object store', store);
+  }
+  if (codec !== undefined && !codecs.includes(codec)) {
+    throw badOption('codec', `must be one of ${codecs.join(', ')}`, codec);
+  }
+  if (types !== undefined && !Array.isArray(types)) {
+    throw badOption('types', 'must be a list of types', types);
+  }
+  const inMemory = dir === ':memory:';
+  const environment = process.env['NODE_ENV'];
+  return Object.freeze({
+    dir: inMemory ? '/memory' : absolute(dir),
+    inMemory,
+    store,
+    durability: resolveDurability(options.durability, 'disk'),
+    recover: flag('recover', options.recover, true),
+    checks: flag('checks', options.checks, environment === 'test' || environment === 'development'),
+    types: types ?? [],
+    memtableBytesMax: memtableBound(options.memtableBytesMax),
+    codec: codec ?? 'lz4',
+    keyGroups: keyGroups === undefined ? undefined : checkKeyGroups(keyGroups),
+    log: resolveLogOptions(options),
+  });
+}
+
+function absolute(dir: string): string {
+  return isAbsolute(dir) ? dir : resolve(dir);
+}
+
+function flag(name: string, value: unknown, otherwise: boolean): boolean {
+  if (value === undefined) return otherwise;
+  if (typeof value === 'boolean') return value;
+  throw badOption(name, 'must be true or false', value);
+}
+
+function memtableBound(value: unknown): number {
+  const bytes = value ?? 256 * 1024 * 1024;
+  if (typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes >= memtableBytesLeast) {
+    return bytes;
+  }
+  throw badOption('memtableBytesMax', `must be a whole number from ${memtableBytesLeast}`, value);
+}
+
+function checkKeyGroups(value: unknown): number {
+  if (typeof value === 'number' && Number.isInteger(Math.log2(value))) {
+    if (value >= 1 && value <= keyGroupsMost) return value;
+  }
+  throw badOption('keyGroups', `must be a power of two from 1 to ${keyGroupsMost}`, value);
+}
+
+/** An option that the call, or the store, does not take. */
+export function badOption(name: string, why: string, value: unknown): InvalidArgumentError {
+  const shown =
+    value === undefined || utilTypes.isProxy(value) || typeof value === 'object'
+      ? ''
+      : `: ${String(value)}`;
+  return new InvalidArgumentError('INVALID_OPTION', `option ${name} ${why}${shown}`, {
+    option: name,
+  });
+}

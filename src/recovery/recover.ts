@@ -1,0 +1,208 @@
+/*
+ * Recovery to the latest commit: which records, snapshots and bytes of the log make the state, and
+ * their images. Reads only; the caller opens the log for writing afterwards (O3), and serves nothing
+ * before that.
+ *
+ * | newest record        | its chain      | log behind it                     | outcome                 |
+ * |----------------------|----------------|-----------------------------------|-------------------------|
+ * | none                 | –              | none                              | an empty store          |
+ * | none                 | –              | whole, from LSN 1 (O2)            | replay of the log       |
+ * | sound                | sound          | whole                             | images, then replay     |
+ * | sound                | sound          | torn above the proof (L7)         | the same, cut, reported |
+ * | sound                | sound          | ends before the record (L7)       | images, damaged history |
+ * | sound                | sound          | damaged below the record (L8)     | images, then replay     |
+ * | sound                | sound          | damaged at or below the proof (L7)| CORRUPT_FRAME           |
+ * | sound                | sound          | a segment is missing (L7)         | LOG_HOLE                |
+ * | sound                | damaged, gone  | –                                 | CORRUPT_SNAPSHOT, BROKEN_CHAIN |
+ * | damaged              | –              | –                                 | CORRUPT_RECORD          |
+ */
+import { CorruptionError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { LoadedLink } from '../checkpoint/chain-images.ts';
+import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
+import { Image } from '../snapshot/image.ts';
+import type { TableRules } from '../snapshot/run-cursor.ts';
+import type { SlabPool } from '../snapshot/slab-pool.ts';
+import type { Clock } from '../std/clock.ts';
+import type { TaskPool } from '../threads/task-pool.ts';
+import type { StoreIdentity } from '../wal/identity.ts';
+import {
+  planOpening,
+  type OpeningInput,
+  type OpeningPlan,
+  type TornTail,
+} from '../wal/log-opening.ts';
+import type { LowWater } from '../wal/low-water.ts';
+
+export interface RecoveryInput {
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  /** Directory of the log. */
+  readonly logDirectory: string;
+  readonly identity: StoreIdentity;
+  readonly groupBits: number;
+  readonly lowWater: LowWater | undefined;
+  readonly timeline: number;
+  readonly checkpoints: CheckpointStore;
+  readonly transfer: SnapshotTransfer;
+  readonly pool: TaskPool;
+  readonly slabs: SlabPool;
+}
+
+/** What a recovery did, for people and for `engine.recovery`. */
+export interface RecoveryReport {
+  /** Id of the checkpoint that it started from; undefined: from the log alone, or empty. */
+  readonly checkpoint: number | undefined;
+  /** LSN of that checkpoint; 0 when there is none. */
+  readonly checkpointLsn: number;
+  /** Last LSN of the state. */
+  readonly lsn: number;
+  readonly chainLength: number;
+  /** Entries in the snapshots of the chain. */
+  readonly chainEntries: number;
+  readonly chainBytes: number;
+  readonly replayedCommits: number;
+  readonly replayedBytes: number;
+  readonly tornTail: TornTail | undefined;
+  /** The log ended before the newest checkpoint: history between them is gone, the state is whole. */
+  readonly damagedHistory: boolean;
+  /** Files of unfinished checkpoints that were removed. */
+  readonly leftoversRemoved: number;
+  /** Milliseconds of each phase. */
+  readonly phasesMs: {
+    readonly plan: number;
+    readonly load: number;
+    readonly replay: number;
+    readonly openLog: number;
+    readonly total: number;
+  };
+}
+
+/** The state as it was found. */
+export interface Recovered {
+  readonly record: CheckpointRecord | undefined;
+  readonly opening: OpeningInput;
+  readonly plan: OpeningPlan;
+  readonly links: readonly LoadedLink[];
+  readonly tail: Image | undefined;
+  readonly lastTimestamp: number;
+  readonly report: Omit<RecoveryReport, 'leftoversRemoved'>;
+}
+
+export async function recover(input: RecoveryInput): Promise<Recovered> {
+  const { clock, checkpoints } = input;
+  const startedAt = clock.monotonicMs();
+  const record = await checkpoints.newest();
+  const opening: OpeningInput = {
+    storeId: input.identity.storeId,
+    timeline: input.timeline,
+    checkpoint: record?.position,
+    lowWater: input.lowWater,
+  };
+  const plan = await planOpening(input.fs, input.logDirectory, opening);
+  const plannedAt = clock.monotonicMs();
+  const links: LoadedLink[] = [];
+  try {
+    await loadChain(input, record, links);
+    const loadedAt = clock.monotonicMs();
+    const replayed = await replay(input, record, plan);
+    const replayedAt = clock.monotonicMs();
+    const phasesMs = {
+      plan: plannedAt - startedAt,
+      load: loadedAt - plannedAt,
+      replay: replayedAt - loadedAt,
+      openLog: 0,
+      total: replayedAt - startedAt,
+    };
+    const { tail, commits, bytes } = replayed;
+    const report = {
+      checkpoint: record?.id,
+      checkpointLsn: record?.lsn ?? 0,
+      lsn: plan.lastLsn,
+      chainLength: links.length,
+      chainEntries: links.reduce((sum, { link }) => sum + link.entryCount, 0),
+      chainBytes: links.reduce((sum, { link }) => sum + link.bytes, 0),
+      replayedCommits: commits,
+      replayedBytes: bytes,
+      tornTail: plan.tornTail,
+      damagedHistory: plan.damagedHistory,
+      phasesMs,
+    };
+    const lastTimestamp = Math.max(replayed.lastTimestamp, record?.timestamp ?? 0);
+    return { record, opening, plan, links, tail, lastTimestamp, report };
+  } catch (error) {
+    for (const { image } of links) image.release();
+    throw error;
+  }
+}
+
+/** Loads the snapshots of the chain, in parallel, and checks that each continues the one before. */
+async function loadChain(
+  input: RecoveryInput,
+  record: CheckpointRecord | undefined,
+  links: LoadedLink[],
+): Promise<void> {
+  if (!record) return;
+  const { transfer, pool, slabs, groupBits } = input;
+  checkChain(record);
+  const loading = record.chain.map(async (link) => {
+    const { sha256, bytes, name } = link;
+    const output = await transfer.withLocal(name, (path) =>
+      pool.run('loadSnapshot', { path, sha256, bytes }),
+    );
+    return { link, image: new Image(output.slices, { slabs, groupBits }) };
+  });
+  const settled = await Promise.allSettled(loading);
+  for (const result of settled) if (result.status === 'fulfilled') links.push(result.value);
+  for (const result of settled) if (result.status === 'rejected') throw result.reason;
+}
+
+function checkChain(record: CheckpointRecord): void {
+  let lastLsn = 0;
+  record.chain.forEach((link, i) => {
+    const fits = i === 0 ? link.kind === 'base' : link.kind === 'delta' && link.fromLsn === lastLsn;
+    if (!fits) {
+      throw new CorruptionError(
+        'BROKEN_CHAIN',
+        `snapshot does not continue the chain of checkpoint ${record.id}: ${link.name}`,
+        { path: link.name, expected: lastLsn, actual: link.fromLsn },
+      );
+    }
+    ({ lastLsn } = link);
+  });
+  if (lastLsn > record.lsn) {
+    throw new CorruptionError(
+      'BROKEN_CHAIN',
+      `chain of checkpoint ${record.id} goes past its LSN: ${lastLsn} > ${record.lsn}`,
+      { expected: record.lsn, actual: lastLsn },
+    );
+  }
+}
+
+/** Turns the log behind the checkpoint into an image; the memtable starts empty. */
+async function replay(
+  input: RecoveryInput,
+  record: CheckpointRecord | undefined,
+  plan: OpeningPlan,
+): Promise<{ tail: Image | undefined; commits: number; bytes: number; lastTimestamp: number }> {
+  const { ranges } = plan;
+  if (ranges.length === 0) return { tail: undefined, commits: 0, bytes: 0, lastTimestamp: 0 };
+  const { pool, slabs, groupBits, identity } = input;
+  const rules: TableRules = (record?.tables ?? []).flatMap(({ id, itemsMax }) =>
+    itemsMax === undefined ? [] : [{ table: id, itemsMax }],
+  );
+  const { seed } = identity;
+  const output = await pool.run('buildTail', { ranges, seed, groupBits, rules });
+  if (output.lastLsn !== 0 && output.lastLsn !== plan.lastLsn) {
+    throw new CorruptionError(
+      'CORRUPT_FRAME',
+      `log ends at LSN ${output.lastLsn} where ${plan.lastLsn} was found`,
+      { lsn: output.lastLsn, expected: plan.lastLsn },
+    );
+  }
+  const bytes = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
+  const tail = new Image(output.slices, { slabs, groupBits });
+  return { tail, commits: output.commitCount, bytes, lastTimestamp: output.lastTimestamp };
+}

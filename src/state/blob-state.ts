@@ -1,0 +1,150 @@
+/*
+ * The `blob` kind: large byte arrays, cut into content-defined chunks. A chunk is an entry of a
+ * reserved table, keyed by its SHA-256, with its references counted by operands; a blob is the list
+ * of its chunks. So what did not change is not logged, stored or merged again, and equal chunks of
+ * different blobs are stored once.
+ */
+import { createHash } from 'node:crypto';
+import { chunkEnds } from '../codec/chunking.ts';
+import { mapKeyOf, type Key } from '../codec/key.ts';
+import { CorruptionError, InvalidArgumentError } from '../errors.ts';
+import { readU64, writeU64 } from '../std/bytes.ts';
+import { deleted, type Cell, type MapKey } from './cells.ts';
+import { ChunkChange, decodeInt64, type ChunkValue } from './operand-changes.ts';
+import { scan } from './scan.ts';
+import type { StateSpace } from './state-space.ts';
+import type { Table } from './table.ts';
+import { putCell } from './value-state.ts';
+
+const DIGEST_BYTES = 32;
+const LENGTH_BYTES = 8;
+
+/** Byte arrays by key. */
+export class BlobState {
+  readonly #space: StateSpace;
+  readonly #table: Table<Cell>;
+
+  constructor(space: StateSpace, table: Table<Cell>) {
+    this.#space = space;
+    this.#table = table;
+  }
+
+  /** A copy of the bytes of a key, or undefined when there are none. */
+  get(key: Key): Uint8Array | undefined {
+    this.#space.assertOpen();
+    const manifest = this.#manifest(mapKeyOf(key));
+    if (!manifest) return undefined;
+    const bytes = new Uint8Array(readU64(manifest, 0));
+    let at = 0;
+    for (const chunk of chunksOf(manifest)) {
+      const found = this.#chunk(chunk);
+      if (!found || found.count <= 0) throw missingChunk(key, chunk);
+      bytes.set(found.bytes, at);
+      at += found.bytes.length;
+    }
+    return bytes;
+  }
+
+  has(key: Key): boolean {
+    this.#space.assertOpen();
+    return this.#manifest(mapKeyOf(key)) !== undefined;
+  }
+
+  /** Sets the bytes of a key in the open transaction; they are copied. */
+  set(key: Key, bytes: Uint8Array): void {
+    this.#space.assertWritable();
+    const mapKey = mapKeyOf(key);
+    if (!(bytes instanceof Uint8Array)) {
+      const { operator, state } = this.#table.definition;
+      throw new InvalidArgumentError('INVALID_VALUE', 'a blob must be a Uint8Array', {
+        operator,
+        state,
+        key,
+      });
+    }
+    const ends = chunkEnds(bytes);
+    const manifest = new Uint8Array(LENGTH_BYTES + ends.length * DIGEST_BYTES);
+    writeU64(manifest, 0, bytes.length);
+    let start = 0;
+    ends.forEach((end, i) => {
+      const chunk = bytes.subarray(start, end);
+      const digest = createHash('sha256').update(chunk).digest();
+      manifest.set(digest, LENGTH_BYTES + i * DIGEST_BYTES);
+      this.#refer(mapKeyOf(digest), 1, chunk);
+      start = end;
+    });
+    this.#drop(mapKey);
+    this.#put(mapKey, manifest);
+  }
+
+  delete(key: Key): void {
+    this.#space.assertWritable();
+    const mapKey = mapKeyOf(key);
+    this.#drop(mapKey);
+    this.#put(mapKey, deleted);
+  }
+
+  /** Keys, in the order of their hash. */
+  keys(): IterableIterator<Key> {
+    return scan(this.#space, this.#table, undefined, (entry) => entry.key());
+  }
+
+  /** Gives up the references of the blob that stands at a key. */
+  #drop(key: MapKey): void {
+    const manifest = this.#manifest(key);
+    if (manifest) for (const chunk of chunksOf(manifest)) this.#refer(chunk, -1, undefined);
+  }
+
+  #put(key: MapKey, value: Uint8Array | typeof deleted): void {
+    const table = this.#table;
+    putCell(this.#space, table, { key, subKey: undefined, ownerNow: () => table.active }, value, 0);
+  }
+
+  #manifest(key: MapKey): Uint8Array | undefined {
+    const cell = this.#table.find(key);
+    if (cell) return cell.value === deleted ? undefined : (cell.value as Uint8Array);
+    const space = this.#space;
+    if (this.#table.hidesImages) return undefined;
+    const entry = space.images.find(this.#table.id, key, undefined, space.now());
+    return entry?.bytes.slice(entry.subKeyEnd, entry.valueEnd);
+  }
+
+  #chunk(chunk: MapKey): ChunkValue | undefined {
+    const { chunks, images } = this.#space;
+    const cell = chunks.find(chunk);
+    if (cell) return cell.value as ChunkValue;
+    const entry = images.find(chunks.id, chunk, undefined, 0);
+    if (!entry) return undefined;
+    const count = Number(decodeInt64(entry.bytes, entry.subKeyEnd));
+    return { count, bytes: entry.bytes.slice(entry.subKeyEnd + LENGTH_BYTES, entry.valueEnd) };
+  }
+
+  /** Takes or gives up a reference. */
+  #refer(chunk: MapKey, by: 1 | -1, content: Uint8Array | undefined): void {
+    const { chunks, transaction } = this.#space;
+    const found = this.#chunk(chunk);
+    const count = (found?.count ?? 0) + by;
+    const known = found && found.count > 0 ? found.bytes : undefined;
+    const value: ChunkValue = { count, bytes: known ?? content?.slice() ?? new Uint8Array(0) };
+    const previous = chunks.active.cells.get(chunk);
+    if (previous && previous.lsn === 0) {
+      const open = previous.value as ChunkValue;
+      previous.value = { count, bytes: open.bytes.length > 0 ? open.bytes : value.bytes };
+      return;
+    }
+    const cell: Cell = { value, lsn: 0, timestamp: 0, expiry: 0, crc: 0 };
+    const before = found?.count ?? 0;
+    transaction.add(new ChunkChange(this.#space, chunks, chunk, cell, previous, before));
+  }
+}
+
+/** Digests of a manifest, as keys of the chunk table. */
+function* chunksOf(manifest: Uint8Array): Generator<MapKey> {
+  for (let at = LENGTH_BYTES; at < manifest.length; at += DIGEST_BYTES) {
+    yield mapKeyOf(manifest.subarray(at, at + DIGEST_BYTES));
+  }
+}
+
+function missingChunk(key: Key, chunk: MapKey): CorruptionError {
+  return new CorruptionError('CORRUPT_SNAPSHOT', 'a chunk of the blob is missing', { key, chunk });
+}

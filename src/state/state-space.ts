@@ -1,0 +1,262 @@
+/*
+ * The state of one engine: its tables, the open transaction, the images below the memtables, and
+ * what all handles share (codec, clock, checks). Main thread only; nothing here waits.
+ */
+import type { HashSeed } from '../codec/hash.ts';
+import { checksum } from '../codec/checksum.ts';
+import { keyOfMapKey } from '../codec/key.ts';
+import type { ValueCodec } from '../codec/value.ts';
+import { InvalidArgumentError, TidemarkError } from '../errors.ts';
+import { firstUserTable, reservedTables } from '../snapshot/entry-format.ts';
+import type { Image } from '../snapshot/image.ts';
+import { must } from '../std/assert.ts';
+import type { Clock } from '../std/clock.ts';
+import { deleted, type Cell, type ListCell, type MapCell, type MapKey } from './cells.ts';
+import type { ValueEncoder } from './changes.ts';
+import { ImageLayers } from './image-layers.ts';
+import { decodeInt64 } from './operand-changes.ts';
+import { Table } from './table.ts';
+import { checkSameSchema, type TableDefinition } from './table-definition.ts';
+import { Transaction } from './transaction.ts';
+
+export type AnyTable = Table<Cell> | Table<MapCell> | Table<ListCell>;
+
+export interface StateSpaceInput {
+  readonly codec: ValueCodec;
+  readonly clock: Clock;
+  readonly seed: HashSeed;
+  readonly groupBits: number;
+  readonly checks: boolean;
+  readonly recordBytesMax: number;
+  /** Throws when the engine takes no calls. */
+  readonly assertOpen: () => void;
+  /** Throws when the engine takes no changes. */
+  readonly assertWritable: () => void;
+}
+
+const chunkDefinition: TableDefinition = {
+  id: reservedTables.chunks,
+  operator: '',
+  state: 'chunks',
+  kind: 'value',
+  ttlType: 'none',
+  itemsMax: undefined,
+};
+
+export class StateSpace implements ValueEncoder {
+  readonly codec: ValueCodec;
+  readonly checks: boolean;
+  readonly images: ImageLayers;
+  readonly transaction: Transaction = new Transaction();
+  readonly chunks: Table<Cell>;
+  readonly #clock: Clock;
+  readonly #recordBytesMax: number;
+  readonly assertOpen: () => void;
+  readonly assertWritable: () => void;
+  readonly #tables = new Map<string, AnyTable>();
+  readonly #stored = new Map<string, TableDefinition>();
+  #unlogged: TableDefinition[] = [];
+  #nextTable: number = firstUserTable;
+  #generation = 1;
+  #imagesLsn = 0;
+  #lastTimestamp = 0;
+
+  constructor(input: StateSpaceInput) {
+    this.codec = input.codec;
+    this.checks = input.checks;
+    this.#clock = input.clock;
+    this.#recordBytesMax = input.recordBytesMax;
+    this.assertOpen = input.assertOpen;
+    this.assertWritable = input.assertWritable;
+    this.images = new ImageLayers(input.seed, input.groupBits);
+    this.chunks = new Table<Cell>(chunkDefinition, this.#generation);
+  }
+
+  /** Timestamp by which live reads judge expiry: never before the last commit. */
+  now(): number {
+    return Math.max(this.#clock.nowMicros(), this.#lastTimestamp);
+  }
+
+  /** Timestamp of the next commit: strictly above the last (E1). */
+  nextTimestamp(): number {
+    return Math.max(this.#clock.nowMicros(), this.#lastTimestamp + 1);
+  }
+
+  get lastTimestamp(): number {
+    return this.#lastTimestamp;
+  }
+
+  set lastTimestamp(timestamp: number) {
+    this.#lastTimestamp = timestamp;
+  }
+
+  /** Greatest LSN that an image holds. */
+  get imagesLsn(): number {
+    return this.#imagesLsn;
+  }
+
+  /** Definitions in the catalogue, logged or not. */
+  definitions(): TableDefinition[] {
+    return [...this.#stored.values()];
+  }
+
+  /** Definitions that no commit has logged yet. */
+  get unlogged(): readonly TableDefinition[] {
+    return this.#unlogged;
+  }
+
+  definitionsLogged(): void {
+    this.#unlogged = [];
+  }
+
+  /** Takes a definition that the store holds. */
+  addStored(definition: TableDefinition): void {
+    this.#stored.set(nameOf(definition.operator, definition.state), definition);
+    this.#nextTable = Math.max(this.#nextTable, definition.id + 1);
+  }
+
+  /**
+   * The table of a state, made if it is new. The same name with another kind or TTL type is
+   * SCHEMA_CHANGED; another `itemsMax` takes the place of the old one.
+   */
+  table(asked: Omit<TableDefinition, 'id'>): AnyTable {
+    this.assertOpen();
+    const name = nameOf(asked.operator, asked.state);
+    const stored = this.#stored.get(name);
+    const definition = { ...asked, id: stored?.id ?? this.#nextTable };
+    if (stored) checkSameSchema(stored, definition);
+    const known = this.#tables.get(name);
+    if (known && known.definition.itemsMax === asked.itemsMax) return known;
+    if (!stored || stored.itemsMax !== asked.itemsMax) {
+      this.addStored(definition);
+      this.#unlogged = [
+        ...this.#unlogged.filter((other) => other.id !== definition.id),
+        definition,
+      ];
+    }
+    const table = this.#newTable(definition, known);
+    this.#tables.set(name, table);
+    return table;
+  }
+
+  #newTable(definition: TableDefinition, known: AnyTable | undefined): AnyTable {
+    if (known) {
+      known.definition = definition;
+      return known;
+    }
+    if (definition.kind === 'map') return new Table<MapCell>(definition, this.#generation);
+    if (definition.kind === 'list') return new Table<ListCell>(definition, this.#generation);
+    return new Table<Cell>(definition, this.#generation);
+  }
+
+  /** Freezes all memtables; the open transaction's changes go over to the new ones. Its generation. */
+  freeze(): number {
+    if (this.checks) this.#checkUnmutated();
+    const frozen = this.#generation;
+    this.transaction.carryOver(() => {
+      this.#generation++;
+      for (const table of this.#allTables()) table.freeze(this.#generation);
+    });
+    return frozen;
+  }
+
+  /** Images hold everything up to a generation. */
+  retire(generation: number): void {
+    for (const table of this.#allTables()) table.retire(generation);
+  }
+
+  /** Replaces the images, newest first, which hold everything up to an LSN. */
+  setImages(newestFirst: readonly Image[], throughLsn: number): void {
+    this.#imagesLsn = throughLsn;
+    this.images.set(newestFirst);
+  }
+
+  encodeValue(
+    table: Table<unknown>,
+    key: MapKey,
+    subKey: MapKey | undefined,
+    value: unknown,
+  ): Uint8Array {
+    const raw = table.definition.kind === 'blob';
+    let encoded: Uint8Array;
+    try {
+      encoded = raw ? (value as Uint8Array) : this.codec.encode(value);
+    } catch (error) {
+      throw this.#placed(error, table, key, subKey);
+    }
+    if (encoded.length <= this.#recordBytesMax) return encoded;
+    const { operator, state } = table.definition;
+    throw new InvalidArgumentError(
+      'RECORD_TOO_LARGE',
+      `value of ${operator}.${state} is larger than recordBytesMax: ` +
+        `${encoded.length} > ${this.#recordBytesMax} bytes`,
+      { operator, state, key: keyOfMapKey(key), bytes: encoded.length },
+    );
+  }
+
+  /** Decodes a stored value of a table; the result never aliases the bytes. */
+  decode(table: AnyTable, bytes: Uint8Array, start: number, end: number): unknown {
+    if (table === this.chunks || table.definition.kind === 'blob') return bytes.slice(start, end);
+    if (table.definition.kind === 'counter') return Number(decodeInt64(bytes, start));
+    return this.codec.decode(bytes, start, end);
+  }
+
+  crcOf(encoded: Uint8Array): number {
+    return this.checks ? checksum(encoded) : 0;
+  }
+
+  #placed(error: unknown, table: Table<unknown>, key: MapKey, subKey: MapKey | undefined): unknown {
+    if (!(error instanceof TidemarkError) || error.code !== 'INVALID_VALUE') return error;
+    const { operator, state } = table.definition;
+    const details = { ...error.details, operator, state, key: keyOfMapKey(key) };
+    const where = subKey === undefined ? details : { ...details, subKey: keyOfMapKey(subKey) };
+    const message = `value of ${operator}.${state} cannot be stored: ${error.message}`;
+    return new InvalidArgumentError('INVALID_VALUE', message, where, error);
+  }
+
+  *#allTables(): Generator<AnyTable> {
+    yield this.chunks;
+    yield* this.#tables.values();
+  }
+
+  /** Values that were changed behind the engine's back would be lost by a restart: VALUE_MUTATED. */
+  #checkUnmutated(): void {
+    for (const table of this.#allTables()) {
+      const { kind } = table.definition;
+      if (table === this.chunks || kind === 'counter' || kind === 'blob') continue;
+      for (const [key, cell] of table.active.cells.entries()) {
+        if ('items' in cell) {
+          for (const item of cell.items) this.#checkCell(table, key, undefined, item);
+        } else if ('cells' in cell) {
+          for (const [subKey, inner] of cell.cells.entries()) {
+            this.#checkCell(table, key, subKey, inner);
+          }
+        } else {
+          this.#checkCell(table, key, undefined, cell);
+        }
+      }
+    }
+  }
+
+  #checkCell(
+    table: AnyTable,
+    key: MapKey,
+    subKey: MapKey | undefined,
+    cell: { value: unknown; lsn: number; crc: number },
+  ): void {
+    if (cell.lsn === 0 || cell.value === deleted) return;
+    if (checksum(this.encodeValue(table as Table<unknown>, key, subKey, cell.value)) === cell.crc) {
+      return;
+    }
+    const { operator, state } = table.definition;
+    throw new InvalidArgumentError(
+      'VALUE_MUTATED',
+      `value of ${operator}.${state} was changed after it was committed; set it again instead`,
+      { operator, state, key: keyOfMapKey(must<MapKey>(key, 'a cell has a key')), lsn: cell.lsn },
+    );
+  }
+}
+
+function nameOf(operator: string, state: string): string {
+  return JSON.stringify([operator, state]);
+}

@@ -1,0 +1,64 @@
+/*
+ * What the catalogue knows of a table: which operator and state it belongs to and how it is kept.
+ * Definitions are entries of a reserved table, so they are committed with the state they describe.
+ */
+import { IncompatibleError } from '../errors.ts';
+
+export const stateKinds = ['value', 'map', 'list', 'counter', 'blob'] as const;
+export type StateKind = (typeof stateKinds)[number];
+
+/** Whether writes expire by default. */
+export type TtlType = 'none' | 'write';
+
+/** A table as the catalogue stores it. */
+export interface TableDefinition {
+  readonly id: number;
+  readonly operator: string;
+  readonly state: string;
+  readonly kind: StateKind;
+  readonly ttlType: TtlType;
+  /** Newest items that a list keeps; undefined: all. */
+  readonly itemsMax: number | undefined;
+}
+
+/** The same table as far as stored bytes go: otherwise SCHEMA_CHANGED, naming both. */
+export function checkSameSchema(stored: TableDefinition, asked: TableDefinition): void {
+  const where = `${stored.operator}.${stored.state}`;
+  const change = (what: string, from: string, to: string): IncompatibleError =>
+    new IncompatibleError(
+      'SCHEMA_CHANGED',
+      `${what} of state ${where} changed: stored as ${from}, asked for as ${to}`,
+      { operator: stored.operator, state: stored.state, stored: from, asked: to },
+    );
+  if (stored.kind !== asked.kind) throw change('kind', stored.kind, asked.kind);
+  if (stored.ttlType !== asked.ttlType) throw change('TTL type', stored.ttlType, asked.ttlType);
+}
+
+/** Plain form for the catalogue and for checkpoint records. */
+export function definitionToPlain(definition: TableDefinition): Record<string, unknown> {
+  const { id, operator, state, kind, ttlType, itemsMax } = definition;
+  const plain = { id, operator, state, kind, ttlType };
+  return itemsMax === undefined ? plain : { ...plain, itemsMax };
+}
+
+/** Definition of its plain form, or undefined when it is none. */
+export function definitionFromPlain(plain: unknown): TableDefinition | undefined {
+  if (typeof plain !== 'object' || plain === null) return undefined;
+  const { id, operator, state, kind, ttlType, itemsMax } = plain as Record<string, unknown>;
+  const sound =
+    Number.isSafeInteger(id) &&
+    typeof operator === 'string' &&
+    typeof state === 'string' &&
+    (stateKinds as readonly unknown[]).includes(kind) &&
+    (ttlType === 'none' || ttlType === 'write') &&
+    (itemsMax === undefined || Number.isSafeInteger(itemsMax));
+  if (!sound) return undefined;
+  return {
+    id: Number(id),
+    operator,
+    state,
+    kind: kind as StateKind,
+    ttlType,
+    itemsMax: itemsMax as number | undefined,
+  };
+}

@@ -1,0 +1,182 @@
+/*
+ * The `value` kind: one value a key. Reads go transaction, memtables, images; writes go into the
+ * open transaction and are visible at once.
+ */
+import { mapKeyOf, type Key } from '../codec/key.ts';
+import { deepFreeze } from '../codec/value.ts';
+import { deleted, emptyTableCells, type Cell, type MapKey, type TableCells } from './cells.ts';
+import { CellChange, ClearTableChange } from './changes.ts';
+import { scan } from './scan.ts';
+import type { StateSpace } from './state-space.ts';
+import type { Table } from './table.ts';
+import { expiryOf, type WriteOptions } from './write-options.ts';
+
+/** A value with what is known of its last change. */
+export interface ValueEntry<V> {
+  readonly value: V;
+  /** LSN of the commit; 0 while the change is in the open transaction. */
+  readonly lsn: number;
+  /** Time of the commit in microseconds; 0 while the change is in the open transaction. */
+  readonly timestamp: number;
+  /** Microseconds; undefined when the entry never expires. */
+  readonly expiresAt: number | undefined;
+}
+
+/**
+ * Values by key. A value belongs to the engine once it is set: change it by setting another.
+ *
+ * @throws InvalidArgumentError INVALID_KEY from every method that takes a key
+ */
+export class ValueState<V = unknown> {
+  readonly #space: StateSpace;
+  readonly #table: Table<Cell>;
+  readonly #ttlMs: number | undefined;
+
+  constructor(space: StateSpace, table: Table<Cell>, ttlMs: number | undefined) {
+    this.#space = space;
+    this.#table = table;
+    this.#ttlMs = ttlMs;
+  }
+
+  /** The value of a key, or undefined when there is none. */
+  get(key: Key): V | undefined {
+    const space = this.#space;
+    space.assertOpen();
+    const mapKey = mapKeyOf(key);
+    const cell = this.#table.find(mapKey);
+    if (cell !== undefined) {
+      if (cell.value === deleted) return undefined;
+      if (cell.expiry !== 0 && cell.expiry <= space.now()) return undefined;
+      return (space.checks ? deepFreeze(cell.value) : cell.value) as V;
+    }
+    return this.#fromImages(mapKey)?.value;
+  }
+
+  /** The value with LSN and time of its commit and its expiry. */
+  getEntry(key: Key): ValueEntry<V> | undefined {
+    const space = this.#space;
+    space.assertOpen();
+    const mapKey = mapKeyOf(key);
+    const cell = this.#table.find(mapKey);
+    if (cell === undefined) return this.#fromImages(mapKey);
+    if (cell.value === deleted || (cell.expiry !== 0 && cell.expiry <= space.now())) {
+      return undefined;
+    }
+    const value = (space.checks ? deepFreeze(cell.value) : cell.value) as V;
+    const { lsn, timestamp, expiry } = cell;
+    return { value, lsn, timestamp, expiresAt: expiry === 0 ? undefined : expiry };
+  }
+
+  has(key: Key): boolean {
+    return this.getEntry(key) !== undefined;
+  }
+
+  /**
+   * Sets a value in the open transaction.
+   * @throws InvalidArgumentError INVALID_KEY, INVALID_OPTION; INVALID_VALUE at the latest from `commit`
+   */
+  set(key: Key, value: V, options?: WriteOptions): void {
+    const mapKey = mapKeyOf(key);
+    this.#put(
+      mapKey,
+      value,
+      expiryOf(options, this.#ttlMs, () => this.#space.now()),
+    );
+  }
+
+  /** Sets what the function makes of the value, and returns it. */
+  update(key: Key, change: (value: V | undefined) => V, options?: WriteOptions): V {
+    const value = change(this.get(key));
+    this.set(key, value, options);
+    return value;
+  }
+
+  delete(key: Key): void {
+    this.#put(mapKeyOf(key), deleted, 0);
+  }
+
+  /** Keys, in the order of their hash; the state as it is now. */
+  keys(): IterableIterator<Key> {
+    return scan(this.#space, this.#table, undefined, (entry) => entry.key());
+  }
+
+  /** Keys and values, in the order of the keys' hash; the state as it is now. */
+  entries(): IterableIterator<[Key, V]> {
+    const { checks } = this.#space;
+    return scan(this.#space, this.#table, undefined, (entry) => {
+      const value = entry.value();
+      return [entry.key(), (checks ? deepFreeze(value) : value) as V];
+    });
+  }
+
+  /** Counts the keys: O(n). */
+  count(): number {
+    let count = 0;
+    for (const _ of scan(this.#space, this.#table, undefined, () => true)) count++;
+    return count;
+  }
+
+  /** Deletes all keys. */
+  clearAll(): void {
+    clearAll(this.#space, this.#table);
+  }
+
+  #fromImages(key: MapKey): ValueEntry<V> | undefined {
+    const space = this.#space;
+    if (this.#table.hidesImages) return undefined;
+    const entry = space.images.find(this.#table.id, key, undefined, space.now());
+    if (!entry) return undefined;
+    const { lsn, timestamp, expiry, bytes, subKeyEnd, valueEnd } = entry;
+    const expiresAt = expiry === 0 ? undefined : expiry;
+    const value = space.decode(this.#table, bytes, subKeyEnd, valueEnd);
+    return { value: (space.checks ? deepFreeze(value) : value) as V, lsn, timestamp, expiresAt };
+  }
+
+  #put(key: MapKey, value: unknown, expiry: number): void {
+    const table = this.#table;
+    putCell(
+      this.#space,
+      table,
+      { key, subKey: undefined, ownerNow: () => table.active },
+      value,
+      expiry,
+    );
+  }
+}
+
+/** Where a cell goes, also after a freeze. */
+export interface CellPlace {
+  readonly key: MapKey;
+  readonly subKey: MapKey | undefined;
+  ownerNow(): Pick<TableCells<Cell>, 'cells' | 'replaced'>;
+}
+
+/** Puts a value, or a delete, into the open transaction. */
+export function putCell(
+  space: StateSpace,
+  table: Table<unknown>,
+  place: CellPlace,
+  value: unknown,
+  expiry: number,
+): void {
+  space.assertWritable();
+  const { cells } = place.ownerNow();
+  const previous = cells.get(place.subKey ?? place.key);
+  if (previous !== undefined && previous.lsn === 0) {
+    previous.value = value;
+    previous.expiry = expiry;
+    return;
+  }
+  const cell: Cell = { value, lsn: 0, timestamp: 0, expiry, crc: 0 };
+  space.transaction.add(new CellChange(space, table, place, cell, previous));
+}
+
+/** Clears a table in the open transaction. */
+export function clearAll<C extends { replaced: boolean } | Cell>(
+  space: StateSpace,
+  table: Table<C>,
+): void {
+  space.assertWritable();
+  const cells = emptyTableCells<C>(table.active.generation, true);
+  space.transaction.add(new ClearTableChange(table, cells));
+}

@@ -1,0 +1,166 @@
+/*
+ * Where tasks run: in worker threads over the real file system, or inline over any. The tasks are
+ * the same functions; only the transport differs. Tasks that share a thread take turns at their
+ * yields, so a short one does not wait for a long one to end.
+ */
+import { AbortedError, InternalError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import { errorFromPlain, type PlainError } from './error-transfer.ts';
+import { tasks, type TaskInput, type TaskName, type TaskOutput } from './tasks.ts';
+import { startWorker, type WorkerThread } from './worker-thread.ts';
+
+/** Runs tasks by name. */
+export interface TaskPool {
+  run<N extends TaskName>(name: N, input: TaskInput<N>): Promise<TaskOutput<N>>;
+  /** Cancels what runs and ends the threads. */
+  close(): Promise<void>;
+}
+
+/** What a worker thread is sent. */
+export interface TaskRequest {
+  readonly id: number;
+  readonly name: TaskName;
+  readonly input: unknown;
+}
+
+/** What it answers. */
+export type TaskReply =
+  | { readonly id: number; readonly output: unknown }
+  | { readonly id: number; readonly error: PlainError };
+
+/** Runs tasks in this thread, over the given file system. */
+export class InlinePool implements TaskPool {
+  readonly #fs: FileSystem;
+  readonly #running = new Set<Promise<unknown>>();
+  #closed = false;
+
+  constructor(fs: FileSystem) {
+    this.#fs = fs;
+  }
+
+  async run<N extends TaskName>(name: N, input: TaskInput<N>): Promise<TaskOutput<N>> {
+    if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
+    const context = { yieldNow, cancelled: (): boolean => this.#closed };
+    const task = tasks[name] as (
+      fs: FileSystem,
+      input: TaskInput<N>,
+      on: typeof context,
+    ) => Promise<TaskOutput<N>>;
+    const running = task(this.#fs, input, context);
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#running);
+  }
+}
+
+/** Lets other work of this thread go on. */
+export function yieldNow(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+interface Pending {
+  resolve(output: unknown): void;
+  reject(error: Error): void;
+}
+
+class PooledThread {
+  readonly #worker: WorkerThread;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  dead = false;
+
+  constructor() {
+    this.#worker = startWorker({
+      message: (reply) => this.#answer(reply),
+      ended: (cause) => this.#ended(cause),
+    });
+  }
+
+  get load(): number {
+    return this.#pending.size;
+  }
+
+  run(name: TaskName, input: unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++;
+      this.#pending.set(id, { resolve, reject });
+      this.#worker.keepAlive(true);
+      this.#worker.post({ id, name, input });
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.stop();
+    this.#ended(undefined);
+  }
+
+  #answer(reply: TaskReply): void {
+    const pending = this.#pending.get(reply.id);
+    this.#pending.delete(reply.id);
+    if (this.#pending.size === 0) this.#worker.keepAlive(false);
+    if (!pending) return;
+    if ('error' in reply) pending.reject(errorFromPlain(reply.error));
+    else pending.resolve(reply.output);
+  }
+
+  /** A thread that died takes its tasks with it; the next task starts another. */
+  #ended(cause: unknown): void {
+    this.dead = true;
+    const error =
+      cause === undefined
+        ? new AbortedError('ABORTED', 'the engine is closing')
+        : new InternalError('a worker thread ended in the middle of its work', {}, cause);
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+  }
+}
+
+/** Runs tasks in up to `threadsMax` worker threads, which start when they are first needed. */
+export class ThreadPool implements TaskPool {
+  #threadsMax: number;
+  #threads: PooledThread[] = [];
+  #closed = false;
+
+  constructor(threadsMax: number) {
+    this.#threadsMax = threadsMax;
+  }
+
+  run<N extends TaskName>(name: N, input: TaskInput<N>): Promise<TaskOutput<N>> {
+    if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
+    return this.#leastLoaded().run(name, input) as Promise<TaskOutput<N>>;
+  }
+
+  /** Keeps at most so many threads from now on; idle ones above it end. */
+  async limit(threadsMax: number): Promise<void> {
+    this.#threadsMax = threadsMax;
+    const idle = this.#threads.filter((thread) => thread.load === 0);
+    const surplus = idle.slice(0, Math.max(0, this.#threads.length - threadsMax));
+    this.#threads = this.#threads.filter((thread) => !surplus.includes(thread));
+    await Promise.all(surplus.map((thread) => thread.close()));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#threads.map((thread) => thread.close()));
+  }
+
+  #leastLoaded(): PooledThread {
+    this.#threads = this.#threads.filter((thread) => !thread.dead);
+    let best = this.#threads[0];
+    for (const thread of this.#threads) if (thread.load < best!.load) best = thread;
+    if (best && (best.load === 0 || this.#threads.length >= this.#threadsMax)) return best;
+    const started = new PooledThread();
+    this.#threads.push(started);
+    return started;
+  }
+}

@@ -1,0 +1,26 @@
+/*
+ * The tasks that a worker thread can run. Each is an async function of (file system, input, context)
+ * whose input and output are plain data and shared buffers.
+ */
+import {
+  buildDelta,
+  buildTail,
+  loadSnapshot,
+  mergeImages,
+  verifySnapshot,
+  type TaskContext,
+} from '../snapshot/tasks.ts';
+
+export type { TaskContext };
+
+export const tasks: {
+  readonly buildDelta: typeof buildDelta;
+  readonly buildTail: typeof buildTail;
+  readonly mergeImages: typeof mergeImages;
+  readonly loadSnapshot: typeof loadSnapshot;
+  readonly verifySnapshot: typeof verifySnapshot;
+} = { buildDelta, buildTail, mergeImages, loadSnapshot, verifySnapshot };
+
+export type TaskName = keyof typeof tasks;
+export type TaskInput<N extends TaskName> = Parameters<(typeof tasks)[N]>[1];
+export type TaskOutput<N extends TaskName> = Awaited<ReturnType<(typeof tasks)[N]>>;

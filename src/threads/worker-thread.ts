@@ -1,0 +1,50 @@
+/*
+ * A worker thread as the pool sees it. The entry file is JavaScript of the built package; from
+ * source (`.ts`, as the tests run) the built one is used, which the test run makes first, because
+ * a Node without type stripping cannot load the source in a thread.
+ */
+import { Worker } from 'node:worker_threads';
+import type { TaskReply, TaskRequest } from './task-pool.ts';
+
+export interface WorkerThread {
+  post(request: TaskRequest): void;
+  /** Whether the thread keeps the process alive. */
+  keepAlive(wanted: boolean): void;
+  stop(): Promise<void>;
+}
+
+export interface WorkerEvents {
+  message(reply: TaskReply): void;
+  /** The thread ended by itself; undefined when it was stopped. */
+  ended(cause: unknown): void;
+}
+
+function entryFile(): URL {
+  const fromSource = import.meta.url.endsWith('.ts');
+  return new URL(
+    fromSource ? '../../dist/threads/worker-entry.js' : './worker-entry.js',
+    import.meta.url,
+  );
+}
+
+export function startWorker(events: WorkerEvents): WorkerThread {
+  const worker = new Worker(entryFile());
+  let stopping = false;
+  let cause: unknown;
+  worker.unref();
+  worker.on('message', (reply: TaskReply) => events.message(reply));
+  worker.on('error', (error) => {
+    cause = error;
+  });
+  worker.on('exit', (code) => {
+    if (!stopping) events.ended(cause ?? new Error(`worker thread ended with code ${code}`));
+  });
+  return {
+    post: (request) => worker.postMessage(request),
+    keepAlive: (wanted) => (wanted ? worker.ref() : worker.unref()),
+    async stop() {
+      stopping = true;
+      await worker.terminate();
+    },
+  };
+}

@@ -1,0 +1,143 @@
+/*
+ * The identity of a store: `store.json`, written once when the directory is made, never changed.
+ * Settings that shape the format are kept here and compared on open.
+ */
+import { decodeSealedJson, encodeSealedJson } from '../codec/sealed-json.ts';
+import {
+  CorruptionError,
+  IncompatibleError,
+  InvalidArgumentError,
+  errnoOf,
+  toStorageError,
+} from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import { createFile, temporarySuffix } from '../fs/replace-file.ts';
+import type { Random } from '../std/random.ts';
+import { fromHex, toHex } from '../std/bytes.ts';
+import { readFileRange } from './segment-scan.ts';
+
+export const identityName = 'store.json';
+export const lockName = 'LOCK';
+export const storeFormatVersion = 1;
+
+/** What `store.json` holds. */
+export interface StoreIdentity {
+  readonly format: number;
+  readonly kind: 'engine' | 'log';
+  /** 16 bytes. */
+  readonly storeId: Uint8Array;
+  /** Seed of the key hash, 8 bytes; inherited by forks and restores. */
+  readonly seed: Uint8Array;
+  /** Power of two, fixed at creation. */
+  readonly keyGroups: number;
+}
+
+/** Names that may stand in a directory that is becoming a store and has no identity yet. */
+const unfinished: readonly string[] = [
+  lockName,
+  identityName + temporarySuffix,
+  'wal',
+  '~staging',
+  'staging',
+  'snapshots',
+  'checkpoints',
+];
+
+/** Reads the identity; undefined in an empty directory; NOT_A_STORE where other files are. */
+export async function readIdentity(
+  fs: FileSystem,
+  directory: string,
+): Promise<StoreIdentity | undefined> {
+  const path = `${directory}/${identityName}`;
+  let names: string[];
+  try {
+    names = await fs.list(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOTDIR') throw notAStore(directory, 'it is a file');
+    throw toStorageError(error, 'list', directory);
+  }
+  if (!names.includes(identityName)) {
+    const foreign = names.find((name) => !unfinished.includes(name));
+    if (foreign !== undefined) throw notAStore(directory, `it holds ${foreign}`);
+    await refuseLostIdentity(fs, directory, names);
+    return undefined;
+  }
+  return decodeIdentity(await readFileRange(fs, path, 0), path);
+}
+
+/** Segments or records without an identity are a damaged store, not an empty directory. */
+async function refuseLostIdentity(
+  fs: FileSystem,
+  directory: string,
+  names: readonly string[],
+): Promise<void> {
+  for (const name of ['wal', 'snapshots', 'checkpoints']) {
+    if (!names.includes(name)) continue;
+    const inside = await fs.list(`${directory}/${name}`);
+    if (inside.length > 0) {
+      throw new CorruptionError(
+        'CORRUPT_STORE',
+        `store has no identity: ${directory}/${identityName} is missing beside ${name}/${inside[0]}`,
+        { path: `${directory}/${identityName}`, offset: 0 },
+      );
+    }
+  }
+}
+
+/** Makes an identity; durable when it resolves. */
+export async function createIdentity(
+  fs: FileSystem,
+  directory: string,
+  kind: StoreIdentity['kind'],
+  keyGroups: number,
+  random: Random,
+): Promise<StoreIdentity> {
+  const storeId = new Uint8Array(16);
+  const seed = new Uint8Array(8);
+  random.fill(storeId);
+  random.fill(seed);
+  const identity = { format: storeFormatVersion, kind, storeId, seed, keyGroups };
+  const body = {
+    format: storeFormatVersion,
+    kind,
+    storeId: toHex(storeId),
+    seed: toHex(seed),
+    keyGroups,
+  };
+  try {
+    await createFile(fs, directory, identityName, encodeSealedJson(body));
+  } catch (error) {
+    throw toStorageError(error, 'create the store', directory);
+  }
+  return identity;
+}
+
+function decodeIdentity(bytes: Uint8Array, path: string): StoreIdentity {
+  const body = decodeSealedJson(bytes);
+  const corrupt = (why: string): CorruptionError =>
+    new CorruptionError('CORRUPT_STORE', `store identity ${why}: ${path}`, { path, offset: 0 });
+  if (typeof body === 'string') throw corrupt(body);
+  const { format, kind, keyGroups } = body;
+  if (typeof format !== 'number') throw corrupt('has no format');
+  if (format !== storeFormatVersion) {
+    throw new IncompatibleError(
+      'UNSUPPORTED_FORMAT',
+      `store format version ${format} is not known to this release: ${path}`,
+      { path, version: format, supported: storeFormatVersion },
+    );
+  }
+  const storeId = typeof body['storeId'] === 'string' ? fromHex(body['storeId']) : undefined;
+  const seed = typeof body['seed'] === 'string' ? fromHex(body['seed']) : undefined;
+  if (kind !== 'engine' && kind !== 'log') throw corrupt('has no kind');
+  if (storeId?.length !== 16 || seed?.length !== 8) throw corrupt('has no store id or seed');
+  if (typeof keyGroups !== 'number' || !Number.isSafeInteger(keyGroups)) {
+    throw corrupt('has no key groups');
+  }
+  return { format, kind, storeId, seed, keyGroups };
+}
+
+function notAStore(directory: string, why: string): InvalidArgumentError {
+  return new InvalidArgumentError('NOT_A_STORE', `directory is no store, ${why}: ${directory}`, {
+    path: directory,
+  });
+}

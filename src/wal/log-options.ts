@@ -1,0 +1,101 @@
+/*
+ * Settings of the log, their defaults and their bounds: one place for the engine and for `openLog`.
+ */
+import { InvalidArgumentError } from '../errors.ts';
+
+/** When the promise of a commit resolves: what the commit has survived by then. */
+export type Durability = 'memory' | 'os' | 'disk';
+
+/** Settings of the log. */
+export interface LogOptions {
+  /** Bytes of a segment, filled with zeros ahead. @defaultValue 67108864 (64 MiB) */
+  readonly segmentBytesMax?: number;
+  /** Bytes of the frames of one group; a larger frame gets a group of its own. @defaultValue 1048576 */
+  readonly groupBytesMax?: number;
+  /** Records of one group; a larger batch gets a group of its own. @defaultValue 65536 */
+  readonly groupRecordsMax?: number;
+  /**
+   * Bytes that are sealed and not yet durable: past it a commit waits, past twice it is refused
+   * with OVERLOADED. @defaultValue 16777216, or half a segment if that is less
+   */
+  readonly undurableBytesMax?: number;
+  /** Bytes of one record of `openLog`, or of key and value of one change. @defaultValue 67108864 */
+  readonly recordBytesMax?: number;
+  /** Bytes of one batch or commit. @defaultValue 268435456 (256 MiB) */
+  readonly commitBytesMax?: number;
+}
+
+/** All settings of the log, in force. */
+export type ResolvedLogOptions = Required<LogOptions>;
+
+export const logOptionNames: readonly (keyof LogOptions)[] = [
+  'segmentBytesMax',
+  'groupBytesMax',
+  'groupRecordsMax',
+  'undurableBytesMax',
+  'recordBytesMax',
+  'commitBytesMax',
+];
+
+const MIB = 1024 * 1024;
+const segmentBytesLeast = 4096;
+/** 32-bit fields of a group leave room for headers below 1 GiB. */
+const bytesMost = 1024 * MIB;
+
+/** Fills in the defaults; a contradiction or a value out of range is INVALID_OPTION. */
+export function resolveLogOptions(options: LogOptions): ResolvedLogOptions {
+  const segmentBytesMax = within(options, 'segmentBytesMax', 64 * MIB, segmentBytesLeast);
+  const commitBytesMax = within(options, 'commitBytesMax', 256 * MIB, 1024);
+  const recordDefault = Math.min(64 * MIB, commitBytesMax);
+  const resolved = {
+    segmentBytesMax,
+    commitBytesMax,
+    groupBytesMax: within(options, 'groupBytesMax', MIB, 1024),
+    groupRecordsMax: within(options, 'groupRecordsMax', 65_536, 1),
+    undurableBytesMax: within(
+      options,
+      'undurableBytesMax',
+      Math.min(16 * MIB, Math.floor(segmentBytesMax / 2)),
+      1024,
+    ),
+    recordBytesMax: within(options, 'recordBytesMax', recordDefault, 1),
+  };
+  if (resolved.recordBytesMax > commitBytesMax) {
+    throw new InvalidArgumentError(
+      'INVALID_OPTION',
+      `recordBytesMax is above commitBytesMax: ${resolved.recordBytesMax} > ${commitBytesMax}`,
+      { option: 'recordBytesMax' },
+    );
+  }
+  return Object.freeze(resolved);
+}
+
+function within(
+  options: LogOptions,
+  name: keyof LogOptions,
+  defaultValue: number,
+  least: number,
+): number {
+  const value: unknown = options[name] ?? defaultValue;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) {
+    if (value >= least && value <= bytesMost) return value;
+  }
+  throw new InvalidArgumentError(
+    'INVALID_OPTION',
+    `${name} must be a whole number from ${least} to ${bytesMost}: ${String(value)}`,
+    { option: name },
+  );
+}
+
+const levels: readonly unknown[] = ['memory', 'os', 'disk'];
+
+/** Checks a durability level. */
+export function resolveDurability(value: unknown, otherwise: Durability): Durability {
+  if (value === undefined) return otherwise;
+  if (levels.includes(value)) return value as Durability;
+  throw new InvalidArgumentError(
+    'INVALID_OPTION',
+    `durability must be 'memory', 'os' or 'disk': ${String(value)}`,
+    { option: 'durability' },
+  );
+}

@@ -1,0 +1,247 @@
+/*
+ * The writing half of the log: puts groups where the sealing half placed them, syncs, rotates and
+ * writes marks. Not concurrent: one call at a time. Any error it throws is after sealing, so the
+ * writer poisons itself (L11).
+ *
+ * Order at a rotation (L2, L5): old segment synced; header written into the ready file and synced;
+ * rename; directory sync; seal mark into the old segment and sync; only then the first group.
+ */
+import type { FileHandle, FileSystem } from '../fs/file-system.ts';
+import { InternalError } from '../errors.ts';
+import type { Random } from '../std/random.ts';
+import { chainCrc } from './chain-value.ts';
+import { checksum } from '../codec/checksum.ts';
+import { encodeGroupHeader, groupHeaderBytes, groupKinds } from './group-format.ts';
+import { encodeMark, type OpenedSegment } from './log-opening.ts';
+import type { LogPosition } from './log-position.ts';
+import type { PendingGroup, PlannedSegment } from './pending-group.ts';
+import {
+  encodeSegmentHeader,
+  segmentHeaderBytes,
+  segmentName,
+  temporaryName,
+  type SegmentHeader,
+} from './segment-format.ts';
+import type { SegmentPipeline } from './segment-pipeline.ts';
+import type { Border } from './segment-scan.ts';
+
+/** One segment of the log in use: where its groups start, and where they end so far. */
+export interface LogSegment {
+  readonly path: string;
+  readonly header: SegmentHeader;
+  readonly start: Border;
+  end: Border;
+}
+
+export interface OutputInput {
+  readonly fs: FileSystem;
+  readonly directory: string;
+  readonly random: Random;
+  readonly pipeline: SegmentPipeline;
+  readonly nextNumber: () => number;
+  readonly opened: OpenedSegment;
+  readonly planned: PlannedSegment;
+}
+
+/** Counts of what was written; bytes include headers, marks and padding. */
+export interface OutputCounts {
+  groups: number;
+  syncs: number;
+  bytes: number;
+  rotations: number;
+  marks: number;
+}
+
+export class LogOutput {
+  readonly #input: OutputInput;
+  readonly counts: OutputCounts = { groups: 0, syncs: 0, bytes: 0, rotations: 0, marks: 0 };
+  #planned: PlannedSegment;
+  #handle: FileHandle;
+  #segment: LogSegment;
+  #durable: Border;
+  #unsynced = false;
+  #provedLsn: number;
+  #onRotate: (sealed: LogSegment, next: LogSegment) => void = () => {};
+
+  constructor(input: OutputInput) {
+    this.#input = input;
+    this.#planned = input.planned;
+    const { handle, header, path, start, end } = input.opened;
+    this.#handle = handle;
+    this.#segment = { path, header, start, end };
+    this.#durable = end;
+    this.#provedLsn = end.lsn;
+  }
+
+  get segment(): LogSegment {
+    return this.#segment;
+  }
+
+  get appendedLsn(): number {
+    return this.#segment.end.lsn;
+  }
+
+  get durableLsn(): number {
+    return this.#durable.lsn;
+  }
+
+  /** Everything written is synced. */
+  get clean(): boolean {
+    return !this.#unsynced;
+  }
+
+  /** A header or mark on disk says that everything written is durable. */
+  get proved(): boolean {
+    return this.clean && this.#provedLsn === this.durableLsn;
+  }
+
+  /** Behind everything written. */
+  get position(): LogPosition {
+    const { header, end } = this.#segment;
+    const { lsn, offset, chain } = end;
+    return { lsn, segment: header.number, timeline: header.timeline, offset, chain };
+  }
+
+  /** Called when a segment has been sealed and its successor is in. */
+  onRotate(listener: (sealed: LogSegment, next: LogSegment) => void): void {
+    this.#onRotate = listener;
+  }
+
+  /** Writes groups in order, rotating where they were placed in another segment. */
+  async write(groups: readonly PendingGroup[]): Promise<void> {
+    for (let i = 0; i < groups.length;) {
+      const { segment } = groups[i]!;
+      if (segment !== this.#planned) await this.#rotate(segment);
+      let next = i;
+      while (next < groups.length && groups[next]!.segment === segment) next++;
+      await this.#writeTogether(groups.slice(i, next));
+      i = next;
+    }
+  }
+
+  /** Makes everything written durable. */
+  async sync(): Promise<void> {
+    if (!this.#unsynced) return;
+    const { end } = this.#segment;
+    await this.#handle.sync();
+    this.counts.syncs++;
+    this.#durable = end;
+    this.#unsynced = false;
+  }
+
+  /** Syncs, then writes and syncs a mark that proves it (L5). */
+  async prove(): Promise<void> {
+    await this.sync();
+    if (this.proved) return;
+    const { header, end } = this.#segment;
+    await this.#handle.write(encodeMark('proof', header.salt, end, end.lsn), end.offset);
+    this.#segment.end = { ...end, offset: end.offset + groupHeaderBytes };
+    await this.#handle.sync();
+    this.#durable = this.#segment.end;
+    this.#provedLsn = end.lsn;
+    this.counts.syncs++;
+    this.counts.marks++;
+    this.counts.bytes += groupHeaderBytes;
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async #writeTogether(groups: readonly PendingGroup[]): Promise<void> {
+    const { header } = this.#segment;
+    let { end } = this.#segment;
+    const first = end.offset;
+    const buffers: Uint8Array[] = [];
+    for (const group of groups) {
+      if (group.offset !== end.offset || group.firstLsn !== end.lsn + 1) {
+        throw new InternalError('group is not where it was placed', { offset: group.offset, end });
+      }
+      end = this.#encode(group, header, end);
+      const bytes = group.padded();
+      buffers.push(bytes);
+      this.counts.bytes += bytes.length;
+    }
+    this.counts.groups += groups.length;
+    this.#unsynced = true;
+    await this.#handle.write(buffers.length === 1 ? buffers[0]! : buffers, first);
+    this.#segment.end = end;
+  }
+
+  #encode(group: PendingGroup, header: SegmentHeader, end: Border): Border {
+    const { buffer, at } = group;
+    const chain = { crc: chainCrc(end.chain.crc, buffer, groupHeaderBytes, at), mix: group.mix };
+    const groupHeader = {
+      kind: groupKinds.frames,
+      bodyBytes: at - groupHeaderBytes,
+      frameCount: group.frames,
+      recordCount: group.records,
+      firstLsn: group.firstLsn,
+      durableLsn: this.durableLsn,
+      chain,
+      bodyCrc: checksum(buffer, groupHeaderBytes, at),
+    };
+    encodeGroupHeader(buffer, 0, groupHeader, header.salt, group.offset);
+    if (this.durableLsn > this.#provedLsn) this.#provedLsn = this.durableLsn;
+    const { number: segment, timeline } = header;
+    const behind = { offset: group.endWith(0), lsn: group.lastLsn, chain };
+    if (group.isCut) group.position = { ...behind, segment, timeline };
+    return behind;
+  }
+
+  async #rotate(planned: PlannedSegment): Promise<void> {
+    const { fs, directory, random, pipeline, nextNumber } = this.#input;
+    await this.sync();
+    const old = this.#segment;
+    const oldHandle = this.#handle;
+    const own = planned.source === 'own';
+    const ready = own ? undefined : pipeline.take();
+    const number = nextNumber();
+    const temporary = ready?.path ?? `${directory}/${temporaryName(number)}`;
+    this.#handle = ready?.handle ?? (await fs.open(temporary, 'create'));
+    try {
+      const salt = new Uint8Array(8);
+      random.fill(salt);
+      const header = this.#nextHeader(number, ready?.size ?? 0, salt);
+      const path = `${directory}/${segmentName(number, header.timeline)}`;
+      await this.#handle.write(encodeSegmentHeader(header), 0);
+      await this.#handle.sync();
+      await fs.rename(temporary, path);
+      await fs.syncDirectory(directory);
+      const start = { offset: segmentHeaderBytes, lsn: old.end.lsn, chain: old.end.chain };
+      this.#segment = { path, header, start, end: start };
+      this.#durable = start;
+      this.#planned = planned;
+      const mark = encodeMark('seal', old.header.salt, old.end, old.end.lsn);
+      await oldHandle.write(mark, old.end.offset);
+      await oldHandle.sync();
+      this.#provedLsn = old.end.lsn;
+      this.counts.syncs += 2;
+      this.counts.rotations++;
+      this.counts.bytes += segmentHeaderBytes + groupHeaderBytes;
+    } finally {
+      await oldHandle.close();
+    }
+    this.#onRotate(old, this.#segment);
+  }
+
+  #nextHeader(number: number, size: number, salt: Uint8Array): SegmentHeader {
+    const { header: old, end } = this.#segment;
+    return {
+      storeId: old.storeId,
+      timeline: old.timeline,
+      epoch: old.epoch,
+      number,
+      firstLsn: end.lsn + 1,
+      size,
+      salt,
+      predecessor: {
+        number: old.number,
+        timeline: old.timeline,
+        lastLsn: end.lsn,
+        end: end.offset,
+      },
+      chain: end.chain,
+    };
+  }
+}

@@ -1,0 +1,468 @@
+/*
+ * The sealing half of the log: gives LSNs, places frames into groups and groups into segments, and
+ * feeds the writing half. A frame is sealed synchronously: when `seal` returns, it has its LSN and
+ * its place; when `seal` throws, nothing has changed.
+ *
+ * Group commit: frames that arrive while a write and sync are under way go out together in the next
+ * one; no timer delays a commit. One sync stream. Waiters resolve in LSN order within a level.
+ * Rules: L5, L9 (syncs at every level), L10 (space before sealing), L11 (poison).
+ */
+import { ClosedError, InvalidArgumentError, StorageError, toStorageError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import type { Clock, Timer } from '../std/clock.ts';
+import type { Random } from '../std/random.ts';
+import { mixFrame } from './chain-value.ts';
+import { align8, frameOverhead, groupHeaderBytes } from './group-format.ts';
+import type { OpenedSegment } from './log-opening.ts';
+import type { Durability, ResolvedLogOptions } from './log-options.ts';
+import { LogOutput, type LogSegment, type OutputCounts } from './log-output.ts';
+import type { LogPosition } from './log-position.ts';
+import { BufferPool, PendingGroup, type PlannedSegment, type Waiter } from './pending-group.ts';
+import { segmentHeaderBytes } from './segment-format.ts';
+import { SegmentPipeline } from './segment-pipeline.ts';
+
+/** Room behind the groups of a segment: one proof mark and one seal mark. */
+const MARKS_BYTES = 2 * groupHeaderBytes;
+/** A commit's promise waits while less room than this is left and a segment is being filled. */
+const ROOM_LOW_BYTES = 512 * 1024;
+const IDLE_MS = 1000;
+
+export interface LogWriterInput {
+  readonly fs: FileSystem;
+  readonly directory: string;
+  readonly options: ResolvedLogOptions;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly opened: OpenedSegment;
+  /** Highest number of any name in the directory. */
+  readonly numberMax: number;
+}
+
+/** Figures of the log. */
+export interface LogWriterStats extends Readonly<OutputCounts> {
+  readonly sealedLsn: number;
+  readonly appendedLsn: number;
+  readonly durableLsn: number;
+  readonly undurableBytes: number;
+  /** What commits are waiting for, if they are. */
+  readonly waitingFor: 'sync' | 'segment' | undefined;
+}
+
+interface Cut {
+  readonly lsn: number;
+  position: LogPosition | undefined;
+  resolve(position: LogPosition): void;
+  reject(cause: unknown): void;
+}
+
+export class LogWriter {
+  readonly #options: ResolvedLogOptions;
+  readonly #clock: Clock;
+  readonly #fs: FileSystem;
+  readonly #directory: string;
+  readonly #pipeline: SegmentPipeline;
+  readonly #output: LogOutput;
+  readonly #buffers: BufferPool;
+  #tail: PlannedSegment;
+  /** Where the group after the open one would start in the tail. */
+  #tailOffset: number;
+  #mix: number;
+  #sealedLsn: number;
+  #undurableBytes = 0;
+  #ownBytes = 0;
+  #lastFrameBytes = 0;
+  #open: PendingGroup | undefined;
+  #queue: PendingGroup[] = [];
+  #inFlight: PendingGroup[] = [];
+  readonly #unsynced: PendingGroup[] = [];
+  #cuts: Cut[] = [];
+  #syncWanted = false;
+  #proofWanted = false;
+  #running: Promise<void> | undefined;
+  #scheduled = false;
+  #waitingForSegment = false;
+  #failure: unknown;
+  #closed = false;
+  #idleTimer: Timer | undefined;
+  #activity = 0;
+  #onFailure: (error: unknown) => void = () => {};
+
+  constructor(input: LogWriterInput) {
+    const { fs, directory, options, opened } = input;
+    this.#options = options;
+    this.#clock = input.clock;
+    this.#fs = fs;
+    this.#directory = directory;
+    let numberMax = input.numberMax;
+    const nextNumber = (): number => ++numberMax;
+    const { segmentBytesMax, undurableBytesMax } = options;
+    const readyMax = Math.max(1, Math.ceil((2 * undurableBytesMax) / segmentBytesMax));
+    this.#pipeline = new SegmentPipeline(fs, directory, segmentBytesMax, readyMax, nextNumber);
+    this.#tail = { source: 'current', limit: opened.header.size - MARKS_BYTES };
+    this.#tailOffset = opened.end.offset;
+    this.#mix = opened.end.chain.mix;
+    this.#sealedLsn = opened.end.lsn;
+    this.#output = new LogOutput({
+      fs,
+      directory,
+      random: input.random,
+      pipeline: this.#pipeline,
+      nextNumber,
+      opened,
+      planned: this.#tail,
+    });
+    this.#buffers = new BufferPool(align8(options.groupBytesMax + groupHeaderBytes));
+    this.#pipeline.start();
+  }
+
+  get sealedLsn(): number {
+    return this.#sealedLsn;
+  }
+
+  get durableLsn(): number {
+    return this.#output.durableLsn;
+  }
+
+  /** The error after sealing that stopped the writer, if one did. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** Sealed and not known to be durable. */
+  get undurableBytes(): number {
+    return this.#undurableBytes;
+  }
+
+  stats(): LogWriterStats {
+    const { counts, appendedLsn, durableLsn } = this.#output;
+    const waiting = this.#undurableBytes > this.#options.undurableBytesMax ? 'sync' : undefined;
+    return {
+      ...counts,
+      sealedLsn: this.#sealedLsn,
+      appendedLsn,
+      durableLsn,
+      undurableBytes: this.#undurableBytes,
+      waitingFor: this.#waitingForSegment ? 'segment' : waiting,
+    };
+  }
+
+  onFailure(listener: (error: unknown) => void): void {
+    this.#onFailure = listener;
+  }
+
+  onRotate(listener: (sealed: LogSegment, next: LogSegment) => void): void {
+    this.#output.onRotate(listener);
+  }
+
+  /** The segment that takes appends now. */
+  get segment(): LogSegment {
+    return this.#output.segment;
+  }
+
+  /**
+   * Seals one frame and returns its first LSN. The waiter is settled when the level is reached.
+   * Throws without sealing: too large, NO_SPACE, OVERLOADED, CLOSED, POISONED.
+   */
+  seal(records: readonly Uint8Array[], level: Durability, waiter: Waiter): number {
+    let frameBytes = frameOverhead(records.length);
+    for (const record of records) frameBytes += record.length;
+    const group = this.#place(frameBytes, records.length);
+    const firstLsn = this.#sealedLsn + 1;
+    this.#mix = mixFrame(this.#mix, firstLsn, frameBytes);
+    group.add(records, frameBytes);
+    group.mix = this.#mix;
+    this.#sealedLsn += records.length;
+    this.#undurableBytes += frameBytes;
+    this.#lastFrameBytes = frameBytes;
+    this.#register(group, level, waiter);
+    this.#schedule();
+    return firstLsn;
+  }
+
+  /**
+   * Ends the group in formation, so that `sealedLsn` stands at a border (C1). Resolves with its
+   * position when it is durable.
+   */
+  cut(): Promise<LogPosition> {
+    this.#checkOpen();
+    this.#closeGroup();
+    const lsn = this.#sealedLsn;
+    return new Promise((resolve, reject) => {
+      const behind = this.#output.appendedLsn === lsn && this.#pendingCount() === 0;
+      const position = behind ? this.#output.position : undefined;
+      const last = this.#queue.at(-1);
+      if (last) last.isCut = true;
+      this.#cuts.push({ lsn, position, resolve, reject });
+      this.#syncWanted = true;
+      this.#schedule();
+    });
+  }
+
+  /** Syncs what is sealed and leaves a proof mark (L5), then ends the writer. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#idleTimer?.cancel();
+    if (this.#failure === undefined) {
+      this.#proofWanted = true;
+      this.#schedule();
+    }
+    await this.#drain();
+    // A poisoned writer leaves its files to the next opening (L11).
+    if (this.#failure === undefined) await this.#pipeline.close();
+    else await this.#pipeline.abandon();
+    await this.#output.close();
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#scheduled || this.#running) {
+      await (this.#running ?? Promise.resolve());
+    }
+  }
+
+  #pendingCount(): number {
+    return this.#queue.length + this.#inFlight.length + (this.#open ? 1 : 0);
+  }
+
+  #checkOpen(): void {
+    if (this.#failure !== undefined) {
+      throw new ClosedError(
+        'POISONED',
+        'the log stopped after an error in writing; open it again to go on',
+        this.#failure,
+      );
+    }
+    if (this.#closed) throw new ClosedError('CLOSED', 'the log is closed');
+  }
+
+  /** The group that takes a frame, or an error before anything is sealed (L10). */
+  #place(frameBytes: number, recordCount: number): PendingGroup {
+    this.#checkOpen();
+    const { commitBytesMax, undurableBytesMax } = this.#options;
+    if (frameBytes > commitBytesMax) {
+      throw new InvalidArgumentError(
+        'COMMIT_TOO_LARGE',
+        `commit is larger than commitBytesMax: ${frameBytes} > ${commitBytesMax} bytes`,
+        { bytes: frameBytes, bytesMax: commitBytesMax },
+      );
+    }
+    const open = this.#open;
+    if (open && this.#fitsOpen(open, frameBytes, recordCount)) return open;
+    if (this.#undurableBytes > 0 && this.#undurableBytes + frameBytes > 2 * undurableBytesMax) {
+      throw this.#overloaded('too many bytes are not durable yet', frameBytes);
+    }
+    const offset = open ? open.endWith(0) : this.#tailOffset;
+    const bytes = align8(groupHeaderBytes + frameBytes);
+    if (offset + bytes <= this.#tail.limit) return this.#startGroup(this.#tail, offset, bytes);
+    return this.#startGroup(this.#planSegment(frameBytes, bytes), segmentHeaderBytes, bytes);
+  }
+
+  #fitsOpen(open: PendingGroup, frameBytes: number, recordCount: number): boolean {
+    const { groupBytesMax, groupRecordsMax, undurableBytesMax } = this.#options;
+    return (
+      open.at - groupHeaderBytes + frameBytes <= groupBytesMax &&
+      open.records + recordCount <= groupRecordsMax &&
+      open.endWith(frameBytes) <= open.segment.limit &&
+      this.#undurableBytes + frameBytes <= 2 * undurableBytesMax
+    );
+  }
+
+  #planSegment(frameBytes: number, bytes: number): PlannedSegment {
+    const { segmentBytesMax } = this.#options;
+    const limit = segmentBytesMax - MARKS_BYTES;
+    if (segmentHeaderBytes + bytes <= limit) {
+      if (this.#pipeline.available > 0) {
+        this.#pipeline.reserve();
+        return { source: 'ready', limit };
+      }
+      this.#pipeline.start();
+      if (this.#pipeline.failure) throw this.#pipeline.failure;
+      if (this.#undurableBytes > 0) {
+        throw this.#overloaded('the next segment is not ready yet', frameBytes);
+      }
+    }
+    return this.#planOwnSegment(bytes);
+  }
+
+  /** A segment for one frame, which grows as it is written; its space is checked now. */
+  #planOwnSegment(bytes: number): PlannedSegment {
+    const needed = segmentHeaderBytes + bytes + MARKS_BYTES;
+    const free = this.#fs.freeBytes(this.#directory) - this.#ownBytes;
+    if (free < needed) {
+      throw new StorageError(
+        'NO_SPACE',
+        `not enough free space for the commit: ${needed} bytes needed, ${free} free`,
+        { needed, free },
+      );
+    }
+    this.#ownBytes += needed;
+    return { source: 'own', limit: segmentHeaderBytes + bytes };
+  }
+
+  #overloaded(why: string, frameBytes: number): StorageError {
+    return new StorageError(
+      'OVERLOADED',
+      `commit was not taken, ${why}: wait for earlier commits, then try again`,
+      { bytes: frameBytes, undurableBytes: this.#undurableBytes },
+    );
+  }
+
+  #startGroup(segment: PlannedSegment, offset: number, bytes: number): PendingGroup {
+    this.#closeGroup();
+    this.#tail = segment;
+    this.#tailOffset = offset;
+    const buffer = this.#buffers.take(bytes);
+    this.#open = new PendingGroup(segment, offset, this.#sealedLsn + 1, this.#mix, buffer);
+    return this.#open;
+  }
+
+  #closeGroup(): void {
+    const open = this.#open;
+    if (!open) return;
+    this.#tailOffset = open.endWith(0);
+    this.#queue.push(open);
+    this.#open = undefined;
+  }
+
+  #register(group: PendingGroup, level: Durability, waiter: Waiter): void {
+    const { undurableBytesMax } = this.#options;
+    // Past the bound every level waits for the sync: that is the backpressure.
+    const held = this.#undurableBytes > undurableBytesMax || this.#roomIsLow();
+    if (level === 'disk' || held) {
+      group.needsSync = true;
+      group.diskWaiters.push(waiter);
+    } else if (level === 'os') {
+      group.osWaiters.push(waiter);
+    } else {
+      waiter.resolve();
+    }
+  }
+
+  #roomIsLow(): boolean {
+    if (this.#pipeline.available > 0 || this.#pipeline.failure) return false;
+    const used = this.#open?.endWith(0) ?? this.#tailOffset;
+    const low = Math.min(ROOM_LOW_BYTES, this.#options.segmentBytesMax / 4);
+    return this.#tail.limit - used < Math.max(low, 2 * this.#lastFrameBytes);
+  }
+
+  #schedule(): void {
+    this.#activity++;
+    if (this.#running || this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (this.#running) return;
+      this.#running = this.#run().finally(() => {
+        this.#running = undefined;
+        // Something may have been sealed since the loop looked.
+        if (this.#hasWork()) this.#schedule();
+      });
+    });
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#hasWork()) await this.#round();
+      this.#armIdleTimer();
+    } catch (error) {
+      this.#poison(error);
+    }
+  }
+
+  #hasWork(): boolean {
+    if (this.#failure !== undefined) return false;
+    return this.#pendingCount() > 0 || this.#syncWanted || this.#proofWanted;
+  }
+
+  async #round(): Promise<void> {
+    this.#closeGroup();
+    const groups = this.#queue;
+    this.#queue = [];
+    this.#inFlight = groups;
+    const prove = this.#proofWanted && groups.length === 0;
+    if (prove) this.#proofWanted = false;
+    const wanted = this.#syncWanted || prove;
+    this.#syncWanted = false;
+    if (groups.length > 0) await this.#output.write(groups);
+    this.#afterWrite(groups);
+    const bound = this.#options.undurableBytesMax / 2;
+    const sync = wanted || this.#undurableBytes >= bound || groups.some((g) => g.needsSync);
+    if (!sync) return;
+    if (prove) await this.#output.prove();
+    else await this.#output.sync();
+    if (this.#roomIsLow()) await this.#waitForSegment();
+    this.#afterSync();
+  }
+
+  #afterWrite(groups: readonly PendingGroup[]): void {
+    this.#inFlight = [];
+    for (const group of groups) {
+      this.#unsynced.push(group);
+      for (const waiter of group.osWaiters) waiter.resolve();
+      if (group.segment.source === 'own') {
+        this.#ownBytes -= group.segment.limit + MARKS_BYTES;
+      }
+    }
+    const { position } = this.#output;
+    for (const cut of this.#cuts) {
+      if (cut.position) continue;
+      if (cut.lsn === position.lsn) cut.position = position;
+      else cut.position = groups.find((group) => group.lastLsn === cut.lsn)?.position;
+    }
+  }
+
+  #afterSync(): void {
+    for (const group of this.#unsynced) {
+      this.#undurableBytes -= group.at - groupHeaderBytes;
+      for (const waiter of group.diskWaiters) waiter.resolve();
+      this.#buffers.give(group.buffer);
+    }
+    this.#unsynced.length = 0;
+    const waiting: Cut[] = [];
+    for (const cut of this.#cuts) {
+      if (cut.position && cut.lsn <= this.durableLsn) cut.resolve(cut.position);
+      else waiting.push(cut);
+    }
+    this.#cuts = waiting;
+  }
+
+  async #waitForSegment(): Promise<void> {
+    this.#waitingForSegment = true;
+    await this.#pipeline.settled();
+    this.#waitingForSegment = false;
+  }
+
+  /** After a second without work a proof mark is written (L5, L9). */
+  #armIdleTimer(): void {
+    if (this.#idleTimer || this.#closed || this.#output.proved) return;
+    const activity = this.#activity;
+    this.#idleTimer = this.#clock.setTimer(IDLE_MS, () => {
+      this.#idleTimer = undefined;
+      if (this.#closed || this.#failure !== undefined) return;
+      if (this.#activity === activity && !this.#running) {
+        this.#proofWanted = true;
+        this.#schedule();
+      } else if (!this.#running) {
+        this.#armIdleTimer();
+      }
+    });
+  }
+
+  /** Pending commits have an unknown outcome; nothing is retried (L11). */
+  #poison(error: unknown): void {
+    this.#failure = toStorageError(error, 'write the log', this.#directory);
+    this.#idleTimer?.cancel();
+    this.#closeGroup();
+    for (const group of [...this.#unsynced, ...this.#inFlight, ...this.#queue]) {
+      const written = this.#unsynced.includes(group);
+      if (!written) for (const waiter of group.osWaiters) waiter.reject(this.#failure);
+      for (const waiter of group.diskWaiters) waiter.reject(this.#failure);
+    }
+    for (const cut of this.#cuts) cut.reject(this.#failure);
+    this.#unsynced.length = 0;
+    this.#inFlight = [];
+    this.#queue = [];
+    this.#cuts = [];
+    this.#onFailure(this.#failure);
+  }
+}

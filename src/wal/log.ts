@@ -1,0 +1,345 @@
+/*
+ * `tidemark/log`: the log alone, records of bytes. The engine uses the same writer; this adds the
+ * directory (lock, identity), reading and trimming.
+ *
+ * Durability: a record is durable when the promise of its append resolves (level `disk`). Reading
+ * gives out nothing above the durable LSN (C2). Trimming puts the low-water record first (R2).
+ */
+import {
+  ClosedError,
+  InvalidArgumentError,
+  LockedError,
+  OutcomeUnknownError,
+  toStorageError,
+} from '../errors.ts';
+import type { FileLock, FileSystem } from '../fs/file-system.ts';
+import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { systemClock, type Clock } from '../std/clock.ts';
+import { systemRandom, type Random } from '../std/random.ts';
+import { createIdentity, lockName, readIdentity } from './identity.ts';
+import { applyOpening, planOpening, type TornTail } from './log-opening.ts';
+import {
+  logOptionNames,
+  resolveDurability,
+  resolveLogOptions,
+  type Durability,
+  type LogOptions,
+  type ResolvedLogOptions,
+} from './log-options.ts';
+import { readRecords, type LogRecord } from './log-records.ts';
+import { LogSegments } from './log-segments.ts';
+import { LogWriter, type LogWriterStats } from './log-writer.ts';
+import { readLowWater, writeLowWater } from './low-water.ts';
+
+export type { Durability, LogOptions } from './log-options.ts';
+export type { LogRecord } from './log-records.ts';
+export type { LogWriterStats } from './log-writer.ts';
+export type { TornTail } from './log-opening.ts';
+export { TidemarkError } from '../errors.ts';
+
+/** Options of {@link openLog}. */
+export interface OpenLogOptions extends LogOptions {
+  /** Directory of the log; made if it is not there. One writer a directory. */
+  readonly dir: string;
+  /** Default level of an append. @defaultValue 'disk' */
+  readonly durability?: Durability;
+}
+
+/** What the log runs on, beside its settings. */
+export interface LogComponents {
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Range of records to read. */
+export interface ReadOptions {
+  /** First LSN wanted. @defaultValue the first kept */
+  readonly from?: number;
+  /** At most so many records. @defaultValue all */
+  readonly limit?: number;
+}
+
+/** Level of one append. */
+export interface AppendOptions {
+  readonly durability?: Durability;
+}
+
+/** Figures of a log. */
+export interface LogStats extends LogWriterStats {
+  readonly firstLsn: number;
+  readonly segments: number;
+}
+
+/** A durable log of byte records, numbered from 1 without gaps. */
+export interface Log {
+  /**
+   * Appends one record; resolves with its LSN when the level is reached (default: durable).
+   * @throws InvalidArgumentError RECORD_TOO_LARGE, INVALID_VALUE
+   * @throws StorageError NO_SPACE, OVERLOADED: not sealed, safe to try again
+   * @throws OutcomeUnknownError OUTCOME_UNKNOWN: sealed, then a write failed; open again
+   */
+  append(record: Uint8Array, options?: AppendOptions): Promise<number>;
+  /** Appends records atomically: all of them are there after a crash, or none. First LSN. */
+  appendBatch(records: readonly Uint8Array[], options?: AppendOptions): Promise<number>;
+  /** Durable records in LSN order, as copies. */
+  read(options?: ReadOptions): AsyncGenerator<LogRecord>;
+  /** Greatest durable LSN; 0 when there is none. */
+  readonly tail: number;
+  /** What the opening cut, if anything. */
+  readonly tornTail: TornTail | undefined;
+  /** Gives up records below an LSN, whole segments at a time; the newest segment always stays. */
+  trim(lsn: number): Promise<void>;
+  stats(): LogStats;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Opens a log for writing, or makes one.
+ *
+ * @example
+ * const log = await openLog({ dir: './events' });
+ * const lsn = await log.append(new TextEncoder().encode('first'));
+ * for await (const record of log.read({ from: lsn })) console.log(record.lsn, record.bytes);
+ * await log.close();
+ *
+ * @throws LockedError LOCKED: another writer has the directory
+ * @throws CorruptionError CORRUPT_FRAME, CORRUPT_SEGMENT, LOG_HOLE: nothing was changed
+ */
+export function openLog(options: OpenLogOptions): Promise<Log> {
+  return openLogWith(options, { fs: nodeFileSystem, clock: systemClock, random: systemRandom });
+}
+
+/** As {@link openLog}, over given components. */
+export async function openLogWith(options: OpenLogOptions, on: LogComponents): Promise<Log> {
+  const { dir, durability, ...rest } = options;
+  if (typeof dir !== 'string' || dir === '') {
+    throw new InvalidArgumentError('INVALID_OPTION', 'dir must be the path of a directory', {
+      option: 'dir',
+    });
+  }
+  for (const name of Object.keys(rest)) {
+    if (!(logOptionNames as readonly string[]).includes(name)) {
+      throw new InvalidArgumentError('INVALID_OPTION', `unknown option: ${name}`, { option: name });
+    }
+  }
+  const level = resolveDurability(durability, 'disk');
+  const settings = resolveLogOptions(rest);
+  const lock = await lockDirectory(on.fs, dir);
+  try {
+    return await FileLog.open(dir, settings, level, on, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Makes the directory and takes its lock, or throws LOCKED. */
+export async function lockDirectory(fs: FileSystem, directory: string): Promise<FileLock> {
+  let lock: FileLock | undefined;
+  try {
+    await fs.makeDirectory(directory);
+    lock = await fs.lock(`${directory}/${lockName}`);
+  } catch (error) {
+    throw toStorageError(error, 'lock', directory);
+  }
+  if (lock) return lock;
+  throw new LockedError(`directory is open in another engine or process: ${directory}`, {
+    path: directory,
+  });
+}
+
+class FileLog implements Log {
+  readonly #directory: string;
+  readonly #settings: ResolvedLogOptions;
+  readonly #level: Durability;
+  readonly #on: LogComponents;
+  readonly #lock: FileLock;
+  readonly #writer: LogWriter;
+  readonly #segments: LogSegments;
+  readonly tornTail: TornTail | undefined;
+  #firstLsn: number;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    directory: string,
+    settings: ResolvedLogOptions,
+    level: Durability,
+    on: LogComponents,
+    lock: FileLock,
+    opened: { writer: LogWriter; segments: LogSegments; tornTail: TornTail | undefined },
+  ) {
+    this.#directory = directory;
+    this.#settings = settings;
+    this.#level = level;
+    this.#on = on;
+    this.#lock = lock;
+    this.#writer = opened.writer;
+    this.#segments = opened.segments;
+    this.tornTail = opened.tornTail;
+    this.#firstLsn = opened.segments.all[0]!.header.firstLsn;
+    this.#writer.onRotate((sealed, next) => this.#segments.rotated(sealed, next));
+  }
+
+  static async open(
+    dir: string,
+    settings: ResolvedLogOptions,
+    level: Durability,
+    on: LogComponents,
+    lock: FileLock,
+  ): Promise<FileLog> {
+    const { fs, clock, random } = on;
+    const found = await readIdentity(fs, dir);
+    if (found && found.kind !== 'log') {
+      throw new InvalidArgumentError('NOT_A_STORE', `directory holds an engine, no log: ${dir}`, {
+        path: dir,
+      });
+    }
+    const identity = found ?? (await createIdentity(fs, dir, 'log', 1, random));
+    const directory = `${dir}/wal`;
+    await fs.makeDirectory(directory);
+    const lowWater = await readLowWater(fs, directory);
+    const { storeId } = identity;
+    const input = { storeId, timeline: 1, checkpoint: undefined, lowWater };
+    const plan = await planOpening(fs, directory, input);
+    const opened = await applyOpening(fs, directory, plan, input, random);
+    const segments = new LogSegments(plan.segments, opened);
+    const numberMax = opened.header.number;
+    const options = settings;
+    const writer = new LogWriter({ fs, directory, options, clock, random, opened, numberMax });
+    const { tornTail } = plan;
+    return new FileLog(directory, settings, level, on, lock, { writer, segments, tornTail });
+  }
+
+  get tail(): number {
+    return this.#writer.durableLsn;
+  }
+
+  async append(record: Uint8Array, options?: AppendOptions): Promise<number> {
+    return this.appendBatch([record], options);
+  }
+
+  // Not an async function: it seals at the call, and a refusal is a rejection all the same.
+  appendBatch(records: readonly Uint8Array[], options?: AppendOptions): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#checkRecords(records);
+      const level = resolveDurability(options?.durability, this.#level);
+      const firstLsn = this.#writer.seal(records, level, {
+        // A waiter may be settled before `seal` returns; the value is read a turn later.
+        resolve: () => resolve(Promise.resolve().then(() => firstLsn)),
+        reject: (cause) => reject(outcomeUnknown(firstLsn, cause)),
+      });
+    });
+  }
+
+  async *read(options: ReadOptions = {}): AsyncGenerator<LogRecord> {
+    if (this.#closing) throw new ClosedError('CLOSED', 'the log is closed');
+    const from = readBound('from', options.from, this.#firstLsn);
+    const limit = readBound('limit', options.limit, Number.MAX_SAFE_INTEGER);
+    const through = this.tail;
+    const { offset, lsn, chain } = this.#writer.segment.end;
+    const { number: segment, timeline } = this.#writer.segment.header;
+    const end = { offset, lsn, chain, segment, timeline };
+    const older = this.#segments.all.findLast((s) => s.header.firstLsn <= from);
+    const start = older && {
+      ...older.start,
+      segment: older.header.number,
+      timeline: older.header.timeline,
+    };
+    let count = 0;
+    if (limit === 0) return;
+    for await (const record of readRecords(this.#on.fs, this.#segments.ranges(start, end), from)) {
+      if (record.lsn > through) return;
+      yield record;
+      if (++count >= limit) return;
+    }
+  }
+
+  async trim(lsn: number): Promise<void> {
+    if (this.#closing) throw new ClosedError('CLOSED', 'the log is closed');
+    await this.#dropBelow(readBound('lsn', lsn, lsn));
+  }
+
+  stats(): LogStats {
+    const segments = this.#segments.all.length;
+    return { ...this.#writer.stats(), firstLsn: this.#firstLsn, segments };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#writer.close();
+    } finally {
+      await this.#lock.release();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #checkRecords(records: readonly Uint8Array[]): void {
+    const { recordBytesMax } = this.#settings;
+    if (!Array.isArray(records) || records.length === 0) {
+      throw new InvalidArgumentError('INVALID_VALUE', 'a batch must hold at least one record');
+    }
+    for (const record of records) {
+      if (!(record instanceof Uint8Array)) {
+        throw new InvalidArgumentError('INVALID_VALUE', 'a record must be a Uint8Array');
+      }
+      if (record.length > recordBytesMax) {
+        throw new InvalidArgumentError(
+          'RECORD_TOO_LARGE',
+          `record is larger than recordBytesMax: ${record.length} > ${recordBytesMax} bytes`,
+          { bytes: record.length, bytesMax: recordBytesMax },
+        );
+      }
+    }
+  }
+
+  /** Unlinks segments wholly below an LSN, the low-water record first (R2). */
+  async #dropBelow(lsn: number): Promise<void> {
+    const { all } = this.#segments;
+    let count = 0;
+    while (count < all.length - 1 && all[count + 1]!.header.firstLsn <= lsn) count++;
+    if (count === 0) return;
+    const { fs } = this.#on;
+    const kept = all[count]!.header;
+    const { timeline, number: segment, firstLsn } = kept;
+    await writeLowWater(fs, this.#directory, { timeline, lsn: firstLsn, segment });
+    const dropped = all.slice(0, count);
+    this.#segments.drop(count);
+    this.#firstLsn = firstLsn;
+    try {
+      for (const { path } of dropped) await fs.unlink(path);
+      await fs.syncDirectory(this.#directory);
+    } catch (error) {
+      throw toStorageError(error, 'trim the log', this.#directory);
+    }
+  }
+}
+
+function outcomeUnknown(lsn: number, cause: unknown): OutcomeUnknownError {
+  return new OutcomeUnknownError(
+    `record ${lsn} was sealed, but writing it failed: open the log again and read its tail`,
+    { lsn },
+    cause,
+  );
+}
+
+function readBound(name: string, value: unknown, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new InvalidArgumentError(
+    'INVALID_OPTION',
+    `${name} must be a whole number: ${String(value)}`,
+    {
+      option: name,
+    },
+  );
+}

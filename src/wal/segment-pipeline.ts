@@ -1,0 +1,139 @@
+/*
+ * Fills segments with zeros ahead of need (L2): temporary name, zeros, a sync every 8 MiB so that
+ * commits do not queue behind one large one, and waits with them until the writer rotates. At most
+ * `readyMax` wait. One fill runs at a time; one that fails leaves nothing behind and is tried again
+ * when the writer next asks.
+ */
+import { toStorageError, type TidemarkError } from '../errors.ts';
+import type { FileHandle, FileSystem } from '../fs/file-system.ts';
+import { temporaryName } from './segment-format.ts';
+
+const FILL_BYTES = 1024 * 1024;
+const SYNC_EVERY_BYTES = 8 * FILL_BYTES;
+
+/** A file full of zeros that is not part of the log yet. */
+export interface ReadySegment {
+  readonly handle: FileHandle;
+  readonly path: string;
+  readonly size: number;
+}
+
+export class SegmentPipeline {
+  readonly #fs: FileSystem;
+  readonly #directory: string;
+  readonly #size: number;
+  readonly #readyMax: number;
+  readonly #nextNumber: () => number;
+  readonly #ready: ReadySegment[] = [];
+  #filling: Promise<void> | undefined;
+  #stopped = false;
+  #failure: TidemarkError | undefined;
+  #reserved = 0;
+
+  constructor(
+    fs: FileSystem,
+    directory: string,
+    size: number,
+    readyMax: number,
+    nextNumber: () => number,
+  ) {
+    this.#fs = fs;
+    this.#directory = directory;
+    this.#size = size;
+    this.#readyMax = readyMax;
+    this.#nextNumber = nextNumber;
+  }
+
+  /** Why the last fill failed, until one succeeds. */
+  get failure(): TidemarkError | undefined {
+    return this.#failure;
+  }
+
+  /** Ready segments that nobody has reserved. */
+  get available(): number {
+    return this.#ready.length - this.#reserved;
+  }
+
+  /** Promises one ready segment to a later `take`; there must be one available. */
+  reserve(): void {
+    this.#reserved++;
+  }
+
+  /** Takes a reserved segment; the caller owns its handle. */
+  take(): ReadySegment {
+    this.#reserved--;
+    const ready = this.#ready.shift()!;
+    this.start();
+    return ready;
+  }
+
+  /** Fills segments in the background until enough are ready. */
+  start(): void {
+    if (this.#filling || this.#stopped || this.#ready.length >= this.#readyMax) return;
+    this.#filling = this.#fillAll().finally(() => {
+      this.#filling = undefined;
+    });
+  }
+
+  /** Resolves when the running fill has ended, well or not; starts one if there is need. */
+  async settled(): Promise<void> {
+    this.start();
+    await this.#filling;
+  }
+
+  /** Ends filling and removes what was filled. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    await this.#filling;
+    for (const ready of this.#ready.splice(0)) {
+      await ready.handle.close();
+      await this.#fs.unlink(ready.path);
+    }
+  }
+
+  /** Ends filling and leaves the files to the next opening: a poisoned writer writes nothing (L11). */
+  async abandon(): Promise<void> {
+    this.#stopped = true;
+    await this.#filling;
+    for (const ready of this.#ready.splice(0)) await ready.handle.close();
+  }
+
+  async #fillAll(): Promise<void> {
+    while (this.#ready.length < this.#readyMax && !this.#stopped) {
+      const path = `${this.#directory}/${temporaryName(this.#nextNumber())}`;
+      try {
+        const handle = await this.#fill(path);
+        if (!handle) return;
+        this.#ready.push({ handle, path, size: this.#size });
+        this.#failure = undefined;
+      } catch (error) {
+        this.#failure = toStorageError(error, 'fill a segment', path);
+        return;
+      }
+    }
+  }
+
+  async #fill(path: string): Promise<FileHandle | undefined> {
+    const handle = await this.#fs.open(path, 'create');
+    try {
+      const zeros = new Uint8Array(Math.min(FILL_BYTES, this.#size));
+      for (let at = 0; at < this.#size && !this.#stopped; at += zeros.length) {
+        const left = this.#size - at;
+        await handle.write(left < zeros.length ? zeros.subarray(0, left) : zeros, at);
+        if (at % SYNC_EVERY_BYTES === 0) await handle.sync();
+      }
+      await handle.sync();
+      if (!this.#stopped) return handle;
+      await this.#abandon(handle, path);
+      return undefined;
+    } catch (error) {
+      await this.#abandon(handle, path);
+      throw error;
+    }
+  }
+
+  async #abandon(handle: FileHandle, path: string): Promise<void> {
+    await handle.close();
+    await this.#fs.unlink(path);
+  }
+}
