@@ -77,9 +77,11 @@ export function decodeCommitHeader(bytes: Uint8Array, start: number, end: number
   const metadataStart = start + commitHeaderBytes;
   const metadataEnd = metadataStart + readU32(bytes, start + 16);
   if (metadataEnd > end) throw badCommit(start, 'has metadata past its end');
+  const timestamp = readU64(bytes, start + 8);
+  if (!Number.isSafeInteger(timestamp)) throw badCommit(start, 'has a timestamp out of range');
   return {
     entryCount: readU32(bytes, start + 4),
-    timestamp: readU64(bytes, start + 8),
+    timestamp,
     metadataStart,
     metadataEnd,
   };
@@ -110,6 +112,9 @@ export function decodeCommitEntry(
     into.eventTime = readU64(bytes, next);
     next += 8;
   }
+  if (!Number.isSafeInteger(into.expiry) || !Number.isSafeInteger(into.eventTime)) {
+    throw badCommit(at, 'has an entry with a time out of range');
+  }
   into.table = readU32(bytes, at);
   into.op = op;
   into.operator = bytes[at + 13]!;
@@ -119,6 +124,13 @@ export function decodeCommitEntry(
   into.subKeyEnd = into.keyEnd + readU16(bytes, at + 10);
   into.end = into.subKeyEnd + readU32(bytes, at + 4);
   if (into.end > end) throw badCommit(at, 'has an entry past its end');
+  if ((into.keyStart === into.keyEnd) !== (op === ops.clearTable)) {
+    throw badCommit(at, 'has a key where there must be none, or none');
+  }
+  const hasSubKey = (flags & entryFlags.subKey) !== 0;
+  if (hasSubKey ? op >= ops.clearKey : into.subKeyEnd > into.keyEnd) {
+    throw badCommit(at, 'has a sub-key where there must be none');
+  }
 }
 
 /** An entry to decode into. */

@@ -56,22 +56,31 @@ export class MergeIterator extends RunCursor {
   }
 
   next(): boolean {
+    return this.step(Number.POSITIVE_INFINITY) === 'entry';
+  }
+
+  /**
+   * As `next`, but gives up after so many keys of which nothing was left: a cleared table must not
+   * hold a thread for as long as it was large.
+   */
+  step(foldsMax: number): 'entry' | 'end' | 'pause' {
     if (this.#listing) {
       const item = this.#list.take();
       if (item) {
         this.assign(item);
-        return true;
+        return 'entry';
       }
       this.#listing = false;
     }
-    while (this.#least >= 0) {
+    for (let folds = 0; this.#least >= 0; folds++) {
+      if (folds >= foldsMax) return 'pause';
       if (!this.#foldOne() || !this.#settle()) continue;
-      if (this.#itemsMax.size === 0) return true;
+      if (this.#itemsMax.size === 0) return 'entry';
       const itemsMax = this.#itemsMax.get(this.table);
-      if (itemsMax === undefined || this.op === ops.clearTable) return true;
-      if (this.#collectList(itemsMax)) return true;
+      if (itemsMax === undefined || this.op === ops.clearTable) return 'entry';
+      if (this.#collectList(itemsMax)) return 'entry';
     }
-    return false;
+    return 'end';
   }
 
   /** Folds all entries that equal the least; false when clears kill them all. */

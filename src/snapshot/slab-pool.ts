@@ -13,7 +13,6 @@ export class SlabPool {
   readonly #idleBytesMax: number;
   readonly #idle = new Map<number, SharedArrayBuffer[]>();
   #idleBytes = 0;
-  #heldBytes = 0;
 
   /** @param idleBytesMax bytes kept for the next `acquire` */
   constructor(idleBytesMax: number) {
@@ -25,24 +24,17 @@ export class SlabPool {
     return this.#idleBytes;
   }
 
-  /** Bytes acquired here less those released here; negative where slabs move between threads. */
-  get heldBytes(): number {
-    return this.#heldBytes;
-  }
-
   /** A slab of at least this many bytes; its contents are arbitrary. */
   acquire(bytes: number): SharedArrayBuffer {
     const size = slabBytes(bytes);
     const slab = this.#idle.get(size)?.pop();
     if (slab) this.#idleBytes -= size;
-    this.#heldBytes += size;
     return slab ?? new SharedArrayBuffer(size);
   }
 
   /** Takes back a slab that nothing reads any more, from whichever pool it came. */
   release(slab: SharedArrayBuffer): void {
     const size = slab.byteLength;
-    this.#heldBytes -= size;
     if (size !== slabBytes(size) || this.#idleBytes + size > this.#idleBytesMax) return;
     const idle = this.#idle.get(size);
     assert(!idle?.includes(slab), 'a slab was released twice');

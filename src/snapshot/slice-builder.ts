@@ -36,13 +36,8 @@ export class SliceBuilder {
     return entry.table === this.#table && this.#length + entryBytes(entry) <= this.#sliceBytesMax;
   }
 
-  /** Bytes of entries in the open slice. */
-  get dataBytes(): number {
-    return this.#length;
-  }
-
-  /** Adds an entry that fits; it stands behind all before it. */
-  append(entry: Entry): void {
+  /** Adds an entry that fits and stands behind all before it; returns the bytes that it takes. */
+  append(entry: Entry): number {
     const at = this.#length;
     const size = entryBytes(entry);
     const index = this.#entryCount;
@@ -55,6 +50,7 @@ export class SliceBuilder {
     else if (entry.op === ops.clearTable) this.#hasTableClears = true;
     this.#length = at + size;
     this.#entryCount = index + 1;
+    return size;
   }
 
   /** Closes the open slice; undefined when it has no entry. */

@@ -35,6 +35,25 @@ export interface SliceDescriptor {
   readonly hasTableClears: boolean;
 }
 
+/** The descriptor of a slice with these counts in a slab. */
+export function describeSlice(
+  counts: Omit<SliceDescriptor, 'buffer'>,
+  buffer: SharedArrayBuffer,
+): SliceDescriptor {
+  return {
+    buffer,
+    table: counts.table,
+    firstHash: counts.firstHash,
+    lastHash: counts.lastHash,
+    entryCount: counts.entryCount,
+    dataBytes: counts.dataBytes,
+    bucketShift: counts.bucketShift,
+    bucketCount: counts.bucketCount,
+    hasKeyClears: counts.hasKeyClears,
+    hasTableClears: counts.hasTableClears,
+  };
+}
+
 /** Where the parts of a slice stand in its buffer. */
 export interface SliceLayout {
   readonly hashesAt: number;

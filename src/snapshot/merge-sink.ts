@@ -1,0 +1,108 @@
+/*
+ * Drains a merge into slices, and the slices into a file where there is one. The loop that runs hot
+ * is synchronous; turns are yielded between its steps.
+ */
+import type { FileHandle, FileSystem } from '../fs/file-system.ts';
+import { toStorageError } from '../errors.ts';
+import type { MergeIterator } from './merge-iterator.ts';
+import type { SlabPool } from './slab-pool.ts';
+import { SliceBuilder } from './slice-builder.ts';
+import type { SliceDescriptor } from './slice.ts';
+import {
+  SnapshotWriter,
+  type SnapshotSummary,
+  type SnapshotWriterOptions,
+} from './snapshot-writer.ts';
+import type { Turns } from './task-context.ts';
+
+/** Keys of which nothing is left that are folded without yielding. */
+const FOLDS_MAX = 10_000;
+
+/** What a merge is drained with. */
+export interface SinkTools {
+  readonly slabs: SlabPool;
+  /** Bytes of entries that a slice may have. */
+  readonly sliceBytesMax: number;
+  readonly turns: Turns;
+}
+
+/** Collects a merge in slices; `onSlice` is awaited for each before the next is begun. */
+export async function collectSlices(
+  merge: MergeIterator,
+  tools: SinkTools,
+  onSlice?: (slice: SliceDescriptor) => Promise<void>,
+): Promise<SliceDescriptor[]> {
+  const { slabs, sliceBytesMax, turns } = tools;
+  const builder = new SliceBuilder(slabs, sliceBytesMax);
+  const slices: SliceDescriptor[] = [];
+  const close = async (): Promise<void> => {
+    const slice = builder.finish();
+    if (!slice) return;
+    slices.push(slice);
+    await onSlice?.(slice);
+  };
+  for (;;) {
+    const outcome = fill(merge, builder, turns);
+    if (outcome === 'pause') {
+      await turns.pause();
+    } else {
+      await close();
+      if (outcome === 'end') return slices;
+      builder.append(merge);
+    }
+  }
+}
+
+function fill(merge: MergeIterator, builder: SliceBuilder, turns: Turns): 'full' | 'end' | 'pause' {
+  for (;;) {
+    const step = merge.step(FOLDS_MAX);
+    if (step !== 'entry') return step;
+    if (!builder.fits(merge)) return 'full';
+    if (turns.spend(builder.append(merge))) return 'pause';
+  }
+}
+
+/** What a written merge gives. */
+export interface WrittenMerge extends SnapshotSummary {
+  readonly slices: SliceDescriptor[];
+}
+
+/**
+ * Writes a merge into a new file. The file is complete and synced when this resolves, and does not
+ * exist when it rejects.
+ */
+export async function writeMerge(
+  fs: FileSystem,
+  merge: MergeIterator,
+  options: SnapshotWriterOptions,
+  tools: SinkTools,
+): Promise<WrittenMerge> {
+  return createStaged(fs, options.path, async (handle) => {
+    const writer = new SnapshotWriter(handle, options, tools.turns);
+    const slices = await collectSlices(merge, tools, (slice) => writer.writeSlice(slice));
+    return { ...(await writer.finish()), slices };
+  });
+}
+
+async function createStaged<T>(
+  fs: FileSystem,
+  path: string,
+  write: (handle: FileHandle) => Promise<T>,
+): Promise<T> {
+  let handle;
+  try {
+    handle = await fs.open(path, 'create');
+  } catch (error) {
+    throw toStorageError(error, 'create', path);
+  }
+  try {
+    const written = await write(handle);
+    await handle.close();
+    return written;
+  } catch (error) {
+    // The first error is the one to report. What cannot be removed now is a staged file, and those
+    // are removed when their store is opened.
+    await Promise.allSettled([handle.close(), fs.unlink(path)]);
+    throw error;
+  }
+}

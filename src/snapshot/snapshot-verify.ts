@@ -1,0 +1,146 @@
+/*
+ * Checks a snapshot and reports every fault that it finds instead of stopping at the first: what
+ * `verify` and scrubbing show. Reads only, and holds one slice at most.
+ */
+import { createHash } from 'node:crypto';
+import { CorruptionError, IncompatibleError, toStorageError } from '../errors.ts';
+import type { FileHandle } from '../fs/file-system.ts';
+import { toHex } from '../std/bytes.ts';
+import type { SlabPool } from './slab-pool.ts';
+import { findSliceFault } from './slice-check.ts';
+import { encodeSnapshotHeader } from './snapshot-format.ts';
+import { SnapshotReader, type BlockPlace } from './snapshot-reader.ts';
+import type { Turns } from './task-context.ts';
+
+/** Something that is wrong with a snapshot. */
+export interface SnapshotFault {
+  readonly path: string;
+  readonly offset: number;
+  readonly what: string;
+  readonly table?: number;
+}
+
+/** What a snapshot is checked against, and how far. */
+export interface SnapshotChecks {
+  /** SHA-256 that its name says. */
+  readonly sha256?: string | undefined;
+  /** Size that its record says. */
+  readonly bytes?: number | undefined;
+  /** Also the digest, and the index against the entries. */
+  readonly full: boolean;
+}
+
+const READ_BYTES = 1024 * 1024;
+
+/** SHA-256 of a file in lower-case hexadecimal. */
+export async function hashFile(handle: FileHandle, path: string, turns: Turns): Promise<string> {
+  const hash = createHash('sha256');
+  const piece = new Uint8Array(READ_BYTES);
+  try {
+    for (let at = 0; ;) {
+      const read = await handle.read(piece, at);
+      hash.update(piece.subarray(0, read));
+      at += read;
+      if (read < piece.length) return hash.digest('hex');
+      if (turns.spend(read)) await turns.pause();
+    }
+  } catch (error) {
+    throw toStorageError(error, 'read', path);
+  }
+}
+
+/** All faults of an open file that is to be a snapshot. */
+export async function findSnapshotFaults(
+  handle: FileHandle,
+  path: string,
+  checks: SnapshotChecks,
+  tools: { readonly slabs: SlabPool; readonly turns: Turns },
+): Promise<SnapshotFault[]> {
+  const faults: SnapshotFault[] = [];
+  const { sha256, full } = checks;
+  if (full && sha256 !== undefined) {
+    const actual = await hashFile(handle, path, tools.turns);
+    if (actual !== sha256) faults.push({ path, offset: 0, what: `digest is ${actual}` });
+  }
+  const reader = await collect(faults, path, () => SnapshotReader.open(handle, path));
+  if (!reader) return faults;
+  if (checks.bytes !== undefined && checks.bytes !== reader.bytes) {
+    const what = `has ${reader.bytes} bytes where ${checks.bytes} are due`;
+    faults.push({ path, offset: reader.bytes, what });
+  }
+  const front = await collect(faults, path, () => reader.readFrontHeader());
+  if (front) {
+    const same = toHex(encodeSnapshotHeader(front)) === toHex(encodeSnapshotHeader(reader.header));
+    if (!same) faults.push({ path, offset: 0, what: 'header and footer differ' });
+  }
+  for (let index = 0; index < reader.sliceCount; index++) {
+    const before = faults.length;
+    await checkBlocks(reader, index, faults, tools.turns);
+    if (!full || faults.length > before) continue;
+    await checkEntries(reader, index, faults, tools);
+  }
+  return faults;
+}
+
+async function checkBlocks(
+  reader: SnapshotReader,
+  index: number,
+  faults: SnapshotFault[],
+  turns: Turns,
+): Promise<void> {
+  const { table } = reader.slice(index);
+  const { path } = reader;
+  const blocks = await collect(faults, path, () => reader.readBlockTable(index), table);
+  for (const block of blocks ?? []) {
+    await collect(faults, path, () => checkBlock(reader, block), table);
+    if (turns.spend(block.storedBytes)) await turns.pause();
+  }
+}
+
+async function checkBlock(reader: SnapshotReader, block: BlockPlace): Promise<void> {
+  reader.checkBlock(block, await reader.readBlocks([block]));
+}
+
+async function checkEntries(
+  reader: SnapshotReader,
+  index: number,
+  faults: SnapshotFault[],
+  tools: { readonly slabs: SlabPool; readonly turns: Turns },
+): Promise<void> {
+  const { path } = reader;
+  const { table, offset } = reader.slice(index);
+  // Blocks have been checked, so that what fails here is what they hold.
+  const options = { verification: 'basic', turns: tools.turns } as const;
+  const slice = await collect(
+    faults,
+    path,
+    () => reader.loadSlice(index, tools.slabs, options),
+    table,
+  );
+  if (!slice) return;
+  const fault = await findSliceFault(slice, reader.header.seed, tools.turns);
+  if (fault) {
+    const what = `slice ${fault.what}, byte ${fault.offset} of its entries`;
+    faults.push({ path, offset, what, table });
+  }
+  tools.slabs.release(slice.buffer);
+}
+
+/** Runs a step; damage that it finds becomes a fault. Other errors, of the disk say, are thrown. */
+async function collect<T>(
+  faults: SnapshotFault[],
+  path: string,
+  step: () => Promise<T>,
+  table?: number,
+): Promise<T | undefined> {
+  try {
+    return await step();
+  } catch (error) {
+    const newer = error instanceof IncompatibleError && error.code === 'UNSUPPORTED_FORMAT';
+    if (!newer && !(error instanceof CorruptionError)) throw error;
+    const offset = typeof error.details['offset'] === 'number' ? error.details['offset'] : 0;
+    const fault = { path, offset, what: error.message };
+    faults.push(table === undefined ? fault : { ...fault, table });
+    return undefined;
+  }
+}
