@@ -1,0 +1,213 @@
+/*
+ * One walk over a value that checks and encodes it: what does not come back exactly is refused
+ * with the path to it, before any byte is kept. No code of the value runs (no getter, no toJSON),
+ * except the `encode` of a registered type and the traps of a proxy.
+ * Called at commit on the main thread, so the common types come first.
+ */
+import { InvalidArgumentError } from '../errors.ts';
+import { isArrayWithExtras, writeBuiltIn, type WalkContext } from './value-built-ins.ts';
+import { EXT_NULL_OBJECT, EXT_TYPE, VALUE_BYTES_MAX, VALUE_DEPTH_MAX } from './value-format.ts';
+import { formatPath, step, STEP_ENCODED, typeOf, type Step } from './value-path.ts';
+import type { TypeDefinition } from './value-type.ts';
+import { ValueTooLarge, ValueWriter } from './value-writer.ts';
+
+const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } =
+  Object;
+const OBJECT = Object.prototype;
+const ARRAY = Array.prototype;
+const BYTES = Uint8Array.prototype;
+/** Ancestors are searched for a cycle at every multiple of this depth: cheap where it is flat. */
+const CYCLE_CHECK_DEPTH = 32;
+
+export class ValueEncoder implements WalkContext {
+  readonly writer: ValueWriter = new ValueWriter();
+  readonly #types: ReadonlyMap<object, TypeDefinition>;
+  /** The containers that are being written, and how each leads to the next. */
+  readonly #parents: unknown[] = [];
+  readonly #steps: Step[] = [];
+  #busy = false;
+
+  /** Types by the prototype of their class. */
+  constructor(types: ReadonlyMap<object, TypeDefinition>) {
+    this.#types = types;
+  }
+
+  encode(value: unknown): Uint8Array {
+    if (this.#busy) {
+      throw new InvalidArgumentError(
+        'INVALID_CALL',
+        'a value cannot be stored while another is being encoded by a registered type',
+      );
+    }
+    this.#busy = true;
+    this.writer.start();
+    try {
+      this.write(value, 0);
+      return this.writer.finish();
+    } catch (error) {
+      this.writer.reset();
+      if (!(error instanceof ValueTooLarge)) throw error;
+      return this.refuse(`is larger than ${VALUE_BYTES_MAX} bytes when encoded`, value, 0);
+    } finally {
+      this.#busy = false;
+      if (this.#parents.length > 0) this.#parents.length = 0;
+    }
+  }
+
+  /** Writes a value that lies `depth` containers deep. */
+  write(value: unknown, depth: number): void {
+    switch (typeof value) {
+      case 'number':
+        return this.writer.number(value);
+      case 'string':
+        return this.text(value, value, depth);
+      case 'object':
+        if (value === null) return this.writer.byte(0xc0);
+        return this.#object(value, depth);
+      case 'boolean':
+        return this.writer.byte(value ? 0xc3 : 0xc2);
+      case 'undefined':
+        return this.writer.undefined();
+      case 'bigint':
+        return this.writer.bigint(value);
+      default:
+        return this.refuse(`is a ${typeof value}`, value, depth);
+    }
+  }
+
+  /** Writes an item of the container that lies `depth` deep, under `step`. */
+  child(value: unknown, depth: number, step: Step): void {
+    this.#steps[depth] = step;
+    this.write(value, depth + 1);
+  }
+
+  /** Writes a string that belongs to `owner`: itself, or the object whose key it is. */
+  text(text: string, owner: unknown, depth: number): void {
+    if (!this.writer.string(text)) {
+      const what = owner === text ? 'is a string' : `has a name (${JSON.stringify(text)})`;
+      this.refuse(`${what} with a lone surrogate, which has no UTF-8`, owner, depth);
+    }
+  }
+
+  /** Writes the own properties of an object as key and value, one after the other. */
+  properties(value: object, names: readonly string[], depth: number): void {
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i]!;
+      const descriptor = getOwnPropertyDescriptor(value, name);
+      if (descriptor === undefined || descriptor.enumerable !== true) {
+        this.refuse(`has the non-enumerable property ${JSON.stringify(name)}`, value, depth);
+      }
+      if (descriptor.writable === undefined) {
+        this.#steps[depth] = name;
+        this.refuse('is an accessor property', undefined, depth + 1);
+      }
+      if (!this.writer.string(name)) this.text(name, value, depth);
+      const item: unknown = descriptor.value;
+      if (typeof item === 'number') this.writer.number(item);
+      else this.child(item, depth, name);
+    }
+  }
+
+  /** Refuses an object with own properties beside those named, or with symbol keys. */
+  onlyProperties(value: object, names: readonly string[], depth: number): void {
+    for (const name of getOwnPropertyNames(value)) {
+      if (!names.includes(name)) {
+        this.refuse(`has the extra property ${JSON.stringify(name)}`, value, depth);
+      }
+    }
+    this.noSymbols(value, depth);
+  }
+
+  noSymbols(value: object, depth: number): void {
+    const symbols = getOwnPropertySymbols(value);
+    if (symbols.length > 0) this.refuse(`has the key ${String(symbols[0])}`, value, depth);
+  }
+
+  refuse(reason: string, value: unknown, depth: number, cause?: unknown): never {
+    const path = formatPath(this.#steps, depth);
+    throw new InvalidArgumentError(
+      'INVALID_VALUE',
+      `the value cannot be stored: ${path === '' ? 'it' : path} ${reason}`,
+      { path, reason, type: typeOf(value) },
+      cause,
+    );
+  }
+
+  #object(value: object, depth: number): void {
+    if (depth % CYCLE_CHECK_DEPTH === 0 && depth > 0) this.#checkDepth(value, depth);
+    const prototype: unknown = getPrototypeOf(value);
+    if (prototype === BYTES && ArrayBuffer.isView(value)) {
+      return writeBuiltIn(this, value, BYTES, depth);
+    }
+    this.#parents[depth] = value;
+    if (prototype === OBJECT) this.#plain(value, depth);
+    else if (prototype === ARRAY) this.#array(value as readonly unknown[], depth);
+    else this.#other(value, prototype, depth);
+    this.#parents[depth] = undefined;
+  }
+
+  #plain(value: object, depth: number): void {
+    const names = getOwnPropertyNames(value);
+    this.noSymbols(value, depth);
+    this.writer.map(names.length);
+    this.properties(value, names, depth);
+  }
+
+  #array(value: readonly unknown[], depth: number): void {
+    if (!Array.isArray(value)) this.refuse('only has the prototype of Array', value, depth);
+    if (isArrayWithExtras(value)) this.#refuseExtras(value, depth);
+    const length = value.length;
+    this.writer.array(length);
+    for (let i = 0; i < length; i++) {
+      const item = value[i];
+      if (item === undefined && !Object.hasOwn(value, i)) {
+        this.refuse(`is a sparse array (no item at ${i}), which is not stored`, value, depth);
+      }
+      if (typeof item === 'number') this.writer.number(item);
+      else this.child(item, depth, i);
+    }
+  }
+
+  #refuseExtras(value: readonly unknown[], depth: number): never {
+    this.noSymbols(value, depth);
+    const isItem = (name: string): boolean => Number(name) < value.length && /^\d+$/.test(name);
+    const extra = getOwnPropertyNames(value).find((name) => name !== 'length' && !isItem(name));
+    if (extra === undefined) this.refuse('is a sparse array, which is not stored', value, depth);
+    this.refuse(`is an array with the extra property ${JSON.stringify(extra)}`, value, depth);
+  }
+
+  #other(value: object, prototype: unknown, depth: number): void {
+    if (prototype === null) {
+      const begin = this.writer.beginExt(EXT_NULL_OBJECT);
+      this.noSymbols(value, depth);
+      this.properties(value, getOwnPropertyNames(value), depth);
+      this.writer.endExt(begin);
+      return;
+    }
+    const type = this.#types.get(prototype as object);
+    if (type === undefined) writeBuiltIn(this, value, prototype as object, depth);
+    else this.#registered(type, value, depth);
+  }
+
+  #registered(type: TypeDefinition, value: object, depth: number): void {
+    let data: unknown;
+    try {
+      data = type.encode(value);
+    } catch (error) {
+      this.refuse(`is a ${type.name} whose encode threw`, value, depth, error);
+    }
+    const begin = this.writer.beginExt(EXT_TYPE);
+    this.writer.string(type.name);
+    this.writer.number(type.version ?? 1);
+    this.child(data, depth, step(STEP_ENCODED, 0));
+    this.writer.endExt(begin);
+  }
+
+  #checkDepth(value: object, depth: number): void {
+    // A cycle comes around to its own ancestors before it comes to the bound.
+    if (this.#parents.includes(value)) this.refuse('is part of a cycle', value, depth);
+    if (depth >= VALUE_DEPTH_MAX) {
+      this.refuse(`is nested deeper than ${VALUE_DEPTH_MAX} containers`, value, depth);
+    }
+  }
+}
