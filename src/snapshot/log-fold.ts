@@ -20,10 +20,16 @@ const RUNS_MAX = 8;
 export interface LogInput {
   /** Oldest first, without a gap. */
   readonly ranges: readonly RunLogRange[];
-  /** Commits at or below it are left out; the first that counts must be the next. */
-  readonly fromLsn: number;
-  /** Timestamp of `fromLsn`; that of the output when no commit follows. */
-  readonly fromTimestamp: number;
+  /**
+   * Commits at or below it are left out; the first that counts must be the next.
+   *
+   * @defaultValue the LSN before the first range, or 0 without a range
+   */
+  readonly fromLsn?: number;
+  /** Timestamp of `fromLsn`: that of the output when no commit follows. @defaultValue 0 */
+  readonly fromTimestamp?: number;
+  /** Commits above it are left out, and the last must be this one. @defaultValue all that are there */
+  readonly lastLsn?: number;
   readonly seed: HashSeed;
   readonly groupBits: number;
   readonly rules: TableRules;
@@ -32,6 +38,7 @@ export interface LogInput {
 /** Inputs for a merge, and what they hold. */
 export interface LogFold {
   readonly inputs: RunCursor[];
+  readonly fromLsn: number;
   readonly lastLsn: number;
   readonly lastTimestamp: number;
   readonly commitCount: number;
@@ -43,23 +50,26 @@ export interface LogFold {
 
 /** Reads the ranges as sorted runs. */
 export async function foldLog(fs: FileSystem, input: LogInput, tools: SinkTools): Promise<LogFold> {
-  const { seed, groupBits, fromLsn } = input;
+  const { seed, groupBits, rules } = input;
+  const fromLsn = input.fromLsn ?? (input.ranges[0]?.firstLsn ?? 1) - 1;
+  const throughLsn = input.lastLsn ?? Number.MAX_SAFE_INTEGER;
+  const limits = { seed, groupBits, afterLsn: fromLsn, throughLsn };
   const folded: RunCursor[] = [];
   const slabs: SharedArrayBuffer[] = [];
   let runs: RunCursor[] = [];
   let lastLsn = fromLsn;
-  let lastTimestamp = input.fromTimestamp;
+  let lastTimestamp = input.fromTimestamp ?? 0;
   let commitCount = 0;
   let logBytes = 0;
   for (const range of input.ranges) {
     if (runs.length === RUNS_MAX) {
-      const options = { base: false, lastTimestamp, rules: input.rules, groupBits };
+      const options = { base: false, lastTimestamp, rules, groupBits };
       const slices = await collectSlices(new MergeIterator(runs, options), tools);
       folded.push(slicesCursor(slices));
       slabs.push(...slices.map((slice) => slice.buffer));
       runs = [];
     }
-    const run = await readLogRun(fs, range, { seed, groupBits, afterLsn: fromLsn }, tools.turns);
+    const run = await readLogRun(fs, range, limits, tools.turns);
     logBytes += range.end - range.start;
     if (run.commitCount === 0) continue;
     if (run.firstLsn !== lastLsn + 1) throw hole(range, lastLsn + 1, run.firstLsn);
@@ -67,7 +77,9 @@ export async function foldLog(fs: FileSystem, input: LogInput, tools: SinkTools)
     commitCount += run.commitCount;
     runs.push(run.cursor);
   }
-  return { inputs: [...folded, ...runs], lastLsn, lastTimestamp, commitCount, logBytes, slabs };
+  if (input.lastLsn !== undefined && lastLsn !== input.lastLsn) throw cutShort(input, lastLsn);
+  const inputs = [...folded, ...runs];
+  return { inputs, fromLsn, lastLsn, lastTimestamp, commitCount, logBytes, slabs };
 }
 
 /** Reads slices, which are in order, from the first entry to the last. */
@@ -88,4 +100,15 @@ function hole(range: RunLogRange, expected: number, actual: number): CorruptionE
     `the log continues at LSN ${actual} where ${expected} is due: ${path}`,
     { path, offset, lsn: expected, expected, actual },
   );
+}
+
+function cutShort(input: LogInput, actual: number): CorruptionError {
+  const expected = input.lastLsn;
+  const path = input.ranges.at(-1)?.path;
+  return new CorruptionError('LOG_HOLE', `the log ends at LSN ${actual} where ${expected} is due`, {
+    path,
+    lsn: expected,
+    expected,
+    actual,
+  });
 }

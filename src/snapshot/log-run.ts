@@ -30,6 +30,8 @@ export interface LogRunOptions {
   readonly groupBits: number;
   /** Commits at or below it are left out. */
   readonly afterLsn: number;
+  /** Commits above it are left out. */
+  readonly throughLsn: number;
 }
 
 /** The commits of a range, as a sorted run. */
@@ -100,7 +102,7 @@ class LogColumns {
     this.#bytes = bytes;
     this.#range = range;
     this.#options = options;
-    this.#throughLsn = range.throughLsn ?? Number.POSITIVE_INFINITY;
+    this.#throughLsn = Math.min(range.throughLsn ?? options.throughLsn, options.throughLsn);
   }
 
   addGroup(group: GroupHeader, bodyStart: number, offset: number): void {

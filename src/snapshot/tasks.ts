@@ -82,11 +82,11 @@ export async function buildDelta(
   input: BuildDeltaInput,
   context: TaskContext,
 ): Promise<BuildDeltaOutput> {
-  const { base = false, fromLsn, groupBits, rules } = input;
-  assert(!base || fromLsn === 0, 'a base is built from a whole log');
+  const { base = false, groupBits, rules } = input;
   const tools = startTask(input, context);
   const log = await foldLog(fs, input, tools);
-  const { lastLsn, lastTimestamp, commitCount, logBytes } = log;
+  const { fromLsn, lastLsn, lastTimestamp, commitCount, logBytes } = log;
+  assert(!base || fromLsn === 0, 'a base is built from a whole log');
   const merge = new MergeIterator(log.inputs, { base, lastTimestamp, rules, groupBits });
   const header = { kind: base ? 'base' : 'delta', fromLsn, lastLsn, lastTimestamp } as const;
   const written = await writeMerge(fs, merge, writerOptions(input, { ...input, ...header }), tools);
@@ -164,12 +164,13 @@ export async function mergeImages(
 export interface LoadSnapshotInput extends TaskMemory {
   readonly path: string;
   /** SHA-256 that the file must have; only compared when `verification` is `full`. */
-  readonly sha256?: string;
+  readonly sha256?: string | undefined;
   /** Bytes that the file must have. */
   readonly bytes?: number;
   /** Slices to load, in this order. @defaultValue all */
   readonly sliceIndexes?: readonly number[];
-  readonly verification: Verification;
+  /** @defaultValue `standard` */
+  readonly verification?: Verification;
 }
 
 /** Output of `loadSnapshot`. */
@@ -190,7 +191,7 @@ export async function loadSnapshot(
   input: LoadSnapshotInput,
   context: TaskContext,
 ): Promise<LoadSnapshotOutput> {
-  const { path, sha256, verification } = input;
+  const { path, sha256, verification = 'standard' } = input;
   const { slabs, turns } = startTask(input, context);
   return withFile(fs, path, async (handle) => {
     const reader = await SnapshotReader.open(handle, path);
