@@ -8,6 +8,7 @@
  * files are never used again (C3); what it had frozen goes into the next checkpoint.
  */
 import { AbortedError, StorageError, type TidemarkError } from '../errors.ts';
+import type { HashSeed } from '../codec/hash.ts';
 import type { CodecName } from '../codec/compression.ts';
 import { Image } from '../snapshot/image.ts';
 import type { TableRules } from '../snapshot/run-cursor.ts';
@@ -45,7 +46,7 @@ export interface CheckpointerInput {
   readonly storeId: string;
   readonly timeline: number;
   readonly epoch: number;
-  readonly seed: Uint8Array;
+  readonly seed: HashSeed;
   readonly keyGroups: number;
   readonly groupBits: number;
   readonly codec: CodecName;
@@ -235,8 +236,11 @@ export class Checkpointer {
     const output = await pool.run('buildDelta', {
       ...this.#snapshotInput(stagedPath, isBase, fromLsn, frozen),
       ranges,
+      fromTimestamp: images.chain.at(-1)?.lastTimestamp ?? 0,
       parents: isBase ? [] : images.chain.map((link) => link.sha256),
+      spareSlabs: slabs.drain(),
     });
+    for (const slab of output.spareSlabs) slabs.release(slab);
     const { sha256, bytes, entryCount } = output;
     const link = {
       kind: isBase ? ('base' as const) : ('delta' as const),
@@ -345,7 +349,9 @@ export class Checkpointer {
       ...this.#snapshotInput(stagedPath, true, 0, { lsn: lastLsn, timestamp: lastTimestamp }),
       inputs: prefix.map(({ image }) => image.descriptors),
       parents: [],
+      spareSlabs: slabs.drain(),
     });
+    for (const slab of output.spareSlabs) slabs.release(slab);
     const image = new Image(output.slices, { slabs, groupBits });
     return this.#exclusively(async () => {
       // Nothing is published once the engine gives its directory up.
@@ -394,7 +400,7 @@ interface SnapshotTaskInput {
   readonly storeId: Uint8Array;
   readonly timeline: number;
   readonly epoch: number;
-  readonly seed: Uint8Array;
+  readonly seed: HashSeed;
   readonly groupBits: number;
   readonly codec: CodecName;
   readonly fromLsn: number;

@@ -9,6 +9,7 @@ import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
+import type { HashSeed } from '../codec/hash.ts';
 import { decodeKey } from '../codec/key.ts';
 import { loadCodec } from '../codec/compression.ts';
 import { ConflictError, CorruptionError, InvalidArgumentError } from '../errors.ts';
@@ -163,6 +164,7 @@ class Opening {
       clock,
       logDirectory,
       identity,
+      seed: seedOf(identity),
       groupBits,
       lowWater,
       timeline,
@@ -212,15 +214,15 @@ class Opening {
   }
 
   #build(recovered: Recovered, built: Built): Engine {
-    const { options } = { options: this.#options };
+    const options = this.#options;
     const { fs, clock, random } = this.#on;
     const { identity, groupBits, checkpoints, opened, recovery } = built;
     const life = this.#life;
-    const { seed } = identity;
+    const seed = seedOf(identity);
     const space = new StateSpace({
       codec: this.#codec,
       clock,
-      seed: { low: readU32(seed, 0), high: readU32(seed, 4) },
+      seed,
       groupBits,
       checks: options.checks,
       recordBytesMax: options.log.recordBytesMax,
@@ -296,6 +298,10 @@ interface Built {
   readonly slabs: SlabPool;
   readonly opened: OpenedSegment;
   readonly recovery: RecoveryReport;
+}
+
+function seedOf(identity: StoreIdentity): HashSeed {
+  return { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
 }
 
 /** Reads the catalogue and the positions out of the images. */

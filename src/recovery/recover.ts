@@ -16,6 +16,7 @@
  * | sound                | damaged, gone  | –                                 | CORRUPT_SNAPSHOT, BROKEN_CHAIN |
  * | damaged              | –              | –                                 | CORRUPT_RECORD          |
  */
+import type { HashSeed } from '../codec/hash.ts';
 import { CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
@@ -42,6 +43,7 @@ export interface RecoveryInput {
   /** Directory of the log. */
   readonly logDirectory: string;
   readonly identity: StoreIdentity;
+  readonly seed: HashSeed;
   readonly groupBits: number;
   readonly lowWater: LowWater | undefined;
   readonly timeline: number;
@@ -150,7 +152,7 @@ async function loadChain(
   const loading = record.chain.map(async (link) => {
     const { sha256, bytes, name } = link;
     const output = await transfer.withLocal(name, (path) =>
-      pool.run('loadSnapshot', { path, sha256, bytes }),
+      pool.run('loadSnapshot', { path, sha256, bytes, verification: 'standard' }),
     );
     return { link, image: new Image(output.slices, { slabs, groupBits }) };
   });
@@ -189,12 +191,18 @@ async function replay(
 ): Promise<{ tail: Image | undefined; commits: number; bytes: number; lastTimestamp: number }> {
   const { ranges } = plan;
   if (ranges.length === 0) return { tail: undefined, commits: 0, bytes: 0, lastTimestamp: 0 };
-  const { pool, slabs, groupBits, identity } = input;
+  const { pool, slabs, groupBits, seed } = input;
   const rules: TableRules = (record?.tables ?? []).flatMap(({ id, itemsMax }) =>
     itemsMax === undefined ? [] : [{ table: id, itemsMax }],
   );
-  const { seed } = identity;
-  const output = await pool.run('buildTail', { ranges, seed, groupBits, rules });
+  const output = await pool.run('buildTail', {
+    ranges,
+    seed,
+    groupBits,
+    rules,
+    fromLsn: record?.lsn ?? 0,
+    fromTimestamp: record?.timestamp ?? 0,
+  });
   if (output.lastLsn !== 0 && output.lastLsn !== plan.lastLsn) {
     throw new CorruptionError(
       'CORRUPT_FRAME',

@@ -70,7 +70,8 @@ export class LogWriter {
   #sealedLsn: number;
   #undurableBytes = 0;
   #ownBytes = 0;
-  #lastFrameBytes = 0;
+  /** Most bytes that callers have had in flight: what may come before they wait again. */
+  #undurableBytesPeak = 0;
   #open: PendingGroup | undefined;
   #queue: PendingGroup[] = [];
   #inFlight: PendingGroup[] = [];
@@ -173,7 +174,7 @@ export class LogWriter {
     group.mix = this.#mix;
     this.#sealedLsn += records.length;
     this.#undurableBytes += frameBytes;
-    this.#lastFrameBytes = frameBytes;
+    this.#undurableBytesPeak = Math.max(this.#undurableBytesPeak, this.#undurableBytes);
     this.#register(group, level, waiter);
     this.#schedule();
     return firstLsn;
@@ -342,7 +343,7 @@ export class LogWriter {
     if (this.#pipeline.available > 0 || this.#pipeline.failure) return false;
     const used = this.#open?.endWith(0) ?? this.#tailOffset;
     const low = Math.min(ROOM_LOW_BYTES, this.#options.segmentBytesMax / 4);
-    return this.#tail.limit - used < Math.max(low, 2 * this.#lastFrameBytes);
+    return this.#tail.limit - used < Math.max(low, 2 * this.#undurableBytesPeak);
   }
 
   #schedule(): void {
