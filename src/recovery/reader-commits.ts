@@ -1,0 +1,247 @@
+/*
+ * Commits of the log in order, decoded: what `log` shows. The log is read as far back as it is kept,
+ * below the newest checkpoint too. Segments may go away or be cut by an opening meanwhile; then the
+ * walk is made again and reading goes on behind the last commit that was given (F2).
+ */
+import { decodeKey, type Key } from '../codec/key.ts';
+import type { ValueDecoder } from '../codec/value-decoder.ts';
+import { NotFoundError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import {
+  decodeCommitEntry,
+  decodeCommitHeader,
+  emptyCommitEntry,
+  type CommitEntry,
+} from '../snapshot/commit-format.ts';
+import { entryFlags, operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
+import { readU64, toHex } from '../std/bytes.ts';
+import { decodeInt64 } from '../state/operand-changes.ts';
+import type { TableDefinition } from '../state/table-definition.ts';
+import { walkLog, type SegmentFile } from '../wal/log-directory.ts';
+import type { LogRange } from '../wal/log-position.ts';
+import { readRecords } from '../wal/log-records.ts';
+import { segmentHeaderBytes } from '../wal/segment-format.ts';
+import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
+import {
+  agreementOf,
+  logDirectoryOf,
+  readInAgreement,
+  readLogMoment,
+  type LogMoment,
+  type ReaderSource,
+} from './reader-moment.ts';
+
+/** What a change did. */
+export type LoggedOp = 'put' | 'delete' | 'add' | 'append' | 'clear' | 'clearAll';
+
+/** One change of a commit. */
+export interface LoggedChange {
+  readonly operator: string;
+  readonly state: string;
+  readonly op: LoggedOp;
+  /** Undefined for `clearAll`. */
+  readonly key: Key | undefined;
+  /** Sub-key of a map. */
+  readonly subKey: Key | undefined;
+  /**
+   * The value that was put or appended; the number that was added to a counter, a bigint where it is
+   * no safe integer; `{ bytes, chunks }` of a blob: its length and the digests of its chunks.
+   */
+  readonly value: unknown;
+  /** Microseconds; undefined when it never expires. */
+  readonly expiresAt: number | undefined;
+}
+
+/** One commit of the log. */
+export interface LoggedCommit {
+  readonly lsn: number;
+  /** Microseconds. */
+  readonly timestamp: number;
+  readonly metadata: unknown;
+  /** Positions that the commit set; null: removed. Undefined: none. */
+  readonly positions: Readonly<Record<string, unknown>> | undefined;
+  readonly entries: readonly LoggedChange[];
+  /** Above the LSN that is proved to be durable: a crash of the machine can still undo it. */
+  readonly unproved: boolean;
+}
+
+/** Which commits. */
+export interface CommitRange {
+  /** First LSN wanted. @defaultValue the first that is kept */
+  readonly from?: number;
+  /** At most so many commits. @defaultValue all */
+  readonly limit?: number;
+}
+
+/** What decoding a commit needs. */
+export interface CommitDecoding {
+  readonly tables: ReadonlyMap<number, TableDefinition>;
+  readonly decoder: ValueDecoder;
+  readonly provedLsn: number;
+}
+
+/** Bytes of the log that are kept, oldest first. */
+interface KeptLog {
+  readonly ranges: readonly LogRange[];
+  /** First LSN in them. */
+  readonly firstLsn: number;
+}
+
+/** Records of the log from an LSN through that of the moment, as they stand there. */
+export async function* readLoggedRecords(
+  source: ReaderSource,
+  moment: LogMoment,
+  from: number | undefined,
+): AsyncGenerator<{ lsn: number; bytes: Uint8Array }> {
+  const agreement = agreementOf(source);
+  let next = from;
+  let log: KeptLog | undefined;
+  for (;;) {
+    try {
+      log ??= await findKeptLog(source, moment);
+      next ??= log.firstLsn;
+      if (next < log.firstLsn) throw outOfRetention(next, log.firstLsn, moment.lsn);
+      const first = log.ranges.findLastIndex((range) => range.firstLsn <= next!);
+      const ranges = log.ranges.slice(Math.max(0, first));
+      for await (const record of readRecords(source.fs, ranges, next)) {
+        if (record.lsn > moment.lsn) return;
+        yield record;
+        next = record.lsn + 1;
+        agreement.succeeded();
+      }
+      return;
+    } catch (error) {
+      await agreement.failed(error);
+      log = undefined;
+    }
+  }
+}
+
+/** Decodes the record of a commit. */
+export function decodeCommit(
+  lsn: number,
+  bytes: Uint8Array,
+  decoding: CommitDecoding,
+): LoggedCommit {
+  const { decoder, provedLsn } = decoding;
+  const header = decodeCommitHeader(bytes, 0, bytes.length);
+  const { entryCount, timestamp, metadataStart, metadataEnd } = header;
+  const metadata =
+    metadataEnd > metadataStart ? decoder.decode(bytes, metadataStart, metadataEnd) : undefined;
+  const entry = emptyCommitEntry();
+  const entries: LoggedChange[] = [];
+  const positions: [string, unknown][] = [];
+  let at = metadataEnd;
+  for (let i = 0; i < entryCount; i++) {
+    decodeCommitEntry(bytes, at, bytes.length, entry);
+    at = entry.end;
+    if (entry.table === reservedTables.positions) {
+      const source = String(decodeKey(bytes, entry.keyStart, entry.keyEnd));
+      const gone = entry.op === ops.delete;
+      positions.push([source, gone ? null : decoder.decode(bytes, entry.subKeyEnd, entry.end)]);
+    } else if (entry.table !== reservedTables.catalog && entry.table !== reservedTables.chunks) {
+      entries.push(decodeChange(bytes, entry, decoding));
+    }
+  }
+  return {
+    lsn,
+    timestamp,
+    metadata,
+    positions: positions.length === 0 ? undefined : Object.fromEntries(positions),
+    entries,
+    unproved: lsn > provedLsn,
+  };
+}
+
+function decodeChange(
+  bytes: Uint8Array,
+  entry: CommitEntry,
+  { tables, decoder }: CommitDecoding,
+): LoggedChange {
+  const definition = tables.get(entry.table);
+  const { keyStart, keyEnd, subKeyEnd, end, op, flags, expiry } = entry;
+  const isMap = definition?.kind === 'map';
+  const hasSubKey = isMap && (flags & entryFlags.subKey) !== 0;
+  return {
+    operator: definition?.operator ?? '',
+    state: definition?.state ?? `table ${entry.table}`,
+    op: nameOfOp(op, definition),
+    key: keyEnd > keyStart ? decodeKey(bytes, keyStart, keyEnd) : undefined,
+    subKey: hasSubKey ? decodeKey(bytes, keyEnd, subKeyEnd) : undefined,
+    value: decodeChanged(bytes, entry, definition, decoder, subKeyEnd, end),
+    expiresAt: expiry === 0 ? undefined : expiry,
+  };
+}
+
+function nameOfOp(op: number, definition: TableDefinition | undefined): LoggedOp {
+  if (op === ops.delete) return 'delete';
+  if (op === ops.merge) return 'add';
+  if (op === ops.clearKey) return 'clear';
+  if (op === ops.clearTable) return 'clearAll';
+  return definition?.kind === 'list' ? 'append' : 'put';
+}
+
+function decodeChanged(
+  bytes: Uint8Array,
+  entry: CommitEntry,
+  definition: TableDefinition | undefined,
+  decoder: ValueDecoder,
+  start: number,
+  end: number,
+): unknown {
+  if (entry.op !== ops.put && entry.op !== ops.merge) return undefined;
+  if (entry.operator === operatorIds.add || definition?.kind === 'counter') {
+    const amount = decodeInt64(bytes, start);
+    return Number.isSafeInteger(Number(amount)) ? Number(amount) : amount;
+  }
+  if (definition?.kind === 'blob') return describeManifest(bytes, start, end);
+  if (!definition) return bytes.slice(start, end);
+  return decoder.decode(bytes, start, end);
+}
+
+/** A blob as it is logged: length, then the digests of its chunks. */
+function describeManifest(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): { bytes: number; chunks: string[] } {
+  const chunks: string[] = [];
+  for (let at = start + 8; at < end; at += 32) chunks.push(toHex(bytes.subarray(at, at + 32)));
+  return { bytes: readU64(bytes, start), chunks };
+}
+
+/** Walks the log as it is now: where the directory has changed, the moment's ranges are not there. */
+async function findKeptLog(source: ReaderSource, moment: LogMoment): Promise<KeptLog> {
+  const { fs } = source;
+  const { plan, lowWater } = await readInAgreement(source, () =>
+    readLogMoment(source, fs, moment.identity),
+  );
+  const directory = logDirectoryOf(source);
+  const walk = await walkLog(fs, directory, plan.listing, lowWater?.segment ?? 0);
+  const newest = walk.segments.at(-1);
+  if (!newest) return { ranges: [], firstLsn: moment.lsn + 1 };
+  const end =
+    plan.ranges.find(({ path }) => path === newest.path)?.end ?? (await findEnd(fs, newest));
+  const ranges = walk.segments.map(({ path, header }, i): LogRange => {
+    const { salt, firstLsn, chain } = header;
+    const next = walk.segments[i + 1]?.header.predecessor;
+    return { path, salt, start: segmentHeaderBytes, end: next?.end ?? end, firstLsn, chain };
+  });
+  return { ranges, firstLsn: ranges[0]!.firstLsn };
+}
+
+/** Where the groups of a segment end that holds nothing behind the newest checkpoint. */
+async function findEnd(fs: FileSystem, { path, header }: SegmentFile): Promise<number> {
+  const { salt, firstLsn, chain } = header;
+  const from = { offset: segmentHeaderBytes, lsn: firstLsn - 1, chain };
+  const bytes = await readFileRange(fs, path, segmentHeaderBytes);
+  return scanSegment(bytes, segmentHeaderBytes, salt, from, 0).end.offset;
+}
+
+function outOfRetention(from: number, firstLsn: number, lastLsn: number): NotFoundError {
+  return new NotFoundError(
+    'OUT_OF_RETENTION',
+    `log starts at LSN ${firstLsn}, ${from} is no longer kept: it holds ${firstLsn} to ${lastLsn}`,
+    { from, firstLsn, lastLsn },
+  );
+}

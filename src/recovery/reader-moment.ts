@@ -1,0 +1,318 @@
+/*
+ * One moment of a store that another process may be writing to: newest record, its snapshots, and
+ * the log behind it, read without a lock and without a write.
+ *
+ * F1: the record is read first, then every file that it names is opened and stays open, then the
+ * record is looked for again; a miss is an error that another reading cures. The log is listed after
+ * the record, so it holds at least the record's position. F2: reader-agreement.ts. F3: what is above
+ * the proved LSN is known to the moment, and marked by those who give it out.
+ */
+import { resolve } from 'node:path';
+import {
+  checkpointPrefix,
+  decodeRecord,
+  parseRecordName,
+  recordName,
+  type ChainLink,
+  type CheckpointRecord,
+} from '../checkpoint/checkpoint-record.ts';
+import {
+  CorruptionError,
+  IncompatibleError,
+  InvalidArgumentError,
+  NotFoundError,
+} from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import { Image } from '../snapshot/image.ts';
+import { SlabPool } from '../snapshot/slab-pool.ts';
+import { buildTail, loadSnapshot, type TaskContext } from '../snapshot/tasks.ts';
+import { readU32, toHex } from '../std/bytes.ts';
+import type { Clock } from '../std/clock.ts';
+import { ImageLayers } from '../state/image-layers.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { yieldNow } from '../threads/task-pool.ts';
+import { readIdentity, type StoreIdentity } from '../wal/identity.ts';
+import { planOpening, type OpeningPlan } from '../wal/log-opening.ts';
+import { readLowWater, type LowWater } from '../wal/low-water.ts';
+import { findChainFault } from './chain-fault.ts';
+import { Agreement } from './reader-agreement.ts';
+import { ReadOnlyFiles } from './reader-files.ts';
+import {
+  DirectoryObjects,
+  StoreObjects,
+  type ObjectFile,
+  type ReaderObjects,
+} from './reader-objects.ts';
+
+/** What a reader reads from. */
+export interface ReaderSource {
+  /** Refuses to write. */
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  /** Absolute. */
+  readonly dir: string;
+  /** Holds snapshots and records; undefined: they are files of the directory. */
+  readonly store: ObjectStore | undefined;
+}
+
+/** Only one timeline is written so far. */
+const timeline = 1;
+
+export const readerContext: TaskContext = { yieldNow, cancelled: () => false };
+
+/** Directory of the log of a store. */
+export function logDirectoryOf(source: ReaderSource): string {
+  return `${source.dir}/wal`;
+}
+
+export function sourceOf(
+  on: Omit<ReaderSource, 'dir' | 'store'>,
+  dir: string,
+  store?: ObjectStore,
+): ReaderSource {
+  if (typeof dir !== 'string' || dir === '') {
+    throw new InvalidArgumentError('INVALID_OPTION', 'dir must be the path of a directory', {
+      option: 'dir',
+    });
+  }
+  const fs = new ReadOnlyFiles(on.fs, false);
+  const { clock } = on;
+  return { fs, clock, dir: resolve(dir), store };
+}
+
+export function objectsOf(source: ReaderSource, fs: FileSystem): ReaderObjects {
+  return source.store ? new StoreObjects(fs, source.store) : new DirectoryObjects(fs, source.dir);
+}
+
+/** Compares readings of a source that failed. */
+export function agreementOf(source: ReaderSource): Agreement {
+  const directories = [logDirectoryOf(source), `${source.dir}/${checkpointPrefix.slice(0, -1)}`];
+  return new Agreement({ fs: source.fs, directories });
+}
+
+/** The identity of a store; NOT_A_STORE where there is none. */
+export async function readStoreIdentity(source: ReaderSource): Promise<StoreIdentity> {
+  const { fs, dir } = source;
+  const stat = await fs.stat(dir);
+  const identity = stat && (await readIdentity(fs, dir));
+  if (identity) return identity;
+  const why = stat ? 'it has no store.json' : 'there is none';
+  throw new InvalidArgumentError('NOT_A_STORE', `directory is no store, ${why}: ${dir}`, {
+    path: dir,
+  });
+}
+
+/** Reads the log of a store, and the newest record, without loading any state. */
+export interface LogMoment {
+  readonly identity: StoreIdentity;
+  readonly record: CheckpointRecord | undefined;
+  readonly lowWater: LowWater | undefined;
+  readonly plan: OpeningPlan;
+  /** Last LSN of the moment. */
+  readonly lsn: number;
+  readonly provedLsn: number;
+}
+
+/** The moment with its state. */
+export interface StateMoment extends LogMoment {
+  readonly layers: ImageLayers;
+  readonly images: readonly Image[];
+  /** Timestamp of the last commit, microseconds. */
+  readonly lastTimestamp: number;
+  /** Time by which expiry is judged, microseconds. */
+  readonly now: number;
+  readonly files: ReadOnlyFiles;
+}
+
+/** The ids of all records, oldest first. */
+export async function listRecordIds(objects: ReaderObjects): Promise<number[]> {
+  const ids: number[] = [];
+  for (const { name } of await objects.list(checkpointPrefix)) {
+    const parsed = parseRecordName(name);
+    if (parsed && !parsed.dropped) ids.push(parsed.id);
+  }
+  return ids.sort((a, b) => a - b);
+}
+
+/** Reads a record; one that has gone is CHECKPOINT_NOT_FOUND, which another reading cures. */
+export async function readRecord(
+  objects: ReaderObjects,
+  id: number,
+  storeId: string,
+): Promise<CheckpointRecord> {
+  const name = recordName(id);
+  const path = objects.path(name);
+  const bytes = await objects.get(name);
+  if (!bytes)
+    throw new NotFoundError('CHECKPOINT_NOT_FOUND', `there is no checkpoint ${id}`, { id });
+  const record = decodeRecord(bytes, path);
+  if (record.id !== id) {
+    throw new CorruptionError('CORRUPT_RECORD', `checkpoint record is of another id: ${path}`, {
+      path,
+      offset: 0,
+      expected: id,
+      actual: record.id,
+    });
+  }
+  if (record.storeId !== storeId) {
+    throw new IncompatibleError(
+      'STORE_MISMATCH',
+      `checkpoint is of another store: ${path}: ${record.storeId}, directory is of ${storeId}`,
+      { path, expected: storeId, actual: record.storeId },
+    );
+  }
+  return record;
+}
+
+/** One reading of record and log. */
+export async function readLogMoment(
+  source: ReaderSource,
+  files: FileSystem,
+  identity: StoreIdentity,
+): Promise<LogMoment> {
+  const objects = objectsOf(source, source.fs);
+  const { storeId } = identity;
+  const newest = identity.kind === 'log' ? undefined : (await listRecordIds(objects)).at(-1);
+  const record =
+    newest === undefined ? undefined : await readRecord(objects, newest, toHex(storeId));
+  const directory = logDirectoryOf(source);
+  const lowWater = await readLowWater(files, directory);
+  const checkpoint = record?.position;
+  const plan = await planOpening(files, directory, { storeId, timeline, checkpoint, lowWater });
+  const provedLsn = Math.max(plan.proved.lsn, record?.lsn ?? 0);
+  return { identity, record, lowWater, plan, lsn: plan.lastLsn, provedLsn };
+}
+
+/** Reads until two readings agree on a failure, or one succeeds. */
+export async function readInAgreement<T>(source: ReaderSource, read: () => Promise<T>): Promise<T> {
+  const agreement = agreementOf(source);
+  for (;;) {
+    try {
+      return await read();
+    } catch (error) {
+      await agreement.failed(error);
+    }
+  }
+}
+
+/** The newest committed moment with its state; the caller releases images and files. */
+export async function readStateMoment(source: ReaderSource): Promise<StateMoment> {
+  const identity = await readStoreIdentity(source);
+  if (identity.kind !== 'engine') {
+    throw new InvalidArgumentError(
+      'NOT_A_STORE',
+      `directory holds a log, no engine: ${source.dir}`,
+      {
+        path: source.dir,
+      },
+    );
+  }
+  return readInAgreement(source, async () => {
+    const files = new ReadOnlyFiles(source.fs, true);
+    const images: Image[] = [];
+    try {
+      return await readState(source, files, identity, images);
+    } catch (error) {
+      for (const image of images) image.release();
+      await files.close();
+      throw error;
+    }
+  });
+}
+
+/** Gives up the memory and the files of a moment. */
+export async function releaseMoment({ layers, images, files }: StateMoment): Promise<void> {
+  layers.set([]);
+  for (const image of images) image.release();
+  await files.close();
+}
+
+async function readState(
+  source: ReaderSource,
+  files: ReadOnlyFiles,
+  identity: StoreIdentity,
+  images: Image[],
+): Promise<StateMoment> {
+  const moment = await readLogMoment(source, files, identity);
+  const { record, plan } = moment;
+  const opened = record ? await openChain(source, files, record) : [];
+  files.stopPinning();
+  const groupBits = Math.log2(identity.keyGroups);
+  const options = { slabs: new SlabPool(0), groupBits };
+  for (const { link, file } of opened) {
+    const { sha256, bytes } = link;
+    const input = { path: file.path, sha256, bytes, verification: 'standard' } as const;
+    images.push(new Image((await loadSnapshot(file.fs, input, readerContext)).slices, options));
+  }
+  const seed = { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
+  const fromLsn = record?.lsn ?? 0;
+  const tail = await buildTail(
+    files,
+    {
+      ranges: plan.ranges,
+      fromLsn,
+      fromTimestamp: record?.timestamp ?? 0,
+      seed,
+      groupBits,
+      // Nothing is trimmed before the catalogue says how much of a list is kept.
+      rules: [],
+    },
+    readerContext,
+  );
+  images.push(new Image(tail.slices, options));
+  if (tail.lastLsn !== plan.lastLsn) throw endsElsewhere(plan, tail.lastLsn);
+  const layers = new ImageLayers(seed, groupBits);
+  layers.set(images.toReversed());
+  const { lastTimestamp } = tail;
+  const now = Math.max(source.clock.nowMicros(), lastTimestamp);
+  return { ...moment, layers, images, lastTimestamp, now, files };
+}
+
+/** Opens every snapshot of a record, then looks for the record again (F1). */
+async function openChain(
+  source: ReaderSource,
+  files: ReadOnlyFiles,
+  record: CheckpointRecord,
+): Promise<{ link: ChainLink; file: ObjectFile }[]> {
+  const objects = objectsOf(source, files);
+  const fault = findChainFault(record);
+  if (fault) {
+    const path = objects.path(recordName(record.id));
+    throw new CorruptionError(
+      'BROKEN_CHAIN',
+      `snapshot ${fault.what}: ${fault.link.name} of ${path}`,
+      { path, offset: 0, snapshot: fault.link.name },
+    );
+  }
+  const opened = [];
+  for (const link of record.chain) {
+    const file = await objects.file(link.name);
+    if (!file) throw missingSnapshot(objects.path(link.name), record.id);
+    const handle = await file.fs.open(file.path, 'read');
+    await handle.close();
+    opened.push({ link, file });
+  }
+  // Not through the pinned files, for which nothing ever goes.
+  if (!(await objectsOf(source, source.fs).get(recordName(record.id)))) {
+    throw new NotFoundError('CHECKPOINT_NOT_FOUND', `checkpoint ${record.id} has gone`, {
+      id: record.id,
+    });
+  }
+  return opened;
+}
+
+function missingSnapshot(path: string, id: number): CorruptionError {
+  return new CorruptionError('BROKEN_CHAIN', `snapshot of checkpoint ${id} is missing: ${path}`, {
+    path,
+    checkpoint: id,
+  });
+}
+
+function endsElsewhere(plan: OpeningPlan, actual: number): CorruptionError {
+  const path = plan.segments.at(-1)?.path;
+  return new CorruptionError(
+    'CORRUPT_FRAME',
+    `log ends at LSN ${actual} where ${plan.lastLsn} was found: ${path}`,
+    { path, lsn: actual + 1, expected: plan.lastLsn, actual },
+  );
+}

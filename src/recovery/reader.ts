@@ -1,0 +1,388 @@
+/*
+ * A store read without opening it for writing: the newest committed moment of a directory that
+ * another process may have open. No lock, no write, nothing created. The moment is fixed when the
+ * reader is made (reader-moment.ts); what is above the proved LSN is marked `unproved` (F3).
+ * The state is held in memory until `close`.
+ */
+import { decodeKey, mapKeyOf, type Key } from '../codec/key.ts';
+import type { ValueDecoder } from '../codec/value-decoder.ts';
+import type { TypeDefinition } from '../codec/value.ts';
+import { ClosedError, CorruptionError, InvalidArgumentError, NotFoundError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import { nodeFileSystem } from '../fs/node-file-system.ts';
+import type { Entry } from '../snapshot/entry.ts';
+import { reservedTables } from '../snapshot/entry-format.ts';
+import { MergeIterator } from '../snapshot/merge-iterator.ts';
+import { systemClock, type Clock } from '../std/clock.ts';
+import { decodeInt64 } from '../state/operand-changes.ts';
+import {
+  definitionFromPlain,
+  type StateKind,
+  type TableDefinition,
+} from '../state/table-definition.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { readStoredBlob } from './reader-blobs.ts';
+import {
+  decodeCommit,
+  readLoggedRecords,
+  type CommitRange,
+  type LoggedCommit,
+} from './reader-commits.ts';
+import {
+  readStateMoment,
+  releaseMoment,
+  sourceOf,
+  type ReaderSource,
+  type StateMoment,
+} from './reader-moment.ts';
+import { createReaderDecoder } from './reader-values.ts';
+
+export type { CommitRange, LoggedChange, LoggedCommit, LoggedOp } from './reader-commits.ts';
+export { UnknownTypeValue } from './reader-values.ts';
+
+/** Options of {@link openReader}. */
+export interface ReaderOptions {
+  /** Directory of an engine. */
+  readonly dir: string;
+  /**
+   * Where snapshots and checkpoint records are, when not in the directory. Its owner opens and
+   * closes it. @defaultValue files of `dir`
+   */
+  readonly store?: ObjectStore;
+  /** Classes whose instances are values; others are given as `UnknownTypeValue`. @defaultValue none */
+  readonly types?: readonly TypeDefinition[];
+}
+
+/** What a reader runs on. */
+export interface ReaderComponents {
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+}
+
+/** What a key holds. */
+export interface FoundEntry {
+  /**
+   * The value; of a counter a number, of a blob its bytes, of a list its items in order, of a map
+   * that was asked for without a sub-key a `Map`.
+   */
+  readonly value: unknown;
+  /** LSN of the newest commit that it is made of. */
+  readonly lsn: number;
+  /** Time of that commit, microseconds. */
+  readonly timestamp: number;
+  /** Microseconds; undefined when it never expires, and for lists and whole maps. */
+  readonly expiresAt: number | undefined;
+  /** Above the LSN that is proved to be durable: a crash of the machine can still undo it. */
+  readonly unproved: boolean;
+}
+
+/** One entry of an iteration; each item of a list is one. */
+export interface ReaderEntry extends FoundEntry {
+  readonly operator: string;
+  readonly state: string;
+  readonly kind: StateKind;
+  readonly key: Key;
+  /** Sub-key of a map; of other kinds undefined. */
+  readonly subKey: Key | undefined;
+  /** Place in a list, from 0; of other kinds undefined. */
+  readonly index: number | undefined;
+}
+
+/** A read-only view of one committed moment. */
+export interface Reader {
+  /** Last LSN of the moment. */
+  readonly lsn: number;
+  /** LSN up to which the moment is proved to be durable. */
+  readonly provedLsn: number;
+  /** Time of the last commit, microseconds; 0 when there is none. */
+  readonly timestamp: number;
+  /** States of the store, in the order in which they were first used. */
+  definitions(): readonly TableDefinition[];
+  /** Positions of the sources as of the moment. */
+  positions(): Readonly<Record<string, unknown>>;
+  /**
+   * What a key holds, or undefined when there is nothing.
+   * @throws NotFoundError STATE_NOT_FOUND
+   * @throws InvalidArgumentError INVALID_KEY; INVALID_CALL for a sub-key where the state is no map
+   */
+  get(operator: string, state: string, key: Key, subKey?: Key): FoundEntry | undefined;
+  /**
+   * Entries of all states, of an operator, or of one state; states in the order of their first use,
+   * keys in the order of their hash, sub-keys and items in order.
+   * @throws NotFoundError STATE_NOT_FOUND when nothing of that name is there
+   */
+  entries(operator?: string, state?: string): IterableIterator<ReaderEntry>;
+  /**
+   * Commits of the log through the moment, in order, with their changes.
+   * @throws NotFoundError OUT_OF_RETENTION when `from` is below what the log keeps
+   * @throws CorruptionError CORRUPT_FRAME, CORRUPT_SEGMENT, LOG_HOLE
+   */
+  commits(range?: CommitRange): AsyncGenerator<LoggedCommit>;
+  /** Gives up the memory and the files. Calls and iterations after it throw CLOSED. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Opens a read-only view of the newest committed moment of a directory. Another process may have the
+ * directory open: nothing is locked, written or created, and what that process does afterwards does
+ * not change the view.
+ *
+ * @example
+ * const reader = await openReader({ dir: './state' });
+ * console.log(reader.get('words', 'counts', 'tide')?.value);
+ * await reader.close();
+ *
+ * @throws InvalidArgumentError NOT_A_STORE, INVALID_OPTION
+ * @throws CorruptionError when two readings agree on damage; nothing was changed
+ * @throws IncompatibleError UNSUPPORTED_FORMAT, CODEC_UNAVAILABLE, STORE_MISMATCH
+ * @throws StorageError OVERLOADED when the store changed under a hundred readings
+ */
+export function openReader(options: ReaderOptions): Promise<Reader> {
+  return openReaderWith(options, { fs: nodeFileSystem, clock: systemClock });
+}
+
+/** As {@link openReader}, over given components. */
+export async function openReaderWith(
+  options: ReaderOptions,
+  components: ReaderComponents,
+): Promise<Reader> {
+  const { dir, store, types, ...unknown } = options;
+  for (const name of Object.keys(unknown)) {
+    throw new InvalidArgumentError('INVALID_OPTION', `unknown option: ${name}`, { option: name });
+  }
+  const source = sourceOf(components, dir, store);
+  const decoder = createReaderDecoder(types);
+  const moment = await readStateMoment(source);
+  try {
+    return new StateReader(source, moment, decoder);
+  } catch (error) {
+    await releaseMoment(moment);
+    throw error;
+  }
+}
+
+class StateReader implements Reader {
+  readonly #source: ReaderSource;
+  readonly #moment: StateMoment;
+  readonly #decoder: ValueDecoder;
+  readonly #definitions: readonly TableDefinition[];
+  readonly #positions: Readonly<Record<string, unknown>>;
+  #closing: Promise<void> | undefined;
+
+  constructor(source: ReaderSource, moment: StateMoment, decoder: ValueDecoder) {
+    this.#source = source;
+    this.#moment = moment;
+    this.#decoder = decoder;
+    this.#definitions = this.#readDefinitions();
+    this.#positions = this.#readPositions();
+  }
+
+  get lsn(): number {
+    return this.#moment.lsn;
+  }
+
+  get provedLsn(): number {
+    return this.#moment.provedLsn;
+  }
+
+  get timestamp(): number {
+    return this.#moment.lastTimestamp;
+  }
+
+  definitions(): readonly TableDefinition[] {
+    return this.#definitions;
+  }
+
+  positions(): Readonly<Record<string, unknown>> {
+    return this.#positions;
+  }
+
+  get(operator: string, state: string, key: Key, subKey?: Key): FoundEntry | undefined {
+    this.#assertOpen();
+    const definition = this.#definition(operator, state);
+    const { kind } = definition;
+    if (subKey !== undefined && kind !== 'map') {
+      throw new InvalidArgumentError(
+        'INVALID_CALL',
+        `${operator}.${state} is a ${kind} and has no sub-keys`,
+        { operator, state, kind },
+      );
+    }
+    if (kind === 'list' || (kind === 'map' && subKey === undefined)) {
+      return this.#collect(definition, key);
+    }
+    const { layers, now } = this.#moment;
+    const mapSubKey = subKey === undefined ? undefined : mapKeyOf(subKey);
+    const entry = layers.find(definition.id, mapKeyOf(key), mapSubKey, now);
+    return entry && this.#found(entry, this.#value(definition, entry));
+  }
+
+  *entries(operator?: string, state?: string): IterableIterator<ReaderEntry> {
+    this.#assertOpen();
+    for (const definition of this.#select(operator, state)) yield* this.#scan(definition);
+  }
+
+  async *commits(range: CommitRange = {}): AsyncGenerator<LoggedCommit> {
+    this.#assertOpen();
+    const from = checkBound('from', range.from);
+    const limit = checkBound('limit', range.limit) ?? Number.MAX_SAFE_INTEGER;
+    const tables = new Map(this.#definitions.map((definition) => [definition.id, definition]));
+    const decoding = { tables, decoder: this.#decoder, provedLsn: this.provedLsn };
+    let count = 0;
+    if (limit === 0) return;
+    for await (const { lsn, bytes } of readLoggedRecords(this.#source, this.#moment, from)) {
+      this.#assertOpen();
+      yield decodeCommit(lsn, bytes, decoding);
+      if (++count >= limit) return;
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= releaseMoment(this.#moment);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw new ClosedError('CLOSED', 'the reader is closed');
+  }
+
+  /** All items of a list's key, or all sub-keys of a map's key. */
+  #collect(definition: TableDefinition, key: Key): FoundEntry | undefined {
+    const entries = [...this.#scan(definition, key)];
+    const newest = entries.reduce<ReaderEntry | undefined>(
+      (best, entry) => (best && best.lsn > entry.lsn ? best : entry),
+      undefined,
+    );
+    if (!newest) return undefined;
+    const value =
+      definition.kind === 'list'
+        ? entries.map((entry) => entry.value)
+        : new Map(entries.map((entry) => [entry.subKey, entry.value]));
+    const { lsn, timestamp, unproved } = newest;
+    return { value, lsn, timestamp, expiresAt: undefined, unproved };
+  }
+
+  /** Entries of a table, or of one key of it, in order. */
+  *#scan(definition: TableDefinition, onlyKey?: Key): Generator<ReaderEntry> {
+    const { operator, state, kind } = definition;
+    const merged = this.#merge(definition, onlyKey);
+    let index = 0;
+    let previous: string | undefined;
+    while (merged.next()) {
+      const { bytes, keyStart, keyEnd, subKeyEnd } = merged;
+      if (kind === 'list') {
+        const keyBytes = Buffer.from(bytes.subarray(keyStart, keyEnd)).toString('latin1');
+        index = keyBytes === previous ? index + 1 : 0;
+        previous = keyBytes;
+      }
+      yield {
+        operator,
+        state,
+        kind,
+        key: decodeKey(bytes, keyStart, keyEnd),
+        subKey: kind === 'map' ? decodeKey(bytes, keyEnd, subKeyEnd) : undefined,
+        index: kind === 'list' ? index : undefined,
+        ...this.#found(merged, this.#value(definition, merged)),
+      };
+      this.#assertOpen();
+    }
+  }
+
+  #merge({ id, itemsMax }: TableDefinition, onlyKey?: Key): MergeIterator {
+    const { layers, images, now } = this.#moment;
+    const probe =
+      onlyKey === undefined ? undefined : layers.probe(id, mapKeyOf(onlyKey), undefined);
+    const inputs = images.map((image) =>
+      probe ? image.keyCursor(probe) : image.cursor({ table: id }),
+    );
+    return new MergeIterator(inputs, {
+      base: true,
+      lastTimestamp: now,
+      rules: itemsMax === undefined ? [] : [{ table: id, itemsMax }],
+      groupBits: layers.groupBits,
+    });
+  }
+
+  #found(entry: Entry, value: unknown): FoundEntry {
+    const { lsn, timestamp, expiry } = entry;
+    const expiresAt = expiry === 0 ? undefined : expiry;
+    return { value, lsn, timestamp, expiresAt, unproved: lsn > this.provedLsn };
+  }
+
+  #value({ kind }: TableDefinition, entry: Entry): unknown {
+    const { bytes, subKeyEnd, valueEnd } = entry;
+    if (kind === 'counter') return Number(decodeInt64(bytes, subKeyEnd));
+    if (kind === 'blob') {
+      const manifest = bytes.slice(subKeyEnd, valueEnd);
+      return readStoredBlob(this.#moment.layers, manifest);
+    }
+    return this.#decoder.decode(bytes, subKeyEnd, valueEnd);
+  }
+
+  #definition(operator: string, state: string): TableDefinition {
+    return this.#select(operator, state)[0]!;
+  }
+
+  /** States of the given names; none is STATE_NOT_FOUND. */
+  #select(operator: string | undefined, state: string | undefined): TableDefinition[] {
+    const selected = this.#definitions.filter(
+      (definition) =>
+        (operator === undefined || definition.operator === operator) &&
+        (state === undefined || definition.state === state),
+    );
+    if (selected.length > 0 || (operator === undefined && state === undefined)) return selected;
+    const name = [operator, state].filter((part) => part !== undefined).join('.');
+    throw new NotFoundError('STATE_NOT_FOUND', `store has no such state: ${name}`, {
+      operator,
+      state,
+    });
+  }
+
+  #readDefinitions(): TableDefinition[] {
+    const definitions: TableDefinition[] = [];
+    for (const entry of this.#reserved(reservedTables.catalog)) {
+      const { bytes, subKeyEnd, valueEnd, lsn } = entry;
+      const definition = definitionFromPlain(this.#decoder.decode(bytes, subKeyEnd, valueEnd));
+      if (!definition) {
+        throw new CorruptionError('CORRUPT_SNAPSHOT', 'catalogue holds a bad definition', { lsn });
+      }
+      definitions.push(definition);
+    }
+    return definitions.sort((a, b) => a.id - b.id);
+  }
+
+  #readPositions(): Readonly<Record<string, unknown>> {
+    const positions: [string, unknown][] = [];
+    for (const entry of this.#reserved(reservedTables.positions)) {
+      const { bytes, keyStart, keyEnd, subKeyEnd, valueEnd } = entry;
+      const source = String(decodeKey(bytes, keyStart, keyEnd));
+      positions.push([source, this.#decoder.decode(bytes, subKeyEnd, valueEnd)]);
+    }
+    positions.sort(([a], [b]) => (a < b ? -1 : 1));
+    return Object.freeze(Object.fromEntries(positions));
+  }
+
+  *#reserved(id: number): Generator<MergeIterator> {
+    const { images, layers, lastTimestamp } = this.#moment;
+    const merged = new MergeIterator(
+      images.map((image) => image.cursor({ table: id })),
+      { base: true, lastTimestamp, rules: [], groupBits: layers.groupBits },
+    );
+    while (merged.next()) yield merged;
+  }
+}
+
+function checkBound(name: string, value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new InvalidArgumentError(
+    'INVALID_OPTION',
+    `${name} must be a whole number: ${String(value)}`,
+    { option: name },
+  );
+}
