@@ -170,8 +170,17 @@ function lastProvedIndex(borders: readonly Border[], proved: number): number {
   return index;
 }
 
+const zeros = new Uint8Array(64 * 1024);
+
+/** Compared block by block: a segment that was just filled is nothing but zeros. */
 function firstNonZero(bytes: Uint8Array, from: number): number {
-  for (let at = Math.max(0, from); at < bytes.length; at++) if (bytes[at] !== 0) return at;
+  let at = Math.max(0, from);
+  while (at < bytes.length) {
+    const block = bytes.subarray(at, at + zeros.length);
+    if (Buffer.compare(block, zeros.subarray(0, block.length)) !== 0) break;
+    at += block.length;
+  }
+  for (; at < bytes.length; at++) if (bytes[at] !== 0) return at;
   return -1;
 }
 
