@@ -3,6 +3,7 @@
  * items of its key outlive it: whatever the time of a later read, it is not among the newest then.
  * What went never makes another item stay or go, so trimming is associative, and the buffer is
  * trimmed early whenever it has doubled: it holds about twice what the list keeps.
+ * A view is of one time: there the newest items stay, however long they live.
  * Items are only appended and cleared, never deleted one by one; a tombstone counts as no item.
  */
 import { Entry } from './entry.ts';
@@ -14,9 +15,15 @@ const EARLY_TRIM_MIN = 1024;
 export class ListBuffer {
   readonly #pool: Entry[] = [];
   readonly #heap = new ExpiryHeap();
+  readonly #anyExpiry: boolean;
   #length = 0;
   #at = 0;
   #trimAt = EARLY_TRIM_MIN;
+
+  /** @param view keeps the newest whatever their expiry; all are live at the time of the view */
+  constructor(view: boolean) {
+    this.#anyExpiry = view;
+  }
 
   /** Starts with the first entry of a key. */
   reset(itemsMax: number): void {
@@ -45,7 +52,8 @@ export class ListBuffer {
     let kept = this.#length;
     for (let i = this.#length - 1; i >= 0; i--) {
       const entry = pool[i]!;
-      if (entry.op === ops.put && !this.#heap.admit(entry.expiry, itemsMax)) continue;
+      const expiry = this.#anyExpiry ? 0 : entry.expiry;
+      if (entry.op === ops.put && !this.#heap.admit(expiry, itemsMax)) continue;
       kept--;
       pool[i] = pool[kept]!;
       pool[kept] = entry;

@@ -20,8 +20,13 @@ import { RunCursor, type TableRules } from './run-cursor.ts';
 
 /** What a merge makes of its inputs. */
 export interface MergeOptions {
-  /** A base, or the view of a reader: live puts only, nothing older exists. Otherwise a delta. */
+  /** Live puts only, because nothing older exists; otherwise a delta. */
   readonly base: boolean;
+  /**
+   * With `base`, for a reader at `lastTimestamp`: of a bounded list the newest items only. A base
+   * keeps more, because newer items may expire before older ones. @defaultValue false
+   */
+  readonly view?: boolean;
   /** Timestamp of the last LSN of the inputs, or time of the view; expiry is judged by it. */
   readonly lastTimestamp: number;
   readonly rules: TableRules;
@@ -37,7 +42,7 @@ export class MergeIterator extends RunCursor {
   readonly #groupBits: number;
   readonly #itemsMax: ReadonlyMap<number, number>;
   readonly #scratch = new FoldScratch();
-  readonly #list = new ListBuffer();
+  readonly #list: ListBuffer;
   readonly #keyClear = new Entry();
   readonly #tableClear = new Entry();
   #listing = false;
@@ -50,6 +55,7 @@ export class MergeIterator extends RunCursor {
     this.#base = options.base;
     this.#lastTimestamp = options.lastTimestamp;
     this.#groupBits = options.groupBits;
+    this.#list = new ListBuffer(options.view === true);
     this.#itemsMax = new Map(options.rules.map((rule) => [rule.table, rule.itemsMax]));
     for (const input of inputs) if (input.next()) this.#inputs.push(input);
     this.#findLeast();

@@ -1,0 +1,266 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Entry } from '../../src/snapshot/entry.ts';
+import { operatorIds, ops, reservedTables } from '../../src/snapshot/entry-format.ts';
+import { Image, setProbe } from '../../src/snapshot/image.ts';
+import { slicesCursor } from '../../src/snapshot/log-fold.ts';
+import { MergeIterator } from '../../src/snapshot/merge-iterator.ts';
+import { PointFold } from '../../src/snapshot/point-fold.ts';
+import { SlabPool } from '../../src/snapshot/slab-pool.ts';
+import type { SliceDescriptor } from '../../src/snapshot/slice.ts';
+import { int64, toBytes, type Change, type Commit } from './log-builder.ts';
+import { Model } from './model.ts';
+import { describeEntry, runOf, slicesOf, sliceTexts, viewOf, type HashOf } from './runs.ts';
+
+const MAPS = 16;
+const COUNTERS = 17;
+const LISTS = 18;
+const KEYS = ['a', 'b', 'ab', 'b\u0000'];
+const itemsMax = new Map([[LISTS, 2]]);
+const groupBits = 2;
+const rules = [{ table: LISTS, itemsMax: 2 }];
+
+/** Keys fall into two hashes, or all into one. */
+const hashes: Record<string, HashOf> = {
+  two: (key) => (key.length % 2 === 0 ? 0x9000_0000 : 0x9000_0001),
+  one: () => 0x4000_0000,
+  spread: (key) => Math.imul(key[0]! * 31 + key.length, 0x9e37_79b1) >>> 0,
+};
+
+const keyArbitrary = fc.constantFrom(...KEYS);
+/** Relative to the commit: 0 for none; some expire before the next commit, some much later. */
+const ttl = fc.constantFrom(0, 0, 0, 1, 3, 8, 30, 200);
+
+interface Draft extends Change {
+  readonly ttl: number;
+}
+
+const draft: fc.Arbitrary<Draft> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      table: fc.constant(MAPS),
+      op: fc.constantFrom(ops.put, ops.put, ops.delete),
+      key: keyArbitrary,
+      subKey: fc.constantFrom(undefined, '', 'x', 'y'),
+      value: fc.constantFrom('', '1', 'long value'),
+      ttl,
+      eventTime: fc.constantFrom(0, 5),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      table: fc.constant(COUNTERS),
+      op: fc.constantFrom(ops.merge, ops.merge, ops.merge, ops.put, ops.delete),
+      operator: fc.constant(operatorIds.add),
+      key: keyArbitrary,
+      value: fc.constantFrom(1, -1, 5, 0x1_0000_0000, -(2 ** 40)).map(int64),
+      ttl,
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      table: fc.constant(LISTS),
+      op: fc.constant(ops.put),
+      key: keyArbitrary,
+      value: fc.constantFrom('i', 'item'),
+      ttl,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      table: fc.constant(reservedTables.chunks),
+      op: fc.constant(ops.merge),
+      operator: fc.constant(operatorIds.chunk),
+      key: keyArbitrary,
+      value: fc.constantFrom(1, 2, -1).map(int64),
+      ttl: fc.constant(0),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      table: fc.constantFrom(MAPS, COUNTERS, LISTS),
+      op: fc.constantFrom(ops.clearKey, ops.clearKey, ops.clearTable),
+      key: keyArbitrary,
+      ttl: fc.constant(0),
+    }),
+  },
+);
+
+const history = fc.array(
+  fc.record({ wait: fc.integer({ min: 1, max: 6 }), drafts: fc.array(draft, { maxLength: 4 }) }),
+  { minLength: 1, maxLength: 24 },
+);
+
+/** Makes drafts into commits that an engine can write: clears first, each key once. */
+function commitsOf(drafts: readonly { wait: number; drafts: readonly Draft[] }[]): Commit[] {
+  const model = new Model();
+  let timestamp = 0;
+  return drafts.map(({ wait, drafts: changes }, i) => {
+    timestamp += wait;
+    const seen = new Set<string>();
+    const taken: Change[] = [];
+    const clearsFirst = changes.toSorted((a, b) => Number(b.op > 3) - Number(a.op > 3));
+    for (const [ordinal, { ttl, ...change }] of clearsFirst.entries()) {
+      const legal = legalChange(change, model, { lsn: i + 1, ordinal });
+      const expiry = ttl === 0 || change.op === ops.delete ? 0 : timestamp + ttl;
+      const name = JSON.stringify([legal.table, legal.op > 3, legal.key, legal.subKey ?? null]);
+      if (seen.has(name)) continue;
+      seen.add(name);
+      taken.push({ ...legal, expiry });
+    }
+    const commit = { timestamp, changes: taken };
+    model.apply(commit);
+    return commit;
+  });
+}
+
+function legalChange(
+  change: Change,
+  model: Model,
+  place: { lsn: number; ordinal: number },
+): Change {
+  if (change.op === ops.clearTable) return { ...change, key: '' };
+  if (change.op === ops.clearKey) return change;
+  if (change.table === LISTS) {
+    const subKey = Buffer.alloc(12);
+    subKey.writeBigUInt64BE(BigInt(place.lsn), 0);
+    subKey.writeUInt32BE(place.ordinal, 8);
+    return { ...change, subKey };
+  }
+  if (change.op === ops.put || change.op === ops.delete) return { ...change, operator: 0 };
+  if (change.table !== reservedTables.chunks) return change;
+  // A chunk is never released more often than it was taken, and taking it brings its content.
+  const delta = Buffer.from(change.value as Uint8Array).readBigInt64LE(0);
+  const legal = model.count(change) + delta < 0n ? 1n : delta;
+  const content = legal > 0n ? toBytes(`content of ${change.key}`) : new Uint8Array(0);
+  return { ...change, value: Buffer.concat([int64(legal), content]) };
+}
+
+interface Part {
+  readonly slices: SliceDescriptor[];
+  readonly lastTimestamp: number;
+}
+
+function mergeParts(parts: readonly Part[], base: boolean): Part {
+  const { lastTimestamp } = parts.at(-1)!;
+  const inputs = parts.map((part) => slicesCursor(part.slices));
+  const merge = new MergeIterator(inputs, { base, lastTimestamp, rules, groupBits });
+  return { slices: slicesOf(merge), lastTimestamp };
+}
+
+/** Deltas of a log that is split at the given places. */
+function deltasOf(commits: readonly Commit[], cuts: readonly number[], hashOf: HashOf): Part[] {
+  const borders = [...new Set(cuts.map((cut) => cut % commits.length)), 0, commits.length];
+  const sorted = [...new Set(borders)].sort((a, b) => a - b);
+  return sorted.slice(1).map((end, i) => {
+    const part = commits.slice(sorted[i], end);
+    const { timestamp: lastTimestamp } = part.at(-1)!;
+    const run = runOf(part, sorted[i]! + 1, { hashOf, groupBits });
+    const merge = new MergeIterator([run], { base: false, lastTimestamp, rules, groupBits });
+    return { slices: slicesOf(merge), lastTimestamp };
+  });
+}
+
+/** Merges neighbours in the order that the choices say; a base where the oldest takes part. */
+function compact(parts: Part[], choices: readonly number[]): Part[] {
+  let chain = parts;
+  for (const choice of choices) {
+    if (chain.length < 2) break;
+    const at = (choice >> 1) % (chain.length - 1);
+    const base = at === 0 && choice % 2 === 1;
+    const merged = mergeParts(chain.slice(at, at + 2), base);
+    chain = [...chain.slice(0, at), merged, ...chain.slice(at + 2)];
+  }
+  return chain;
+}
+
+function lookups(parts: readonly Part[], time: number, hashOf: HashOf): string[] {
+  const options = { slabs: new SlabPool(0), groupBits };
+  const images = parts.map((part) => new Image(part.slices, options)).reverse();
+  const probe = new Entry();
+  const fold = new PointFold();
+  const found: string[] = [];
+  for (const table of [MAPS, COUNTERS, reservedTables.chunks]) {
+    for (const key of KEYS) {
+      for (const subKey of [undefined, '', 'x', 'y']) {
+        const bytes = toBytes(key + (subKey ?? ''));
+        const end = toBytes(key).length;
+        const subKeyEnd = subKey === undefined ? undefined : bytes.length;
+        const hash = hashOf(toBytes(key));
+        setProbe(probe, table, hash, { bytes, start: 0, end, subKeyEnd });
+        fold.reset();
+        for (const image of images) if (image.collect(probe, fold)) break;
+        if (fold.settle(time)) found.push(describeEntry(fold.entry));
+      }
+    }
+  }
+  return found.sort();
+}
+
+const numbers = fc.array(fc.nat({ max: 1000 }), { maxLength: 8 });
+const parameters = { seed: 20250731, numRuns: 400 };
+
+describe.each(Object.keys(hashes))('keys with %s hashes', (name) => {
+  const hashOf = hashes[name]!;
+
+  test('any chain of any compaction: the state is that of the replayed log at every later time', () => {
+    const property = fc.property(history, numbers, numbers, (drafts, cuts, choices) => {
+      const commits = commitsOf(drafts);
+      const model = new Model();
+      for (const commit of commits) model.apply(commit);
+      const end = commits.at(-1)!.timestamp;
+      const chain = compact(deltasOf(commits, cuts, hashOf), choices);
+      for (const time of [end, end + 1, end + 4, end + 12, end + 1000]) {
+        const expected = model.view(time, itemsMax);
+        const inputs = chain.map((part) => slicesCursor(part.slices));
+        expect(viewOf(inputs, time, { rules, groupBits })).toEqual(expected);
+        const found = lookups(chain, time, hashOf);
+        expect(found).toEqual(expected.filter((text) => !text.startsWith(`${LISTS} `)));
+      }
+    });
+    fc.assert(property, parameters);
+  });
+
+  test('bases of the same commits: the bytes are the same whatever was merged on the way', () => {
+    const property = fc.property(history, numbers, numbers, (drafts, cuts, choices) => {
+      const commits = commitsOf(drafts);
+      const direct = mergeParts(deltasOf(commits, [], hashOf), true);
+      const chain = compact(deltasOf(commits, cuts, hashOf), choices);
+      expect(sliceTexts(mergeParts(chain, true).slices)).toEqual(sliceTexts(direct.slices));
+    });
+    fc.assert(property, parameters);
+  });
+
+  test('a snapshot sliced by key group: joining the parts gives it back', () => {
+    const property = fc.property(history, fc.boolean(), (drafts, base) => {
+      const commits = commitsOf(drafts);
+      const { slices, lastTimestamp } = mergeParts(deltasOf(commits, [], hashOf), base);
+      const image = new Image(slices, { slabs: new SlabPool(0), groupBits });
+      const options = { base, lastTimestamp, rules, groupBits };
+      const whole = new MergeIterator([image.cursor()], options);
+      const parts = [0, 1, 2, 3].map((group) => {
+        const ranges = [MAPS, COUNTERS, LISTS, reservedTables.chunks].sort((a, b) => a - b);
+        const cursors = ranges.map((table) =>
+          image.cursor({
+            table,
+            firstHash: group * 2 ** 30,
+            lastHash: group * 2 ** 30 + 2 ** 30 - 1,
+          }),
+        );
+        return { slices: slicesOf(new MergeIterator(cursors, options)), lastTimestamp };
+      });
+      // Parts are disjoint, so that which is called older does not matter.
+      const joined = new MergeIterator(
+        parts.toReversed().map((part) => slicesCursor(part.slices)),
+        options,
+      );
+      expect(sliceTexts(slicesOf(joined))).toEqual(sliceTexts(slicesOf(whole)));
+    });
+    fc.assert(property, parameters);
+  });
+});
