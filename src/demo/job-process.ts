@@ -8,13 +8,13 @@ import { extname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import type { Kill } from './kill-plan.ts';
+import type { Kill, KillPhase } from './kill-plan.ts';
 import type { JobMessage, JobSettings, Opened, Progress } from './messages.ts';
 
 /** One life of the job, as its parent saw it. */
 export interface Life {
-  /** Undefined: it was not killed. */
-  readonly killedWhile: 'working' | 'opening' | undefined;
+  /** What it was doing, as far as was heard; undefined: it was not killed. */
+  readonly killedWhile: KillPhase | undefined;
   /** Undefined: it was killed before the engine was open. */
   readonly opened: Opened | undefined;
   /** The last that was heard. */
@@ -67,14 +67,18 @@ export async function runLife(
   if (struck === undefined ? !done || status !== 0 : endedBy !== 'SIGKILL') {
     throw new Error(`the job ended by itself: status ${String(status)}, signal ${String(endedBy)}`);
   }
-  const killedWhile = struck && (opened === undefined ? 'opening' : 'working');
+  const killedWhile = struck && phaseOf(opened, progress);
   return { killedWhile, opened, progress };
 }
 
-/** A job that is struck while opening gets a row too, so that it cannot close before. */
+/** A job that is to be struck has a row, also while opening, so that it cannot close before. */
 function withKillRow(settings: JobSettings, kill: Kill | undefined): JobSettings {
-  if (kill === undefined) return settings;
-  return { ...settings, killRow: kill.phase === 'working' ? kill.row : settings.events };
+  return kill === undefined ? settings : { ...settings, killRow: kill.row };
+}
+
+function phaseOf(opened: Opened | undefined, progress: Progress | undefined): KillPhase {
+  if (opened === undefined) return 'opening';
+  return progress?.checkpointing === true ? 'checkpointing' : 'committing';
 }
 
 async function strike(child: ChildProcess, delayMs: number): Promise<void> {

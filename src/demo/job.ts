@@ -3,7 +3,9 @@
  * row that the last durable commit names, and commits state and row together every thousand events.
  * Checkpoints run beside the processing. A job that is to be killed never closes the engine.
  */
-import { openEngine, type CheckpointRecord, type Engine } from '../engine/index.ts';
+import { setImmediate as eventLoopTurn, setTimeout as delay } from 'node:timers/promises';
+
+import { openEngine, StorageError, type CheckpointRecord, type Engine } from '../engine/index.ts';
 import { CommitWindow } from './commit-window.ts';
 import { openFlights, type Flights } from './flights.ts';
 import {
@@ -13,11 +15,14 @@ import {
   type Opened,
   type Progress,
 } from './messages.ts';
-import { commitsPerCheckpoint, eventsPerCommit } from './model.ts';
+import { eventsPerCheckpoint, eventsPerCommit } from './model.ts';
 import { addFlight, jobStates } from './states.ts';
 
 /** Sealed commits that wait for their sync at most. */
-const commitsInFlightMax = 4;
+const commitsInFlightMax = 8;
+/** How often a commit that the engine has no room for is made again, and the time between. */
+const overloadedMax = 1000;
+const overloadedDelayMs = 5;
 
 class Job {
   readonly #engine: Engine;
@@ -28,6 +33,7 @@ class Job {
   #reachedSent = false;
   #sentMs = 0;
   #checkpoint: Promise<unknown> = Promise.resolve();
+  #checkpointing = false;
   #checkpoints = 0;
   #checkpointBytes = 0;
 
@@ -60,6 +66,7 @@ class Job {
       durableRow: Math.min(durable, this.#row),
       events: this.#row - this.#startRow,
       commits: this.#window.acknowledged,
+      checkpointing: this.#checkpointing,
       checkpoints: this.#checkpoints,
       logBytes: this.#engine.stats().log.bytes,
       checkpointBytes: this.#checkpointBytes,
@@ -68,15 +75,41 @@ class Job {
 
   async #commit(row: number): Promise<void> {
     this.#row = row;
-    await this.#window.add(this.#engine.commit({ positions: { flights: row } }));
-    if (row % (eventsPerCommit * commitsPerCheckpoint) === 0) await this.#startCheckpoint();
+    const { commit } = await this.#seal(row);
+    await this.#window.add(commit);
+    if (row % eventsPerCheckpoint === 0) await this.#startCheckpoint();
     this.#report();
+    // Lets the log start to write this commit, and end earlier ones, while the next is worked on.
+    await eventLoopTurn();
+  }
+
+  /**
+   * Seals the transaction; the commit is in flight then. One that is refused for want of room leaves
+   * the transaction open, and is made again when earlier commits are through.
+   */
+  async #seal(row: number): Promise<{ readonly commit: Promise<unknown> }> {
+    for (let attempt = 1; ; attempt++) {
+      const { sealedLsn } = this.#engine;
+      const commit = this.#engine.commit({ positions: { flights: row } });
+      if (this.#engine.sealedLsn > sealedLsn) return { commit };
+      try {
+        await commit;
+      } catch (error) {
+        const overloaded = error instanceof StorageError && error.code === 'OVERLOADED';
+        if (!overloaded || attempt === overloadedMax) throw error;
+      }
+      await this.#window.drain();
+      await delay(overloadedDelayMs);
+    }
   }
 
   /** Starts a checkpoint, which is waited for when the next is due; one that fails ends the job. */
   async #startCheckpoint(): Promise<void> {
     await this.#checkpoint;
-    this.#checkpoint = this.#engine.checkpoint();
+    this.#checkpointing = true;
+    this.#checkpoint = this.#engine.checkpoint().finally(() => {
+      this.#checkpointing = false;
+    });
   }
 
   /** A checkpoint writes one snapshot: the delta at the end of its chain, or a new base. */

@@ -1,21 +1,25 @@
 /*
- * When the job is killed. The rows are spread over the run, one drawn from each of as many equal
- * parts as there are kills; the short random delay behind each lets the kill fall into whatever the
- * engine is doing then: sealing, writing, syncing, building a delta, publishing a record. Every
- * fourth kill, from the third on, strikes while the restarted job is opening the engine instead.
+ * When the job is killed. Each kill has an equal part of the run, and strikes a short random time after
+ * a row of it: while commits are sealed, written and synced. Of every four the second strikes behind a
+ * row where a checkpoint starts, and the third while the restarted job is opening the engine.
  */
+import { eventsPerCheckpoint } from './model.ts';
 import { seededRandom } from './random.ts';
 
-/** Behind a row. */
-const workingDelayMsMax = 40;
-/** Behind the start of opening. */
-const openingDelayMsMax = 25;
+/** What the job is doing when it is to be struck. */
+export type KillPhase = 'committing' | 'checkpointing' | 'opening';
+
+/** Milliseconds within which a kill strikes; what it is to hit takes about as long. */
+const delayMsMax: Readonly<Record<KillPhase, number>> = {
+  committing: 40,
+  checkpointing: 300,
+  opening: 300,
+};
 
 /** One kill. */
 export interface Kill {
-  /** Whether it strikes a job that works on events, or one that opens the engine. */
-  readonly phase: 'working' | 'opening';
-  /** The delay starts when events up to this row have been committed; 0 when opening. */
+  readonly phase: KillPhase;
+  /** The delay starts when events up to this row are committed; when opening, with the opening. */
   readonly row: number;
   /** Milliseconds from then to the signal. */
   readonly delayMs: number;
@@ -24,11 +28,18 @@ export interface Kill {
 /** Plans the kills of a run, in their order; the same for the same seed. */
 export function planKills(events: number, kills: number, seed: number): Kill[] {
   const random = seededRandom(seed);
+  const part = events / kills;
   return Array.from({ length: kills }, (_, index): Kill => {
-    const row = Math.floor(((index + random()) / kills) * events);
-    const delay = random();
-    return index % 4 === 2
-      ? { phase: 'opening', row: 0, delayMs: Math.floor(delay * openingDelayMsMax) }
-      : { phase: 'working', row, delayMs: Math.floor(delay * workingDelayMsMax) };
+    const row = Math.floor((index + random()) * part);
+    const share = random();
+    const at = (phase: KillPhase, row: number): Kill => ({
+      phase,
+      row,
+      delayMs: Math.floor(share * delayMsMax[phase]),
+    });
+    if (index % 4 === 2) return at('opening', row);
+    const checkpointRow = Math.ceil((index * part + 1) / eventsPerCheckpoint) * eventsPerCheckpoint;
+    const checkpoints = index % 4 === 1 && checkpointRow < (index + 1) * part;
+    return checkpoints ? at('checkpointing', checkpointRow) : at('committing', row);
   });
 }

@@ -26,8 +26,11 @@ export interface Progress {
   readonly events: number;
   /** Commits that were acknowledged. */
   readonly commits: number;
+  /** Whether a checkpoint is being made. */
+  readonly checkpointing: boolean;
   readonly checkpoints: number;
   readonly logBytes: number;
+  /** Bytes of snapshots, merged ones included. */
   readonly checkpointBytes: number;
 }
 

@@ -5,8 +5,8 @@
 
 /** Events that one commit holds. */
 export const eventsPerCommit = 1000;
-/** Commits from one checkpoint to the next. */
-export const commitsPerCheckpoint = 250;
+/** Events from one checkpoint to the next: 250 commits. */
+export const eventsPerCheckpoint: number = 250 * eventsPerCommit;
 /** Entries that the ten worst delays of a route have at most. */
 export const worstMax = 10;
 /** Departures that an airport's list keeps. */
@@ -45,7 +45,13 @@ export interface Departure {
   readonly delay: number;
 }
 
-/** Key of a route. */
+const routes = new Map<string, Map<string, string>>();
+
+/** Key of a route. The same text each time, so that maps find it without comparing characters. */
 export function routeOf(origin: string, destination: string): string {
-  return `${origin}-${destination}`;
+  let from = routes.get(origin);
+  if (from === undefined) routes.set(origin, (from = new Map()));
+  let route = from.get(destination);
+  if (route === undefined) from.set(destination, (route = `${origin}-${destination}`));
+  return route;
 }

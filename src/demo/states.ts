@@ -53,7 +53,7 @@ export function addFlight(states: JobStates, batch: FlightBatch, row: number): v
   states.stats.set(route, nextStats(states.stats.get(route), delay, batch.distances[index]!));
 
   const worst = states.worst.get(route);
-  const nextWorst = insertDelay(worst, { delay, at });
+  const nextWorst = insertDelay(worst, delay, at);
   if (nextWorst !== worst) states.worst.set(route, nextWorst);
 
   const day = dayOf(at);

@@ -36,11 +36,15 @@ export function nextDay(total: DayTotal | undefined, delay: number): DayTotal {
 }
 
 /** The worst delays with one more; the same array when it is none of them. Equal ones keep order. */
-export function insertDelay(worst: readonly Delay[] | undefined, delay: Delay): readonly Delay[] {
-  if (worst === undefined) return [delay];
+export function insertDelay(
+  worst: readonly Delay[] | undefined,
+  delay: number,
+  at: number,
+): readonly Delay[] {
+  if (worst === undefined) return [{ delay, at }];
   const full = worst.length === worstMax;
-  if (full && delay.delay <= worst[worstMax - 1]!.delay) return worst;
-  const behind = worst.findIndex((other) => other.delay < delay.delay);
-  const at = behind === -1 ? worst.length : behind;
-  return [...worst.slice(0, at), delay, ...worst.slice(at, full ? worstMax - 1 : worst.length)];
+  if (full && delay <= worst[worstMax - 1]!.delay) return worst;
+  const less = worst.findIndex((other) => other.delay < delay);
+  const place = less === -1 ? worst.length : less;
+  return worst.toSpliced(place, 0, { delay, at }).slice(0, worstMax);
 }

@@ -15,20 +15,31 @@ describe('planning kills', () => {
     expect(planKills(3_000_000, 5, 7)).not.toEqual(planKills(3_000_000, 5, 8));
   });
 
-  test('many kills: every working one lies in its own part of the run', () => {
+  test('many kills: every one lies in its own part of the run', () => {
     const kills = planKills(1000, 10, 3);
     expect(kills).toHaveLength(10);
-    for (const [index, kill] of kills.entries()) {
-      if (kill.phase === 'opening') continue;
-      expect(kill.row).toBeGreaterThanOrEqual(index * 100);
-      expect(kill.row).toBeLessThan((index + 1) * 100);
+    for (const [index, { row }] of kills.entries()) {
+      expect(row).toBeGreaterThanOrEqual(index * 100);
+      expect(row).toBeLessThan((index + 1) * 100);
     }
   });
 
-  test('many kills: every fourth from the third strikes while opening', () => {
-    const phases = planKills(1000, 8, 3).map(({ phase }) => phase);
-    const four = ['working', 'working', 'opening', 'working'];
-    expect(phases).toEqual([...four, ...four]);
+  test('five kills of a long run: in commits, in a checkpoint, in the opening behind it', () => {
+    const kills = planKills(3_000_000, 5, 3);
+    expect(kills.map(({ phase }) => phase)).toEqual([
+      'committing',
+      'checkpointing',
+      'opening',
+      'committing',
+      'committing',
+    ]);
+    expect(kills[1]!.row).toBe(750_000);
+  });
+
+  test('a part of the run in which no checkpoint starts: in commits', () => {
+    expect(planKills(100_000, 5, 3)[1]!.phase).toBe('committing');
+    expect(planKills(600_000, 2, 3)[1]).toMatchObject({ phase: 'checkpointing', row: 500_000 });
+    expect(planKills(500_000, 2, 3)[1]!.phase).toBe('committing');
   });
 
   test('more kills than events: every row is one of the run', () => {

@@ -8,7 +8,8 @@ import { Meter } from '../../src/demo/meter.ts';
 
 function progressOf(durableRow: number, commits: number): Progress {
   const bytes = { logBytes: commits * 10, checkpointBytes: commits };
-  return { durableRow, events: commits * 1000, commits, checkpoints: commits, ...bytes };
+  const checkpoints = { checkpointing: false, checkpoints: commits };
+  return { durableRow, events: commits * 1000, commits, ...checkpoints, ...bytes };
 }
 
 describe('a meter', () => {

@@ -59,7 +59,7 @@ describe('the values of a route', () => {
         for (const { at, delay, distance, origin, destination } of all) {
           const route = `${origin}-${destination}`;
           stats.set(route, nextStats(stats.get(route), delay, distance));
-          worst.set(route, insertDelay(worst.get(route), { delay, at }));
+          worst.set(route, insertDelay(worst.get(route), delay, at));
           if (!days.has(route)) days.set(route, new Map());
           const totals = days.get(route)!;
           totals.set(dayOf(at), nextDay(totals.get(dayOf(at)), delay));
@@ -98,12 +98,12 @@ describe('the values of a route', () => {
 
   test('a delay that is none of the worst: the same array', () => {
     const full = Array.from({ length: 10 }, (_, index) => ({ delay: 20 - index, at: index }));
-    expect(insertDelay(full, { delay: 11, at: 99 })).toBe(full);
+    expect(insertDelay(full, 11, 99)).toBe(full);
   });
 
   test('a delay among the worst: the array that was stored is not changed', () => {
     const stored = Object.freeze([{ delay: 5, at: 1 }]);
-    expect(insertDelay(stored, { delay: 6, at: 2 })).toEqual([
+    expect(insertDelay(stored, 6, 2)).toEqual([
       { delay: 6, at: 2 },
       { delay: 5, at: 1 },
     ]);
