@@ -57,6 +57,7 @@ class Job {
       }
     }
     await this.#window.drain();
+    send({ kind: 'progress', ...this.progress() });
     await this.#checkpoint;
   }
 

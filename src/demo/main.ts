@@ -140,12 +140,12 @@ function verdict(comparisons: readonly Comparison[], same: boolean): string {
 
 const interrupted = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(name, () => interrupted.abort(new Error('interrupted')));
+  process.once(name, () => interrupted.abort());
 }
 try {
   const same = await main(parseOptions(process.argv.slice(2)), interrupted.signal);
   process.exitCode = same ? 0 : 1;
 } catch (error) {
-  console.error(error);
+  console.error(interrupted.signal.aborted ? 'interrupted' : error);
   process.exitCode = interrupted.signal.aborted ? 130 : 1;
 }
