@@ -216,12 +216,18 @@ export class InternalError extends TidemarkError {
   }
 }
 
-/** Turns an error of the file system into a StorageError; a TidemarkError passes unchanged. */
+/**
+ * Turns an error of the file system into a StorageError. A TidemarkError passes unchanged; anything
+ * that is no error of the file system is a bug, and is not passed off as one of storage.
+ */
 export function toStorageError(error: unknown, action: string, path: string): TidemarkError {
   if (error instanceof TidemarkError) return error;
   const errno = errnoOf(error);
-  const code = errno === 'ENOSPC' || errno === 'EDQUOT' ? 'NO_SPACE' : 'IO';
   const text = error instanceof Error ? error.message : String(error);
+  if (errno === undefined) {
+    return new InternalError(`${action} failed: ${path}: ${text}`, { path }, error);
+  }
+  const code = errno === 'ENOSPC' || errno === 'EDQUOT' ? 'NO_SPACE' : 'IO';
   return new StorageError(code, `${action} failed: ${path}: ${text}`, { path, errno }, error);
 }
 

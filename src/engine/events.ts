@@ -7,7 +7,7 @@ import { InvalidArgumentError } from '../errors.ts';
 
 /** Something that a person should know and that stops nothing. */
 export interface EngineWarning {
-  readonly code: 'TORN_TAIL' | 'DAMAGED_HISTORY' | 'LISTENER_FAILED';
+  readonly code: 'LISTENER_FAILED';
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
 }

@@ -85,14 +85,9 @@ export class LogOutput {
     return this.#durable.lsn;
   }
 
-  /** Everything written is synced. */
-  get clean(): boolean {
-    return !this.#unsynced;
-  }
-
-  /** A header or mark on disk says that everything written is durable. */
-  get proved(): boolean {
-    return this.clean && this.#provedLsn === this.durableLsn;
+  /** No header or mark on disk says yet that everything written is durable. */
+  get needsProof(): boolean {
+    return this.#provedLsn < this.appendedLsn;
   }
 
   /** Behind everything written. */
@@ -132,7 +127,6 @@ export class LogOutput {
   /** Syncs, then writes and syncs a mark that proves it (L5). */
   async prove(): Promise<void> {
     await this.sync();
-    if (this.proved) return;
     const { header, end } = this.#segment;
     await this.#handle.write(encodeMark('proof', header.salt, end, end.lsn), end.offset);
     this.#segment.end = { ...end, offset: end.offset + groupHeaderBytes };

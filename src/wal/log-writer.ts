@@ -382,6 +382,9 @@ export class LogWriter {
     this.#inFlight = groups;
     const prove = this.#proofWanted && groups.length === 0;
     if (prove) this.#proofWanted = false;
+    // The mark's place is taken now: a frame that is sealed meanwhile goes behind it.
+    const mark = prove && this.#output.needsProof;
+    if (mark) this.#tailOffset += groupHeaderBytes;
     const wanted = this.#syncWanted || prove;
     this.#syncWanted = false;
     if (groups.length > 0) await this.#output.write(groups);
@@ -389,7 +392,7 @@ export class LogWriter {
     const bound = this.#options.undurableBytesMax / 2;
     const sync = wanted || this.#undurableBytes >= bound || groups.some((g) => g.needsSync);
     if (!sync) return;
-    if (prove) await this.#output.prove();
+    if (mark) await this.#output.prove();
     else await this.#output.sync();
     if (this.#roomIsLow()) await this.#waitForSegment();
     this.#afterSync();
@@ -435,7 +438,7 @@ export class LogWriter {
 
   /** After a second without work a proof mark is written (L5, L9). */
   #armIdleTimer(): void {
-    if (this.#idleTimer || this.#closed || this.#output.proved) return;
+    if (this.#idleTimer || this.#closed || !this.#output.needsProof) return;
     const activity = this.#activity;
     this.#idleTimer = this.#clock.setTimer(IDLE_MS, () => {
       this.#idleTimer = undefined;
