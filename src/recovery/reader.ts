@@ -88,6 +88,13 @@ export interface ReaderEntry extends FoundEntry {
   readonly index: number | undefined;
 }
 
+/** How much there is. */
+export interface Measure {
+  readonly entryCount: number;
+  /** Bytes of keys, sub-keys and values as they are stored; of blobs without their chunks. */
+  readonly bytes: number;
+}
+
 /** A read-only view of one committed moment. */
 export interface Reader {
   /** Last LSN of the moment. */
@@ -112,6 +119,10 @@ export interface Reader {
    * @throws NotFoundError STATE_NOT_FOUND when nothing of that name is there
    */
   entries(operator?: string, state?: string): IterableIterator<ReaderEntry>;
+  /** Measures the live entries of a state, without decoding them: takes time as they are many. */
+  measure(operator: string, state: string): Measure;
+  /** Measures the chunks that the blobs of all states are made of. */
+  measureChunks(): Measure;
   /**
    * Commits of the log through the moment, in order, with their changes.
    * @throws NotFoundError OUT_OF_RETENTION when `from` is below what the log keeps
@@ -223,6 +234,16 @@ class StateReader implements Reader {
     for (const definition of this.#select(operator, state)) yield* this.#scan(definition);
   }
 
+  measure(operator: string, state: string): Measure {
+    this.#assertOpen();
+    return measure(this.#merge(this.#definition(operator, state)));
+  }
+
+  measureChunks(): Measure {
+    this.#assertOpen();
+    return measure(this.#merge({ id: reservedTables.chunks, itemsMax: undefined }));
+  }
+
   async *commits(range: CommitRange = {}): AsyncGenerator<LoggedCommit> {
     this.#assertOpen();
     const from = checkBound('from', range.from);
@@ -293,7 +314,7 @@ class StateReader implements Reader {
     }
   }
 
-  #merge({ id, itemsMax }: TableDefinition, onlyKey?: Key): MergeIterator {
+  #merge({ id, itemsMax }: Pick<TableDefinition, 'id' | 'itemsMax'>, onlyKey?: Key): MergeIterator {
     const { layers, images, now } = this.#moment;
     const probe =
       onlyKey === undefined ? undefined : layers.probe(id, mapKeyOf(onlyKey), undefined);
@@ -375,6 +396,16 @@ class StateReader implements Reader {
     );
     while (merged.next()) yield merged;
   }
+}
+
+function measure(merged: MergeIterator): Measure {
+  let entryCount = 0;
+  let bytes = 0;
+  while (merged.next()) {
+    entryCount++;
+    bytes += merged.valueEnd - merged.keyStart;
+  }
+  return { entryCount, bytes };
 }
 
 function checkBound(name: string, value: unknown): number | undefined {

@@ -1,0 +1,119 @@
+/*
+ * The segments of a log, as plain data: which are on the walk back from the newest one, and which
+ * are leftovers that the next opening removes. Their ends come from their successors' headers, the
+ * newest one's from reading it.
+ */
+import {
+  listLog,
+  openSegmentFile,
+  walkLog,
+  type LogWalk,
+  type SegmentFile,
+} from '../wal/log-directory.ts';
+import { segmentHeaderBytes } from '../wal/segment-format.ts';
+import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
+import { NotFoundError, TidemarkError } from '../errors.ts';
+import type { InspectionFault } from './inspect.ts';
+import { isMissing } from './reader-objects.ts';
+import { logDirectoryOf, type LogMoment, type ReaderSource } from './reader-moment.ts';
+
+/** A segment of the log. */
+export interface InspectedSegment {
+  readonly name: string;
+  readonly number: number;
+  readonly timeline: number;
+  readonly epoch: number;
+  readonly firstLsn: number;
+  /** One below `firstLsn` when it holds no record. */
+  readonly lastLsn: number;
+  /** Bytes from the start to the end of what belongs to the log. */
+  readonly usedBytes: number;
+  readonly fileBytes: number;
+  /** `log`: on the walk back from the newest segment; `leftover`: not part of the log. */
+  readonly status: 'log' | 'leftover';
+}
+
+/** Files of a log. */
+export interface InspectedLog {
+  /** Oldest first. */
+  readonly segments: readonly InspectedSegment[];
+  /** Files that are filled ahead, to become segments. */
+  readonly temporary: readonly { readonly name: string; readonly fileBytes: number }[];
+  /** LSN below which the log was trimmed; undefined: nothing was. */
+  readonly trimmedBelow: number | undefined;
+}
+
+export async function inspectSegments(
+  source: ReaderSource,
+  moment: LogMoment | undefined,
+  faults: InspectionFault[],
+): Promise<InspectedLog> {
+  const { fs } = source;
+  const directory = logDirectoryOf(source);
+  const listing = moment?.plan.listing ?? (await listLog(fs, directory));
+  const segments: InspectedSegment[] = [];
+  const walk = await tolerate(faults, () =>
+    walkLog(fs, directory, listing, moment?.lowWater?.segment ?? 0),
+  );
+  const walked = walk?.segments ?? [];
+  for (const [i, file] of walked.entries()) {
+    const next = walked[i + 1]?.header.predecessor;
+    const end = next ? { lsn: next.lastLsn, offset: next.end } : await scanEnd(source, file);
+    if (end) segments.push(describe(file, end, 'log'));
+  }
+  for (const { name } of listing.segments) {
+    if (walked.some((file) => file.name === name)) continue;
+    const file = await tolerate(faults, () => openSegmentFile(fs, directory, name));
+    const end = file && (await scanEnd(source, file));
+    if (end) segments.push(describe(file, end, walk ? 'leftover' : 'log'));
+  }
+  const temporary = [];
+  for (const name of listing.temporaryNames) {
+    const stat = await fs.stat(`${directory}/${name}`);
+    if (stat) temporary.push({ name, fileBytes: stat.bytes });
+  }
+  segments.sort((a, b) => a.number - b.number);
+  return { segments, temporary, trimmedBelow: moment?.lowWater?.lsn };
+}
+
+function describe(
+  { name, fileBytes, header }: SegmentFile,
+  end: { readonly lsn: number; readonly offset: number },
+  status: InspectedSegment['status'],
+): InspectedSegment {
+  const { number, timeline, epoch, firstLsn } = header;
+  const lastLsn = end.lsn;
+  const usedBytes = end.offset;
+  return { name, number, timeline, epoch, firstLsn, lastLsn, usedBytes, fileBytes, status };
+}
+
+/** Where the groups of a segment end; undefined when the file has gone. */
+async function scanEnd(
+  { fs }: ReaderSource,
+  { path, header }: SegmentFile,
+): Promise<{ lsn: number; offset: number } | undefined> {
+  const { salt, firstLsn, chain } = header;
+  const from = { offset: segmentHeaderBytes, lsn: firstLsn - 1, chain };
+  try {
+    const bytes = await readFileRange(fs, path, segmentHeaderBytes);
+    return scanSegment(bytes, segmentHeaderBytes, salt, from, 0).end;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** A file that went away since it was listed is none; damage is shown. */
+async function tolerate<T extends SegmentFile | LogWalk>(
+  faults: InspectionFault[],
+  read: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (isMissing(error) || error instanceof NotFoundError) return undefined;
+    if (!(error instanceof TidemarkError)) throw error;
+    faults.push({ code: error.code, message: error.message });
+    return undefined;
+  }
+}

@@ -1,0 +1,282 @@
+/*
+ * What a directory holds, as plain data: for people, and for programs that watch a store. Reads
+ * like a reader (reader-moment.ts): no lock, no write. What is damaged is shown as far as it can be
+ * read, with the fault beside it; saying exactly what is wrong is the task of verify.ts.
+ */
+import {
+  checkpointPrefix,
+  parseRecordName,
+  snapshotPrefix,
+  type ChainLink,
+  type CheckpointKind,
+} from '../checkpoint/checkpoint-record.ts';
+import { NotFoundError, TidemarkError, type ErrorCode } from '../errors.ts';
+import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { toHex } from '../std/bytes.ts';
+import { systemClock } from '../std/clock.ts';
+import type { StateKind } from '../state/table-definition.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import type { TornTail } from '../wal/log-opening.ts';
+import { inspectSegments, type InspectedLog } from './inspect-log.ts';
+import { isMissing } from './reader-objects.ts';
+import {
+  listRecordIds,
+  objectsOf,
+  readInAgreement,
+  readLogMoment,
+  readRecord,
+  readStoreIdentity,
+  sourceOf,
+  type ReaderSource,
+} from './reader-moment.ts';
+import { openReaderWith, type Measure, type ReaderComponents } from './reader.ts';
+
+export type { InspectedLog, InspectedSegment } from './inspect-log.ts';
+
+/** Where else to look. */
+export interface InspectOptions {
+  /**
+   * Where snapshots and checkpoint records are, when not in the directory. Its owner opens and
+   * closes it. @defaultValue files of the directory
+   */
+  readonly store?: ObjectStore;
+}
+
+/** A checkpoint, as its record says. */
+export interface InspectedCheckpoint {
+  readonly id: number;
+  readonly kind: CheckpointKind;
+  readonly timeline: number;
+  readonly epoch: number;
+  readonly lsn: number;
+  /** Of the last commit in it, microseconds. */
+  readonly timestamp: number;
+  /** When it was made, microseconds. */
+  readonly createdAt: number;
+  /** Base first. */
+  readonly chain: readonly ChainLink[];
+  /** Bytes of the snapshots of the chain. */
+  readonly chainBytes: number;
+  readonly savepoint: string | undefined;
+  /** A savepoint that was dropped. */
+  readonly dropped: boolean;
+  readonly metadata: unknown;
+}
+
+/** A state and what it holds. */
+export interface InspectedTable {
+  readonly operator: string;
+  readonly state: string;
+  readonly kind: StateKind;
+  readonly itemsMax: number | undefined;
+  /** Entries that are live: keys, sub-keys of maps, items of lists. */
+  readonly entryCount: number;
+  /** Bytes of keys, sub-keys and values as they are stored; of blobs without their chunks. */
+  readonly bytes: number;
+}
+
+/** The state as of the last commit. */
+export interface InspectedState {
+  /** Time of the last commit, microseconds. */
+  readonly timestamp: number;
+  readonly tables: readonly InspectedTable[];
+  /** What blobs are made of; equal chunks are kept once. */
+  readonly chunks: Measure;
+  readonly positions: Readonly<Record<string, unknown>>;
+}
+
+/** Something that could not be read. */
+export interface InspectionFault {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** What a directory holds. */
+export interface StoreInspection {
+  readonly dir: string;
+  readonly kind: 'engine' | 'log';
+  readonly format: number;
+  /** Hexadecimal. */
+  readonly storeId: string;
+  readonly keyGroups: number;
+  /** Timelines with a segment or a checkpoint; the current one is the highest. */
+  readonly timelines: readonly number[];
+  /** Last LSN; undefined when the log cannot be read. */
+  readonly lsn: number | undefined;
+  /** LSN up to which everything is proved to be durable. */
+  readonly provedLsn: number | undefined;
+  /** What the next opening will cut, because it is above the proved LSN and does not verify. */
+  readonly tornTail: TornTail | undefined;
+  /** The log ends before the newest checkpoint. */
+  readonly damagedHistory: boolean;
+  /** Oldest first. */
+  readonly checkpoints: readonly InspectedCheckpoint[];
+  readonly log: InspectedLog;
+  /** Undefined for a log, and when the state cannot be read. */
+  readonly state: InspectedState | undefined;
+  readonly totals: {
+    /** Bytes of the files of the log. */
+    readonly logBytes: number;
+    /** Bytes of all snapshots, named by a record or not. */
+    readonly snapshotBytes: number;
+    readonly snapshotCount: number;
+    readonly recordBytes: number;
+  };
+  /** Why parts are missing above; `verifyStore` finds all that is wrong. */
+  readonly faults: readonly InspectionFault[];
+}
+
+/**
+ * Reads what a directory holds; another process may have it open.
+ * @throws InvalidArgumentError NOT_A_STORE
+ * @throws CorruptionError CORRUPT_STORE
+ */
+export function inspectStore(dir: string, options: InspectOptions = {}): Promise<StoreInspection> {
+  return inspectStoreWith(dir, options, { fs: nodeFileSystem, clock: systemClock });
+}
+
+/** As {@link inspectStore}, over given components. */
+export async function inspectStoreWith(
+  dir: string,
+  { store }: InspectOptions,
+  components: ReaderComponents,
+): Promise<StoreInspection> {
+  const source = sourceOf(components, dir, store);
+  const identity = await readStoreIdentity(source);
+  const faults: InspectionFault[] = [];
+  const moment = await orFault(faults, () =>
+    readInAgreement(source, () => readLogMoment(source, source.fs, identity)),
+  );
+  const isEngine = identity.kind === 'engine';
+  const checkpoints = isEngine ? await inspectCheckpoints(source, identity.storeId, faults) : [];
+  const state =
+    isEngine && moment ? await orFault(faults, () => inspectState(source, components)) : undefined;
+  const log = await inspectSegments(source, moment, faults);
+  return {
+    dir: source.dir,
+    kind: identity.kind,
+    format: identity.format,
+    storeId: toHex(identity.storeId),
+    keyGroups: identity.keyGroups,
+    timelines: timelinesOf(log, checkpoints),
+    lsn: moment?.lsn,
+    provedLsn: moment?.provedLsn,
+    tornTail: moment?.plan.tornTail,
+    damagedHistory: moment?.plan.damagedHistory ?? false,
+    checkpoints,
+    log,
+    state,
+    totals: await inspectTotals(source, log, isEngine),
+    faults: distinctFaults(faults),
+  };
+}
+
+/** Damage becomes a fault; other errors are thrown. */
+export async function orFault<T>(
+  faults: InspectionFault[],
+  read: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    const shown =
+      error instanceof TidemarkError && (error.kind === 'corrupt' || error.kind === 'incompatible');
+    if (!shown) throw error;
+    faults.push({ code: error.code, message: error.message });
+    return undefined;
+  }
+}
+
+async function inspectCheckpoints(
+  source: ReaderSource,
+  storeId: Uint8Array,
+  faults: InspectionFault[],
+): Promise<InspectedCheckpoint[]> {
+  const objects = objectsOf(source, source.fs);
+  const dropped = new Set<number>();
+  for (const { name } of await objects.list(checkpointPrefix)) {
+    const parsed = parseRecordName(name);
+    if (parsed?.dropped) dropped.add(parsed.id);
+  }
+  const found: InspectedCheckpoint[] = [];
+  for (const id of await listRecordIds(objects)) {
+    const record = await orFault(faults, () => orGone(readRecord(objects, id, toHex(storeId))));
+    if (!record) continue;
+    const { kind, timeline, epoch, lsn, timestamp, createdAt, chain, savepoint, metadata } = record;
+    found.push({
+      id,
+      kind,
+      timeline,
+      epoch,
+      lsn,
+      timestamp,
+      createdAt,
+      chain,
+      chainBytes: chain.reduce((sum, link) => sum + link.bytes, 0),
+      savepoint,
+      dropped: dropped.has(id),
+      metadata,
+    });
+  }
+  return found;
+}
+
+/** A record that went away since it was listed is none. */
+async function orGone<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (isMissing(error) || error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function inspectState(
+  source: ReaderSource,
+  components: ReaderComponents,
+): Promise<InspectedState> {
+  const { dir, store } = source;
+  const reader = await openReaderWith(store ? { dir, store } : { dir }, components);
+  try {
+    const tables = reader.definitions().map((definition): InspectedTable => {
+      const { operator, state, kind, itemsMax } = definition;
+      const { entryCount, bytes } = reader.measure(operator, state);
+      return { operator, state, kind, itemsMax, entryCount, bytes };
+    });
+    const { timestamp } = reader;
+    return { timestamp, tables, chunks: reader.measureChunks(), positions: reader.positions() };
+  } finally {
+    await reader.close();
+  }
+}
+
+function timelinesOf(log: InspectedLog, checkpoints: readonly InspectedCheckpoint[]): number[] {
+  const timelines = new Set<number>();
+  for (const { timeline } of [...log.segments, ...checkpoints]) timelines.add(timeline);
+  return [...timelines].sort((a, b) => a - b);
+}
+
+async function inspectTotals(
+  source: ReaderSource,
+  log: InspectedLog,
+  isEngine: boolean,
+): Promise<StoreInspection['totals']> {
+  const objects = objectsOf(source, source.fs);
+  const snapshots = isEngine ? await objects.list(snapshotPrefix) : [];
+  const records = isEngine ? await objects.list(checkpointPrefix) : [];
+  const sum = (sizes: readonly { readonly bytes: number }[]): number =>
+    sizes.reduce((total, { bytes }) => total + bytes, 0);
+  const files = [...log.segments, ...log.temporary];
+  return {
+    logBytes: sum(files.map(({ fileBytes }) => ({ bytes: fileBytes }))),
+    snapshotBytes: sum(snapshots),
+    snapshotCount: snapshots.length,
+    recordBytes: sum(records),
+  };
+}
+
+/** The same damage may have been met on several ways. */
+function distinctFaults(faults: readonly InspectionFault[]): InspectionFault[] {
+  const seen = new Set<string>();
+  return faults.filter(({ message }) => !seen.has(message) && seen.add(message));
+}

@@ -1,0 +1,47 @@
+/*
+ * What verification says: faults, notes and counts. A fault is damage, with the file and the place;
+ * a note is something that is not as after a clean close and loses nothing that was proved.
+ */
+
+/** Something that is damaged or does not fit. */
+export interface StoreFault {
+  /** Of the file; the object's name where objects are no files. */
+  readonly path: string;
+  /** Of the damage in the file, where it has a place. */
+  readonly offset: number | undefined;
+  /** First LSN concerned, where it is of the log. */
+  readonly lsn: number | undefined;
+  readonly what: string;
+}
+
+/** What was read and found. */
+export interface StoreVerification {
+  readonly dir: string;
+  /** In the order: identity, records, snapshots, log. Empty: the store is sound. */
+  readonly faults: readonly StoreFault[];
+  readonly notes: readonly StoreFault[];
+  readonly checkpointCount: number;
+  readonly snapshotCount: number;
+  readonly snapshotBytes: number;
+  readonly segmentCount: number;
+  readonly groupCount: number;
+  readonly recordCount: number;
+  /** Bytes of the log that were checked. */
+  readonly logBytes: number;
+  readonly lsn: number | undefined;
+  readonly provedLsn: number | undefined;
+}
+
+/** What one part of a store gave. */
+export interface PartReport {
+  readonly faults: StoreFault[];
+  readonly notes: StoreFault[];
+}
+
+export function fault(
+  path: string,
+  what: string,
+  place: { readonly offset?: number | undefined; readonly lsn?: number | undefined } = {},
+): StoreFault {
+  return { path, offset: place.offset, lsn: place.lsn, what };
+}
