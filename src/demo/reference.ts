@@ -15,7 +15,7 @@ import {
 } from './model.ts';
 
 /** Candidates that are collected before all but the best are cut. */
-const candidatesMax = 500;
+const candidatesMax = 100;
 
 /** What every state must hold at the end. */
 export interface Reference {
