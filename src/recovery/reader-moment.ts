@@ -96,7 +96,7 @@ export async function readStoreIdentity(source: ReaderSource): Promise<StoreIden
   const stat = await fs.stat(dir);
   const identity = stat && (await readIdentity(fs, dir));
   if (identity) return identity;
-  const why = stat ? 'it has no store.json' : 'there is none';
+  const why = stat ? 'it has no store.json' : 'it does not exist';
   throw new InvalidArgumentError('NOT_A_STORE', `directory is no store, ${why}: ${dir}`, {
     path: dir,
   });

@@ -1,0 +1,47 @@
+/*
+ * `tidemark dump DIR [OPERATOR [STATE]]`: every live entry as one line of JSON.
+ */
+import { openReader, type ReaderEntry } from '../engine/reading.ts';
+import { status, storeOf, type CommonOptions } from './common.ts';
+import { parseName } from './key-argument.ts';
+import type { Output } from './output.ts';
+import { renderValue, toJson } from './render.ts';
+
+/** What to dump, as it was given. */
+export interface DumpArguments {
+  readonly dir: string;
+  readonly operator: string | undefined;
+  readonly state: string | undefined;
+}
+
+export async function dump(
+  output: Output,
+  { dir, operator, state }: DumpArguments,
+  options: CommonOptions,
+): Promise<number> {
+  const reader = await openReader({ dir, ...storeOf(options) });
+  try {
+    const names = [operator, state].map((name) => (name === undefined ? name : parseName(name)));
+    for (const entry of reader.entries(names[0], names[1])) await output.line(describeEntry(entry));
+  } finally {
+    await reader.close();
+  }
+  return status.fine;
+}
+
+function describeEntry(entry: ReaderEntry): string {
+  const { operator, state, kind, key, subKey, index, value, lsn, timestamp, expiresAt } = entry;
+  const shown = {
+    operator,
+    state,
+    kind,
+    key: renderValue(key),
+    subKey: subKey === undefined ? undefined : renderValue(subKey),
+    index,
+    value: renderValue(value),
+    lsn,
+    timestamp,
+    expiresAt,
+  };
+  return toJson(entry.unproved ? { ...shown, unproved: true } : shown);
+}

@@ -1,0 +1,59 @@
+/*
+ * `tidemark get DIR OPERATOR STATE KEY [SUBKEY]`: what a key holds, as JSON; exit status 1 when it
+ * holds nothing.
+ */
+import { openReader } from '../engine/reading.ts';
+import { status, storeOf, type CommonOptions } from './common.ts';
+import { parseKey, parseName } from './key-argument.ts';
+import type { Output, TextStream } from './output.ts';
+import { renderValue, toJson } from './render.ts';
+
+/** What to look up, as it was given. */
+export interface GetArguments {
+  readonly dir: string;
+  readonly operator: string;
+  readonly state: string;
+  readonly key: string;
+  readonly subKey: string | undefined;
+}
+
+export async function get(
+  streams: { readonly output: Output; readonly stderr: TextStream },
+  given: GetArguments,
+  options: CommonOptions,
+): Promise<number> {
+  const key = parseKey(given.key);
+  const subKey = given.subKey === undefined ? undefined : parseKey(given.subKey);
+  const operator = parseName(given.operator);
+  const state = parseName(given.state);
+  const reader = await openReader({ dir: given.dir, ...storeOf(options) });
+  try {
+    const entry = reader.get(operator, state, key, subKey);
+    if (!entry) {
+      const where = [given.operator, given.state, given.key, given.subKey];
+      streams.stderr.write(`tidemark: nothing there: ${where.filter(Boolean).join(' ')}\n`);
+      return status.found;
+    }
+    const value = renderValue(entry.value);
+    if (!options.json) {
+      await streams.output.line(toJson(value));
+      return status.fine;
+    }
+    const { lsn, timestamp, expiresAt, unproved } = entry;
+    const keys = subKey === undefined ? {} : { subKey: renderValue(subKey) };
+    const shown = {
+      operator,
+      state,
+      key: renderValue(key),
+      ...keys,
+      value,
+      lsn,
+      timestamp,
+      expiresAt,
+    };
+    await streams.output.line(toJson(unproved ? { ...shown, unproved } : shown));
+    return status.fine;
+  } finally {
+    await reader.close();
+  }
+}

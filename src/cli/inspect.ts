@@ -1,0 +1,127 @@
+/*
+ * `tidemark inspect DIR`: checkpoints, chains, segments, tables, positions, timelines and sizes.
+ */
+import { inspectStore, type StoreInspection } from '../engine/reading.ts';
+import { status, storeOf, type CommonOptions } from './common.ts';
+import type { Output } from './output.ts';
+import { formatBytes, formatTime, renderValue, toJson } from './render.ts';
+
+export async function inspect(
+  output: Output,
+  dir: string,
+  options: CommonOptions,
+): Promise<number> {
+  const found = await inspectStore(dir, storeOf(options));
+  if (options.json) {
+    await output.line(toJson(inspectionToJson(found)));
+  } else {
+    await printSummary(output, found);
+    await printCheckpoints(output, found);
+    await printSegments(output, found);
+    await printState(output, found);
+  }
+  for (const { code, message } of found.faults) {
+    if (!options.json) await output.line(`fault: ${code}: ${message}`);
+  }
+  return found.faults.length === 0 ? status.fine : status.found;
+}
+
+/** Positions and metadata are values of the user; everything else is JSON already. */
+function inspectionToJson(found: StoreInspection): Record<string, unknown> {
+  const { state } = found;
+  return {
+    ...found,
+    state: state && { ...state, positions: renderValue(state.positions) },
+  };
+}
+
+async function printSummary(output: Output, found: StoreInspection): Promise<void> {
+  const { totals, lsn, provedLsn, tornTail } = found;
+  const lines = [
+    `store       ${found.storeId}`,
+    `kind        ${found.kind}, format ${found.format}, ${found.keyGroups} key groups`,
+    `timelines   ${found.timelines.join(', ') || 'none'}`,
+    `LSN         ${lsn ?? 'unknown'}, proved ${provedLsn ?? 'unknown'}`,
+    `log         ${formatBytes(totals.logBytes)}`,
+    `snapshots   ${formatBytes(totals.snapshotBytes)} in ${totals.snapshotCount}`,
+    `records     ${formatBytes(totals.recordBytes)}`,
+  ];
+  if (tornTail)
+    lines.push(`torn tail   from LSN ${tornTail.lsn}, at ${tornTail.offset}: ${tornTail.why}`);
+  if (found.damagedHistory) lines.push('history     the log ends before the newest checkpoint');
+  for (const line of lines) await output.line(line);
+}
+
+async function printCheckpoints(output: Output, { checkpoints }: StoreInspection): Promise<void> {
+  if (checkpoints.length === 0) return;
+  await output.line();
+  await output.table(
+    ['checkpoint', 'kind', 'LSN', 'last commit', 'chain', 'bytes', 'entries', 'savepoint'],
+    checkpoints.map(({ id, kind, lsn, timestamp, chain, chainBytes, savepoint, dropped }) => [
+      id,
+      kind,
+      lsn,
+      formatTime(timestamp),
+      chain.map((link) => `${link.kind} ${link.lastLsn}`).join(', '),
+      formatBytes(chainBytes),
+      chain.reduce((sum, link) => sum + link.entryCount, 0),
+      savepoint === undefined ? '' : `${printable(savepoint)}${dropped ? ' (dropped)' : ''}`,
+    ]),
+  );
+}
+
+async function printSegments(output: Output, { log }: StoreInspection): Promise<void> {
+  const files = log.segments.map((segment) => [
+    segment.name,
+    segment.timeline,
+    segment.epoch,
+    segment.lastLsn < segment.firstLsn ? 'none' : `${segment.firstLsn} to ${segment.lastLsn}`,
+    formatBytes(segment.usedBytes),
+    formatBytes(segment.fileBytes),
+    segment.status,
+  ]);
+  const ahead = log.temporary.map(({ name, fileBytes }) => [
+    name,
+    '',
+    '',
+    'none',
+    formatBytes(0),
+    formatBytes(fileBytes),
+    'filled ahead',
+  ]);
+  if (files.length + ahead.length === 0) return;
+  await output.line();
+  await output.table(
+    ['segment', 'timeline', 'epoch', 'LSNs', 'used', 'file', 'status'],
+    [...files, ...ahead],
+  );
+}
+
+async function printState(output: Output, { state }: StoreInspection): Promise<void> {
+  if (!state) return;
+  await output.line();
+  const rows = state.tables.map((table) => [
+    printable(table.operator),
+    printable(table.state),
+    table.itemsMax === undefined ? table.kind : `${table.kind}, newest ${table.itemsMax}`,
+    table.entryCount,
+    formatBytes(table.bytes),
+  ]);
+  const { chunks } = state;
+  if (chunks.entryCount > 0) {
+    rows.push(['', '', 'chunks of blobs', chunks.entryCount, formatBytes(chunks.bytes)]);
+  }
+  await output.table(['operator', 'state', 'kind', 'entries', 'bytes'], rows);
+  const positions = Object.entries(state.positions);
+  if (positions.length === 0) return;
+  await output.line();
+  await output.table(
+    ['source', 'position'],
+    positions.map(([source, position]) => [printable(source), toJson(renderValue(position))]),
+  );
+}
+
+/** A name as it is, without its control characters. */
+function printable(name: string): string {
+  return toJson(name).slice(1, -1);
+}

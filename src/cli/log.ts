@@ -1,0 +1,80 @@
+/*
+ * `tidemark log DIR [--from LSN] [--limit N]`: commits in order, with positions, metadata and
+ * changes.
+ */
+import { openReader, type LoggedChange, type LoggedCommit } from '../engine/reading.ts';
+import { status, storeOf, type CommonOptions } from './common.ts';
+import type { Output } from './output.ts';
+import { formatTime, renderValue, toJson } from './render.ts';
+
+/** Options of the verb. */
+export interface LogVerbOptions extends CommonOptions {
+  readonly from?: number;
+  readonly limit?: number;
+}
+
+export async function log(output: Output, dir: string, options: LogVerbOptions): Promise<number> {
+  const { from, limit } = options;
+  const reader = await openReader({ dir, ...storeOf(options) });
+  try {
+    const range = {
+      ...(from === undefined ? {} : { from }),
+      ...(limit === undefined ? {} : { limit }),
+    };
+    for await (const commit of reader.commits(range)) {
+      if (options.json) await output.line(toJson(commitToJson(commit)));
+      else for (const line of describeCommit(commit)) await output.line(line);
+    }
+  } finally {
+    await reader.close();
+  }
+  return status.fine;
+}
+
+function commitToJson(commit: LoggedCommit): Record<string, unknown> {
+  const { lsn, timestamp, metadata, positions, entries, unproved } = commit;
+  return {
+    lsn,
+    timestamp,
+    metadata: metadata === undefined ? undefined : renderValue(metadata),
+    positions: positions && renderValue(positions),
+    entries: entries.map((change) => ({
+      operator: change.operator,
+      state: change.state,
+      op: change.op,
+      key: change.key === undefined ? undefined : renderValue(change.key),
+      subKey: change.subKey === undefined ? undefined : renderValue(change.subKey),
+      value: hasValue(change) ? renderValue(change.value) : undefined,
+      expiresAt: change.expiresAt,
+    })),
+    unproved: unproved ? true : undefined,
+  };
+}
+
+function* describeCommit(commit: LoggedCommit): Generator<string> {
+  const { lsn, timestamp, metadata, positions, entries, unproved } = commit;
+  const mark = unproved ? '  unproved' : '';
+  yield `LSN ${lsn}  ${formatTime(timestamp)}  changes ${entries.length}${mark}`;
+  if (metadata !== undefined) yield `  metadata ${toJson(renderValue(metadata))}`;
+  if (positions) yield `  positions ${toJson(renderValue(positions))}`;
+  for (const change of entries) yield `  ${describeChange(change)}`;
+}
+
+function describeChange(change: LoggedChange): string {
+  const { operator, state, op, key, subKey, expiresAt } = change;
+  const parts = [op, printable(`${operator}.${state}`)];
+  if (key !== undefined) parts.push(toJson(renderValue(key)));
+  if (subKey !== undefined) parts.push(toJson(renderValue(subKey)));
+  if (hasValue(change)) parts.push(toJson(renderValue(change.value)));
+  if (expiresAt !== undefined) parts.push(`expires ${formatTime(expiresAt)}`);
+  return parts.join(' ');
+}
+
+function hasValue({ op }: LoggedChange): boolean {
+  return op === 'put' || op === 'add' || op === 'append';
+}
+
+/** A name as it is, without its control characters. */
+function printable(name: string): string {
+  return toJson(name).slice(1, -1);
+}

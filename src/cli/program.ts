@@ -1,0 +1,121 @@
+/*
+ * The verbs of the command line, and how its errors end. Everything is read through the public API;
+ * nothing is written to a store, and no lock is taken.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError as BadArgument } from 'commander';
+import { TidemarkError } from '../errors.ts';
+import { status, type CommonOptions } from './common.ts';
+import { dump } from './dump.ts';
+import { get } from './get.ts';
+import { inspect } from './inspect.ts';
+import { log } from './log.ts';
+import { Output, type TextStream } from './output.ts';
+import { verify } from './verify.ts';
+
+const keyHelp = `
+KEY and SUBKEY: plain text is a string. Other keys, and strings that look like them, have a prefix:
+  s:TEXT   a string        n:12.5  a number     i:12  a bigint
+  b:true   a boolean       x:00ff  bytes, hexadecimal
+  j:JSON   any key as dump prints it: j:["JFK",{"$bigint":"7"}]
+OPERATOR and STATE: plain text, or j:"TEXT" for a name that a shell cannot hold.`;
+
+/** Runs a command line; resolves with the exit status. */
+export async function run(
+  args: readonly string[],
+  stdout: TextStream,
+  stderr: TextStream,
+): Promise<number> {
+  const output = new Output(stdout);
+  let result: number = status.fine;
+  const program = createProgram(output, stderr, (value) => {
+    result = value;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    await output.flush();
+    return result;
+  } catch (error) {
+    await output.flush();
+    if (error instanceof CommanderError) return error.exitCode === 0 ? status.fine : status.failed;
+    stderr.write(`${describeError(error)}\n`);
+    return status.failed;
+  }
+}
+
+/** One line for an error that is told on purpose; the whole story of a bug. */
+export function describeError(error: unknown): string {
+  if (error instanceof TidemarkError) return `tidemark: ${error.code}: ${error.message}`;
+  return `tidemark: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+}
+
+function createProgram(
+  output: Output,
+  stderr: TextStream,
+  done: (status: number) => void,
+): Command {
+  const program = new Command('tidemark')
+    .description('Reads Tidemark stores, also those that another process has open.')
+    .version(packageVersion())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => output.write(text),
+      writeErr: (text) => stderr.write(text),
+    });
+  const verb = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .option('--json', 'print JSON')
+      .option('--store <path>', 'directory of snapshots and checkpoints, when it is not DIR');
+  verb('inspect', 'show checkpoints, segments, tables, positions and sizes')
+    .argument('<dir>')
+    .action(async (dir: string, options: CommonOptions) => {
+      done(await inspect(output, dir, options));
+    });
+  verb('verify', 'check every byte that a store needs; one line a fault')
+    .argument('<dir>')
+    .action(async (dir: string, options: CommonOptions) => {
+      done(await verify(output, dir, options));
+    });
+  verb('get', 'print what a key holds')
+    .argument('<dir>')
+    .argument('<operator>')
+    .argument('<state>')
+    .argument('<key>')
+    .argument('[subkey]')
+    .addHelpText('after', keyHelp)
+    .action(async (...given: [string, string, string, string, string?, CommonOptions?]) => {
+      const [dir, operator, state, key, subKey, options = {}] = given;
+      done(await get({ output, stderr }, { dir, operator, state, key, subKey }, options));
+    });
+  verb('dump', 'print entries as JSON lines')
+    .argument('<dir>')
+    .argument('[operator]')
+    .argument('[state]')
+    .addHelpText('after', keyHelp)
+    .action(async (...given: [string, string?, string?, CommonOptions?]) => {
+      const [dir, operator, state, options = {}] = given;
+      done(await dump(output, { dir, operator, state }, options));
+    });
+  verb('log', 'print commits with their changes')
+    .argument('<dir>')
+    .option('--from <lsn>', 'first LSN', parseCount)
+    .option('--limit <count>', 'at most so many commits', parseCount)
+    .action(async (dir: string, options: CommonOptions & { from?: number; limit?: number }) => {
+      done(await log(output, dir, options));
+    });
+  return program;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(count)) return count;
+  throw new BadArgument('It must be a whole number.');
+}
+
+function packageVersion(): string {
+  const path = join(import.meta.dirname, '..', '..', 'package.json');
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
