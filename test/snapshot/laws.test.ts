@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Entry } from '../../src/snapshot/entry.ts';
 import { operatorIds, ops, reservedTables } from '../../src/snapshot/entry-format.ts';

@@ -150,7 +150,7 @@ describe('cutting', () => {
     );
     run.next();
     run.firstTimestamp = 77;
-    const before = { ...run, text: describeEntry(run) };
+    const before = { hash: run.hash, op: run.op, text: describeEntry(run) };
     const builder = new SliceBuilder(new SlabPool(0), 4096);
     builder.append(run);
     const entry = new Entry();
