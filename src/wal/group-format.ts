@@ -19,7 +19,8 @@
  * |     60 |    4 | crc          | of bytes 0..59, seeded by the segment's salt and the offset    |
  *
  * Body: frames, each `recordCount u32`, then per record `bytes u32` and the record.
- * Invariants: firstLsn continues the LSN before; chain continues the chain value before.
+ * Invariants: firstLsn continues the LSN before; chain continues the chain value before; durableLsn
+ * is below firstLsn; a mark has no body, a group of frames at least one record.
  * Stale bytes of another file or place never verify, because the seed is of this file and offset.
  * See: docs/FORMATS.md, test/golden/segment-v1.bin
  */
@@ -115,6 +116,10 @@ export function decodeGroupHeader(
   if (!Number.isSafeInteger(header.firstLsn) || !Number.isSafeInteger(header.durableLsn)) {
     return 'has a number out of range';
   }
+  if ((header.kind === groupKinds.frames) !== header.recordCount > 0) {
+    return header.recordCount > 0 ? 'is a mark that counts records' : 'counts no record';
+  }
+  if (header.durableLsn >= header.firstLsn) return 'names a durable LSN of its own';
   return header;
 }
 
@@ -194,7 +199,7 @@ function badBody(offset: number, why: string): CorruptionError {
 
 /**
  * Why a group's body does not follow from the chain value before it, or undefined when it does.
- * Checks the body's CRC, counts, and that chain value and LSNs continue.
+ * Checks the body's CRC, its padding, counts, and that chain value and LSNs continue.
  */
 export function bodyFault(
   bytes: Uint8Array,
@@ -203,8 +208,11 @@ export function bodyFault(
   before: ChainValue,
 ): string | undefined {
   const end = start + header.bodyBytes;
-  if (end > bytes.length) return 'has a body that is cut short';
+  const paddedEnd = start + groupBytes(header.bodyBytes) - groupHeaderBytes;
+  if (paddedEnd > bytes.length) return 'has a body that is cut short';
   if (checksum(bytes, start, end) !== header.bodyCrc) return 'has a body that fails its checksum';
+  for (let at = end; at < paddedEnd; at++)
+    if (bytes[at] !== 0) return 'has padding that is not zero';
   let frames = 0;
   let records = 0;
   let mix = before.mix;

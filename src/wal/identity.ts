@@ -73,7 +73,7 @@ async function refuseLostIdentity(
 ): Promise<void> {
   for (const name of ['wal', 'snapshots', 'checkpoints']) {
     if (!names.includes(name)) continue;
-    const inside = await fs.list(`${directory}/${name}`);
+    const inside = await listNames(fs, `${directory}/${name}`);
     if (inside.length > 0) {
       throw new CorruptionError(
         'CORRUPT_STORE',
@@ -81,6 +81,14 @@ async function refuseLostIdentity(
         { path: `${directory}/${identityName}`, offset: 0 },
       );
     }
+  }
+}
+
+async function listNames(fs: FileSystem, directory: string): Promise<string[]> {
+  try {
+    return await fs.list(directory);
+  } catch (error) {
+    throw toStorageError(error, 'list', directory);
   }
 }
 
@@ -130,7 +138,7 @@ function decodeIdentity(bytes: Uint8Array, path: string): StoreIdentity {
   const seed = typeof body['seed'] === 'string' ? fromHex(body['seed']) : undefined;
   if (kind !== 'engine' && kind !== 'log') throw corrupt('has no kind');
   if (storeId?.length !== 16 || seed?.length !== 8) throw corrupt('has no store id or seed');
-  if (typeof keyGroups !== 'number' || !Number.isSafeInteger(keyGroups)) {
+  if (typeof keyGroups !== 'number' || !Number.isSafeInteger(keyGroups) || keyGroups < 1) {
     throw corrupt('has no key groups');
   }
   return { format, kind, storeId, seed, keyGroups };

@@ -67,8 +67,12 @@ export async function openSegmentFile(
       actual: segmentName(header.number, header.timeline),
     });
   }
-  const stat = await fs.stat(path);
-  return { path, name, fileBytes: stat?.bytes ?? 0, header };
+  try {
+    const stat = await fs.stat(path);
+    return { path, name, fileBytes: stat?.bytes ?? 0, header };
+  } catch (error) {
+    throw toStorageError(error, 'read', path);
+  }
 }
 
 /** Segments of the log, oldest first, and why the walk ended where it did. */

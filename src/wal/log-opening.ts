@@ -7,29 +7,28 @@
  *
  * | found                                                     | outcome                          |
  * |-----------------------------------------------------------|----------------------------------|
- * | no segment, no checkpoint record                          | a new log at LSN 1               |
+ * | no segment, no checkpoint record, no low-water record     | a new log at LSN 1               |
  * | groups to the end, zeros behind                           | frames above the proof are copied (O3) |
  * | damage above the proved LSN in the newest segment         | torn tail: cut there, reported (L7) |
  * | damage at or below the proved LSN                         | CORRUPT_FRAME, nothing cut (L7)  |
+ * | the same in the predecessor of a newest segment that proves nothing | CORRUPT_FRAME, or LOG_HOLE where it ends at another LSN |
  * | seal mark in the newest segment                           | LOG_HOLE: its successor is missing (L5) |
  * | a predecessor is missing, above low-water and checkpoint  | LOG_HOLE (L7)                    |
+ * | every segment is below the low-water record               | LOG_HOLE: the newest one always stays (R2) |
  * | the newest segment is shorter than its header says        | CORRUPT_SEGMENT (L2)             |
  * | the log ends before the newest checkpoint's LSN           | continues at that LSN + 1, damaged history (L7) |
  */
 import { CorruptionError, toStorageError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import type { Random } from '../std/random.ts';
-import { chainStart, type ChainValue } from './chain-value.ts';
-import {
-  encodeGroupHeader,
-  groupBytes,
-  groupHeaderBytes,
-  groupKinds,
-  type GroupHeader,
-} from './group-format.ts';
+import { chainStart, sameChain, type ChainValue } from './chain-value.ts';
+import { copiedBytes, readCopies, writeCopies, type CopiedGroup } from './frame-copies.ts';
+import { groupHeaderBytes } from './group-format.ts';
 import { listLog, walkLog, type LogListing, type SegmentFile } from './log-directory.ts';
 import type { LogPosition, LogRange } from './log-position.ts';
+import { sealPredecessor, unlinkLeftovers, unlinkTemporaries } from './leftovers.ts';
 import type { LowWater } from './low-water.ts';
+import { encodeMark } from './marks.ts';
 import {
   encodeSegmentHeader,
   segmentHeaderBytes,
@@ -39,6 +38,8 @@ import {
   type SegmentHeader,
 } from './segment-format.ts';
 import { GroupScanner, readFileRange, scanSegment, type Border } from './segment-scan.ts';
+
+export { encodeMark } from './marks.ts';
 
 /** Room of an opening's segment beside the frames that it copies (O3). */
 export const openingRoomBytes: number = 1024 * 1024;
@@ -50,6 +51,8 @@ export interface OpeningInput {
   /** Position of the newest valid checkpoint record. */
   readonly checkpoint: LogPosition | undefined;
   readonly lowWater: LowWater | undefined;
+  /** Room of the opening's segment beside the frames that it copies. @defaultValue 1 MiB (O3) */
+  readonly roomBytes?: number;
 }
 
 /** The end of the log that was cut, because it was not proved and did not verify. */
@@ -91,24 +94,18 @@ export async function planOpening(
   const through = Math.max(checkpoint?.segment ?? 0, input.lowWater?.segment ?? 0);
   const walk = await walkLog(fs, directory, listing, through);
   const newest = walk.segments.at(-1);
-  if (!newest) return emptyPlan(listing, checkpoint);
-  checkOwner(newest, input.storeId);
-  const endsBefore = newest.header.number < (checkpoint?.segment ?? 0);
-  if (checkpoint && endsBefore) return damagedPlan(listing, checkpoint, walk.segments);
-  checkWalk(walk.segments, walk.missing, input);
-  if (newest.fileBytes < newest.header.size) {
-    throw new CorruptionError('CORRUPT_SEGMENT', `segment is cut short: ${newest.path}`, {
-      path: newest.path,
-      offset: newest.fileBytes,
-      expected: newest.header.size,
-      actual: newest.fileBytes,
-    });
+  if (newest) checkOwner(newest, input.storeId);
+  const number = newest?.header.number ?? 0;
+  if (checkpoint && number < checkpoint.segment) {
+    return damagedPlan(listing, checkpoint, walk.segments);
   }
+  checkLowWater(directory, number, input.lowWater);
+  if (!newest) return emptyPlan(listing);
+  checkWalk(walk.segments, walk.missing, input);
   return scanNewest(fs, listing, walk.segments, checkpoint);
 }
 
-function emptyPlan(listing: LogListing, checkpoint: LogPosition | undefined): OpeningPlan {
-  if (checkpoint) return damagedPlan(listing, checkpoint, []);
+function emptyPlan(listing: LogListing): OpeningPlan {
   return {
     listing,
     segments: [],
@@ -128,8 +125,10 @@ function damagedPlan(
   checkpoint: LogPosition,
   segments: readonly SegmentFile[],
 ): OpeningPlan {
+  // Numbers go on behind the record's: it must not seem to be of a segment that comes later.
+  const numberMax = Math.max(listing.numberMax, checkpoint.segment);
   return {
-    ...emptyPlan(listing, undefined),
+    ...emptyPlan({ ...listing, numberMax }),
     proved: { offset: 0, lsn: checkpoint.lsn, chain: checkpoint.chain, segment: undefined },
     lastLsn: checkpoint.lsn,
     lastChain: checkpoint.chain,
@@ -144,6 +143,16 @@ function checkOwner(newest: SegmentFile, storeId: Uint8Array): void {
     path: newest.path,
     offset: 8,
   });
+}
+
+/** Trimming keeps the newest segment: a log that ends below its low-water record has lost it. */
+function checkLowWater(directory: string, newest: number, lowWater: LowWater | undefined): void {
+  if (!lowWater || newest >= lowWater.segment) return;
+  throw new CorruptionError(
+    'LOG_HOLE',
+    `log has no segment at or above its low-water record: ${directory}`,
+    { path: directory, lsn: lowWater.lsn, expected: lowWater.segment, actual: newest },
+  );
 }
 
 /** The walk has to reach the checkpoint's segment, the low-water record, or the first LSN. */
@@ -190,6 +199,7 @@ async function scanNewest(
       lsn: scan.end.lsn + 1,
     });
   }
+  checkSize(newest, Math.max(header.size, start.offset));
   if (scan.proved > scan.end.lsn) {
     throw new CorruptionError(
       'CORRUPT_FRAME',
@@ -199,11 +209,15 @@ async function scanNewest(
   }
   const proved = provedBorder(scan.borders, scan.proved);
   const copies = scan.end.lsn > proved.lsn ? { source: newest, end: scan.end.offset } : undefined;
+  const held = heldBy(segments, proved, checkpoint);
+  if (held.segment && held.segment !== newest) {
+    await checkHeld(fs, held.segment, { ...proved, offset: held.offset }, checkpoint);
+  }
   return {
     listing,
     segments,
     ranges: rangesFrom(segments, checkpoint, scan.end.offset),
-    proved: { ...proved, ...heldBy(segments, proved) },
+    proved: { ...proved, ...held },
     lastLsn: scan.end.lsn,
     lastChain: scan.end.chain,
     copies,
@@ -216,6 +230,49 @@ async function scanNewest(
     damagedHistory: false,
     epochMax: Math.max(...segments.map((segment) => segment.header.epoch)),
   };
+}
+
+/** A segment's file is as long as its header and its proof say (L2). */
+function checkSize(segment: SegmentFile, bytesLeast: number): void {
+  if (segment.fileBytes >= bytesLeast) return;
+  const { path, fileBytes } = segment;
+  throw new CorruptionError('CORRUPT_SEGMENT', `segment is cut short: ${path}`, {
+    path,
+    offset: fileBytes,
+    expected: bytesLeast,
+    actual: fileBytes,
+  });
+}
+
+/**
+ * The newest segment proves nothing of its own, so the log is about to be sealed and cut in the one
+ * before it. That is done only where the groups up to there are whole (L6, L7).
+ */
+async function checkHeld(
+  fs: FileSystem,
+  held: SegmentFile,
+  due: Border,
+  checkpoint: LogPosition | undefined,
+): Promise<void> {
+  const { path, header } = held;
+  const from = startIn(held, checkpoint);
+  const bytes = await readFileRange(fs, path, from.offset, due.offset);
+  const scanner = new GroupScanner(bytes, from.offset, header.salt, from);
+  while (scanner.border.offset < due.offset && scanner.next());
+  const { offset, lsn, chain } = scanner.border;
+  if (scanner.fault !== undefined) {
+    throw new CorruptionError(
+      'CORRUPT_FRAME',
+      `group ${scanner.fault} at or below the proved LSN ${due.lsn}: ${path}`,
+      { path, offset, lsn: lsn + 1, proved: due.lsn },
+    );
+  }
+  if (offset === due.offset && lsn === due.lsn && sameChain(chain, due.chain)) return;
+  throw new CorruptionError(
+    'LOG_HOLE',
+    `segment ends at LSN ${lsn}, its successor continues another end: ${path}`,
+    { path, offset, lsn: lsn + 1, expected: due, actual: scanner.border },
+  );
 }
 
 /** Where reading starts in a segment: the checkpoint's position if it is there, else the first group. */
@@ -237,17 +294,20 @@ function provedBorder(borders: readonly Border[], proved: number): Border {
 
 /**
  * The segment that the new one names as predecessor: the one that holds the last proved LSN (O3).
- * Where the newest proves nothing of its own, that is its predecessor, at the end that it names.
+ * Where the newest proves nothing of its own, that is its predecessor, at the end that it names;
+ * but a segment that the checkpoint's position names stays in the log, so that it is found again.
  */
 function heldBy(
   segments: readonly SegmentFile[],
   proved: Border,
+  checkpoint: LogPosition | undefined,
 ): { segment: SegmentFile | undefined; offset: number } {
   for (let i = segments.length - 1; i >= 0; i--) {
     const segment = segments[i]!;
-    if (segment.header.firstLsn <= proved.lsn)
+    const { firstLsn, number, predecessor } = segment.header;
+    if (firstLsn <= proved.lsn || number === checkpoint?.segment) {
       return { segment, offset: endOf(segments, i, proved) };
-    const { predecessor } = segment.header;
+    }
     if (!predecessor) break;
   }
   return { segment: undefined, offset: 0 };
@@ -298,21 +358,33 @@ export async function applyOpening(
   input: OpeningInput,
   random: Random,
 ): Promise<OpenedSegment> {
+  const { proved } = plan;
   const number = plan.listing.numberMax + 1;
   const path = `${directory}/${segmentName(number, input.timeline)}`;
   const temporary = `${directory}/${temporaryName(number)}`;
   let handle: FileHandle | undefined;
   try {
-    handle = await fs.open(temporary, 'create');
-    const copies = await readCopies(fs, plan);
+    await unlinkTemporaries(fs, directory, plan.listing);
+    const copies = await copiesOf(fs, plan);
     const header = newHeader(number, plan, input, random, copies);
     const start = { offset: segmentHeaderBytes, lsn: plan.proved.lsn, chain: plan.proved.chain };
-    const copied = await writeOpening(handle, header, copies, start);
+    const content = new Uint8Array(header.size);
+    content.set(encodeSegmentHeader(header), 0);
+    const copied = writeCopies(content, header, copies, start);
+    handle = await fs.open(temporary, 'create');
+    await handle.write(content, 0);
     await handle.sync();
     await fs.rename(temporary, path);
     await fs.syncDirectory(directory);
     const end = await writeProofMark(handle, header, copied);
-    await clearLeftovers(fs, directory, plan, number, input.lowWater?.segment ?? 0);
+    if (proved.segment) await sealPredecessor(fs, proved.segment, proved);
+    await unlinkLeftovers(fs, directory, plan.listing, {
+      timeline: input.timeline,
+      number,
+      predecessor: proved.segment?.header.number ?? 0,
+      walked: plan.segments,
+      lowWaterSegment: input.lowWater?.segment ?? 0,
+    });
     return { handle, header, path, start, end };
   } catch (error) {
     await handle?.close();
@@ -320,38 +392,13 @@ export async function applyOpening(
   }
 }
 
-interface CopiedGroup {
-  readonly header: GroupHeader;
-  readonly body: Uint8Array;
-}
-
-async function readCopies(fs: FileSystem, plan: OpeningPlan): Promise<CopiedGroup[]> {
+/** The frames above the proved LSN; the scan found them in the newest segment. */
+async function copiesOf(fs: FileSystem, plan: OpeningPlan): Promise<CopiedGroup[]> {
   const { copies, proved } = plan;
   if (!copies) return [];
-  const { header, path } = copies.source;
-  const inSource = proved.segment === copies.source;
-  const from: Border = inSource
-    ? { offset: proved.offset, lsn: proved.lsn, chain: proved.chain }
-    : { offset: segmentHeaderBytes, lsn: header.firstLsn - 1, chain: header.chain };
-  const bytes = await readFileRange(fs, path, from.offset, copies.end);
-  const scanner = new GroupScanner(bytes, from.offset, header.salt, from);
-  const groups: CopiedGroup[] = [];
-  for (;;) {
-    const at = scanner.border.offset;
-    if (at >= copies.end) break;
-    const group = scanner.next();
-    if (!group) {
-      throw new CorruptionError('CORRUPT_FRAME', `group changed while it was copied: ${path}`, {
-        path,
-        offset: at,
-        lsn: scanner.border.lsn + 1,
-      });
-    }
-    if (group.kind !== groupKinds.frames) continue;
-    const bodyStart = scanner.bodyStart(at);
-    groups.push({ header: group, body: bytes.subarray(bodyStart, bodyStart + group.bodyBytes) });
-  }
-  return groups;
+  const { source, end } = copies;
+  const from = proved.segment === source ? proved : startIn(source, undefined);
+  return readCopies(fs, source, from, end);
 }
 
 function newHeader(
@@ -370,41 +417,17 @@ function newHeader(
     lastLsn: proved.lsn,
     end: proved.offset,
   };
-  const copiedBytes = copies.reduce((sum, copy) => sum + groupBytes(copy.body.length), 0);
   return {
     storeId: input.storeId,
     timeline: input.timeline,
     epoch: plan.epochMax + 1,
     number,
     firstLsn: proved.lsn + 1,
-    size: segmentHeaderBytes + copiedBytes + openingRoomBytes,
+    size: segmentHeaderBytes + copiedBytes(copies) + (input.roomBytes ?? openingRoomBytes),
     salt,
     predecessor,
     chain: proved.chain,
   };
-}
-
-async function writeOpening(
-  handle: FileHandle,
-  header: SegmentHeader,
-  copies: readonly CopiedGroup[],
-  start: Border,
-): Promise<Border> {
-  const content = new Uint8Array(header.size);
-  content.set(encodeSegmentHeader(header), 0);
-  let border = start;
-  for (const copy of copies) {
-    const group = { ...copy.header, durableLsn: start.lsn };
-    encodeGroupHeader(content, border.offset, group, header.salt, border.offset);
-    content.set(copy.body, border.offset + groupHeaderBytes);
-    border = {
-      offset: border.offset + groupBytes(copy.body.length),
-      lsn: border.lsn + group.recordCount,
-      chain: group.chain,
-    };
-  }
-  await handle.write(content, 0);
-  return border;
 }
 
 /** Writes and syncs a mark that names the LSN behind which it stands. */
@@ -416,59 +439,4 @@ async function writeProofMark(
   await handle.write(encodeMark('proof', header.salt, at, at.lsn), at.offset);
   await handle.sync();
   return { ...at, offset: at.offset + groupHeaderBytes };
-}
-
-/** Bytes of a mark that stands at a border. */
-export function encodeMark(
-  kind: 'proof' | 'seal',
-  salt: Uint8Array,
-  at: Border,
-  durableLsn: number,
-): Uint8Array {
-  const mark = new Uint8Array(groupHeaderBytes);
-  const header: GroupHeader = {
-    kind: groupKinds[kind],
-    bodyBytes: 0,
-    frameCount: 0,
-    recordCount: 0,
-    firstLsn: at.lsn + 1,
-    durableLsn,
-    chain: at.chain,
-    bodyCrc: 0,
-  };
-  encodeGroupHeader(mark, 0, header, salt, at.offset);
-  return mark;
-}
-
-async function clearLeftovers(
-  fs: FileSystem,
-  directory: string,
-  plan: OpeningPlan,
-  number: number,
-  lowWaterSegment: number,
-): Promise<void> {
-  const { segment, offset, lsn, chain } = plan.proved;
-  if (segment) {
-    const handle = await fs.open(segment.path, 'write');
-    try {
-      const mark = encodeMark('seal', segment.header.salt, { offset, lsn, chain }, lsn);
-      await handle.write(mark, offset);
-      await handle.sync();
-      await handle.truncate(offset + groupHeaderBytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  }
-  // Damaged history may still be needed by a person; it stays (O5).
-  const proofless = plan.damagedHistory
-    ? []
-    : plan.listing.segments.filter(
-        (other) =>
-          other.number < lowWaterSegment ||
-          (other.number > (segment?.header.number ?? 0) && other.number < number),
-      );
-  for (const { name } of proofless) await fs.unlink(`${directory}/${name}`);
-  for (const name of plan.listing.temporaryNames) await fs.unlink(`${directory}/${name}`);
-  await fs.syncDirectory(directory);
 }

@@ -12,8 +12,9 @@ import type { Random } from '../std/random.ts';
 import { chainCrc } from './chain-value.ts';
 import { checksum } from '../codec/checksum.ts';
 import { encodeGroupHeader, groupHeaderBytes, groupKinds } from './group-format.ts';
-import { encodeMark, type OpenedSegment } from './log-opening.ts';
+import type { OpenedSegment } from './log-opening.ts';
 import type { LogPosition } from './log-position.ts';
+import { encodeMark } from './marks.ts';
 import type { PendingGroup, PlannedSegment } from './pending-group.ts';
 import {
   encodeSegmentHeader,
@@ -124,7 +125,10 @@ export class LogOutput {
     this.#unsynced = false;
   }
 
-  /** Syncs, then writes and syncs a mark that proves it (L5). */
+  /**
+   * Syncs, then writes and syncs a mark that proves it (L5). The caller has kept the mark's place:
+   * nothing may be placed there meanwhile.
+   */
   async prove(): Promise<void> {
     await this.sync();
     const { header, end } = this.#segment;

@@ -77,6 +77,8 @@ export class LogWriter {
   #inFlight: PendingGroup[] = [];
   readonly #unsynced: PendingGroup[] = [];
   #cuts: Cut[] = [];
+  /** Holds the last waiter below `disk` that waits for a sync: later ones must not overtake it. */
+  #held: PendingGroup | undefined;
   #syncWanted = false;
   #proofWanted = false;
   #running: Promise<void> | undefined;
@@ -97,7 +99,8 @@ export class LogWriter {
     let numberMax = input.numberMax;
     const nextNumber = (): number => ++numberMax;
     const { segmentBytesMax, undurableBytesMax } = options;
-    const readyMax = Math.max(1, Math.ceil((2 * undurableBytesMax) / segmentBytesMax));
+    const usable = segmentBytesMax - segmentHeaderBytes - MARKS_BYTES;
+    const readyMax = Math.ceil((2 * undurableBytesMax) / usable);
     this.#pipeline = new SegmentPipeline(fs, directory, segmentBytesMax, readyMax, nextNumber);
     this.#tail = { source: 'current', limit: opened.header.size - MARKS_BYTES };
     this.#tailOffset = opened.end.offset;
@@ -185,7 +188,7 @@ export class LogWriter {
    * position when it is durable.
    */
   cut(): Promise<LogPosition> {
-    this.#checkOpen();
+    this.assertOpen();
     this.#closeGroup();
     const lsn = this.#sealedLsn;
     return new Promise((resolve, reject) => {
@@ -199,20 +202,35 @@ export class LogWriter {
     });
   }
 
-  /** Syncs what is sealed and leaves a proof mark (L5), then ends the writer. */
+  /**
+   * Syncs what is sealed and leaves a proof mark (L5), then ends the writer. Rejects with
+   * SYNC_FAILED when that fails; after an earlier failure there is nothing left to lose.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#idleTimer?.cancel();
-    if (this.#failure === undefined) {
+    const stoppedBefore = this.#failure !== undefined;
+    if (!stoppedBefore) {
       this.#proofWanted = true;
       this.#schedule();
     }
     await this.#drain();
-    // A poisoned writer leaves its files to the next opening (L11).
-    if (this.#failure === undefined) await this.#pipeline.close();
-    else await this.#pipeline.abandon();
-    await this.#output.close();
+    try {
+      // A poisoned writer leaves its files to the next opening (L11).
+      if (this.#failure === undefined) await this.#pipeline.close();
+      else await this.#pipeline.abandon();
+    } finally {
+      await this.#output.close();
+    }
+    if (stoppedBefore || this.#failure === undefined) return;
+    const { durableLsn, sealedLsn } = this;
+    throw new StorageError(
+      'SYNC_FAILED',
+      `log was closed, but records behind LSN ${durableLsn} may be lost`,
+      { path: this.#directory, durableLsn, sealedLsn },
+      this.#failure,
+    );
   }
 
   async #drain(): Promise<void> {
@@ -225,20 +243,18 @@ export class LogWriter {
     return this.#queue.length + this.#inFlight.length + (this.#open ? 1 : 0);
   }
 
-  #checkOpen(): void {
-    if (this.#failure !== undefined) {
-      throw new ClosedError(
-        'POISONED',
-        'the log stopped after an error in writing; open it again to go on',
-        this.#failure,
-      );
-    }
+  /** Throws CLOSED or POISONED when nothing may be written any more. */
+  assertOpen(): void {
     if (this.#closed) throw new ClosedError('CLOSED', 'the log is closed');
+    if (this.#failure !== undefined) {
+      const message = 'the log stopped after an error in writing; open it again to go on';
+      throw new ClosedError('POISONED', message, this.#failure);
+    }
   }
 
   /** The group that takes a frame, or an error before anything is sealed (L10). */
   #place(frameBytes: number, recordCount: number): PendingGroup {
-    this.#checkOpen();
+    this.assertOpen();
     const { commitBytesMax, undurableBytesMax } = this.#options;
     if (frameBytes > commitBytesMax) {
       throw new InvalidArgumentError(
@@ -290,17 +306,17 @@ export class LogWriter {
     const needed = segmentHeaderBytes + bytes + MARKS_BYTES;
     const free = this.#fs.freeBytes(this.#directory) - this.#ownBytes;
     if (free < needed) {
-      throw new StorageError(
-        'NO_SPACE',
-        `not enough free space for the commit: ${needed} bytes needed, ${free} free`,
-        { needed, free },
-      );
+      const message = `not enough free space for the commit: ${needed} bytes needed, ${free} free`;
+      throw new StorageError('NO_SPACE', message, { needed, free });
     }
     this.#ownBytes += needed;
     return { source: 'own', limit: segmentHeaderBytes + bytes };
   }
 
+  /** Earlier commits may wait for nothing; the sync makes room, so that trying again helps. */
   #overloaded(why: string, frameBytes: number): StorageError {
+    this.#syncWanted = true;
+    this.#schedule();
     return new StorageError(
       'OVERLOADED',
       `commit was not taken, ${why}: wait for earlier commits, then try again`,
@@ -332,11 +348,18 @@ export class LogWriter {
     if (level === 'disk' || held) {
       group.needsSync = true;
       group.diskWaiters.push(waiter);
+      if (level !== 'disk') this.#held = group;
+    } else if (this.#held && (level === 'memory' || this.#isUnwritten(this.#held))) {
+      this.#held.diskWaiters.push(waiter);
     } else if (level === 'os') {
       group.osWaiters.push(waiter);
     } else {
       waiter.resolve();
     }
+  }
+
+  #isUnwritten(group: PendingGroup): boolean {
+    return group === this.#open || this.#queue.includes(group);
   }
 
   #roomIsLow(): boolean {
@@ -420,6 +443,7 @@ export class LogWriter {
       this.#undurableBytes -= group.at - groupHeaderBytes;
       for (const waiter of group.diskWaiters) waiter.resolve();
       this.#buffers.give(group.buffer);
+      if (group === this.#held) this.#held = undefined;
     }
     this.#unsynced.length = 0;
     const waiting: Cut[] = [];
@@ -456,6 +480,7 @@ export class LogWriter {
   #poison(error: unknown): void {
     this.#failure = toStorageError(error, 'write the log', this.#directory);
     this.#idleTimer?.cancel();
+    this.#pipeline.stop();
     this.#closeGroup();
     for (const group of [...this.#unsynced, ...this.#inFlight, ...this.#queue]) {
       const written = this.#unsynced.includes(group);

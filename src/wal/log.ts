@@ -9,6 +9,7 @@ import {
   ClosedError,
   InvalidArgumentError,
   LockedError,
+  NotFoundError,
   OutcomeUnknownError,
   toStorageError,
 } from '../errors.ts';
@@ -17,7 +18,7 @@ import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { systemRandom, type Random } from '../std/random.ts';
 import { createIdentity, lockName, readIdentity } from './identity.ts';
-import { applyOpening, planOpening, type TornTail } from './log-opening.ts';
+import { applyOpening, openingRoomBytes, planOpening, type TornTail } from './log-opening.ts';
 import {
   logOptionNames,
   resolveDurability,
@@ -82,13 +83,19 @@ export interface Log {
   append(record: Uint8Array, options?: AppendOptions): Promise<number>;
   /** Appends records atomically: all of them are there after a crash, or none. First LSN. */
   appendBatch(records: readonly Uint8Array[], options?: AppendOptions): Promise<number>;
-  /** Durable records in LSN order, as copies. */
+  /**
+   * Durable records in LSN order, as copies: those that are durable when the first is asked for.
+   * @throws NotFoundError OUT_OF_RETENTION: `from` was trimmed, or was while it was read
+   */
   read(options?: ReadOptions): AsyncGenerator<LogRecord>;
   /** Greatest durable LSN; 0 when there is none. */
   readonly tail: number;
   /** What the opening cut, if anything. */
   readonly tornTail: TornTail | undefined;
-  /** Gives up records below an LSN, whole segments at a time; the newest segment always stays. */
+  /**
+   * Gives up records below an LSN, whole segments at a time; the newest segment always stays.
+   * @throws ClosedError POISONED: after an error in writing nothing is removed
+   */
   trim(lsn: number): Promise<void>;
   stats(): LogStats;
   close(): Promise<void>;
@@ -161,6 +168,8 @@ class FileLog implements Log {
   readonly tornTail: TornTail | undefined;
   #firstLsn: number;
   #closing: Promise<void> | undefined;
+  /** Trims run one after the other, and `close` waits for them. */
+  #trimming: Promise<void> = Promise.resolve();
 
   constructor(
     directory: string,
@@ -201,7 +210,9 @@ class FileLog implements Log {
     await fs.makeDirectory(directory);
     const lowWater = await readLowWater(fs, directory);
     const { storeId } = identity;
-    const input = { storeId, timeline: 1, checkpoint: undefined, lowWater };
+    // A small segment size bounds the opening's segment as well.
+    const roomBytes = Math.min(openingRoomBytes, settings.segmentBytesMax);
+    const input = { storeId, timeline: 1, checkpoint: undefined, lowWater, roomBytes };
     const plan = await planOpening(fs, directory, input);
     const opened = await applyOpening(fs, directory, plan, input, random);
     const segments = new LogSegments(plan.segments, opened);
@@ -247,18 +258,45 @@ class FileLog implements Log {
       segment: older.header.number,
       timeline: older.header.timeline,
     };
-    let count = 0;
     if (limit === 0) return;
-    for await (const record of readRecords(this.#on.fs, this.#segments.ranges(start, end), from)) {
-      if (record.lsn > through) return;
-      yield record;
-      if (++count >= limit) return;
+    this.#checkKept(from);
+    let next = from;
+    try {
+      const ranges = this.#segments.ranges(start, end);
+      for await (const record of readRecords(this.#on.fs, ranges, from)) {
+        if (record.lsn > through) return;
+        next = record.lsn + 1;
+        yield record;
+        if (next - from >= limit) return;
+      }
+    } catch (error) {
+      // A trim may have taken the file away.
+      if (next <= through) this.#checkKept(next);
+      throw error;
     }
+  }
+
+  #checkKept(from: number): void {
+    const firstLsn = this.#firstLsn;
+    if (firstLsn === 1 || from >= firstLsn) return;
+    throw new NotFoundError(
+      'OUT_OF_RETENTION',
+      `record ${from} was trimmed; kept from ${firstLsn}`,
+      {
+        from,
+        firstLsn,
+        tail: this.tail,
+      },
+    );
   }
 
   async trim(lsn: number): Promise<void> {
     if (this.#closing) throw new ClosedError('CLOSED', 'the log is closed');
-    await this.#dropBelow(readBound('lsn', lsn, lsn));
+    const bound = readBound('lsn', lsn, lsn);
+    const trimmed = this.#trimming.then(() => this.#dropBelow(bound));
+    // The next one starts when this one has ended, well or not; its caller hears of a failure.
+    this.#trimming = trimmed.catch(() => {});
+    return trimmed;
   }
 
   stats(): LogStats {
@@ -273,6 +311,7 @@ class FileLog implements Log {
 
   async #close(): Promise<void> {
     try {
+      await this.#trimming;
       await this.#writer.close();
     } finally {
       await this.#lock.release();
@@ -304,6 +343,7 @@ class FileLog implements Log {
 
   /** Unlinks segments wholly below an LSN, the low-water record first (R2). */
   async #dropBelow(lsn: number): Promise<void> {
+    this.#writer.assertOpen();
     const { all } = this.#segments;
     let count = 0;
     while (count < all.length - 1 && all[count + 1]!.header.firstLsn <= lsn) count++;
@@ -316,7 +356,10 @@ class FileLog implements Log {
     this.#segments.drop(count);
     this.#firstLsn = firstLsn;
     try {
-      for (const { path } of dropped) await fs.unlink(path);
+      for (const { path } of dropped) {
+        this.#writer.assertOpen();
+        await fs.unlink(path);
+      }
       await fs.syncDirectory(this.#directory);
     } catch (error) {
       throw toStorageError(error, 'trim the log', this.#directory);

@@ -25,7 +25,11 @@ export async function readLowWater(
   directory: string,
 ): Promise<LowWater | undefined> {
   const path = `${directory}/${NAME}`;
-  if ((await fs.stat(path)) === undefined) return undefined;
+  try {
+    if ((await fs.stat(path)) === undefined) return undefined;
+  } catch (error) {
+    throw toStorageError(error, 'read', path);
+  }
   const body = decodeSealedJson(await readFileRange(fs, path, 0));
   if (typeof body === 'string') {
     throw new CorruptionError('CORRUPT_RECORD', `low-water record ${body}: ${path}`, {
@@ -34,7 +38,8 @@ export async function readLowWater(
     });
   }
   const { timeline, lsn, segment } = body;
-  if (![timeline, lsn, segment].every(Number.isSafeInteger)) {
+  const numbers = [timeline, lsn, segment];
+  if (!numbers.every((value) => Number.isSafeInteger(value) && Number(value) > 0)) {
     throw new CorruptionError('CORRUPT_RECORD', `low-water record lacks a field: ${path}`, {
       path,
       offset: 0,

@@ -137,9 +137,18 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
           },
     chain: readChain(bytes, 104),
   };
-  const fields = [header.epoch, header.number, header.firstLsn, size];
-  if (!fields.every(Number.isSafeInteger) || header.firstLsn < 1) {
+  const { epoch, number, firstLsn, predecessor } = header;
+  const { lastLsn, end } = predecessor ?? { lastLsn: 0, end: 0 };
+  const numbers = [epoch, number, firstLsn, size, prevNumber, lastLsn, end];
+  if (!numbers.every(Number.isSafeInteger) || firstLsn < 1 || number < 1) {
     throw corrupt('has a number out of range');
+  }
+  if (!predecessor && !bytes.subarray(80, 104).every((byte) => byte === 0)) {
+    throw corrupt('describes a predecessor that it does not name');
+  }
+  const continues = lastLsn + 1 === firstLsn && prevNumber < number && end >= segmentHeaderBytes;
+  if (predecessor && !(continues && end % 8 === 0)) {
+    throw corrupt('does not continue its predecessor');
   }
   return header;
 }

@@ -2,7 +2,7 @@
  * Fills segments with zeros ahead of need (L2): temporary name, zeros, a sync every 8 MiB so that
  * commits do not queue behind one large one, and waits with them until the writer rotates. At most
  * `readyMax` wait. One fill runs at a time; one that fails leaves nothing behind and is tried again
- * when the writer next asks.
+ * when the writer next asks. After `stop` no file is touched any more (L11).
  */
 import { toStorageError, type TidemarkError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
@@ -27,6 +27,7 @@ export class SegmentPipeline {
   readonly #ready: ReadySegment[] = [];
   #filling: Promise<void> | undefined;
   #stopped = false;
+  #leaving = false;
   #failure: TidemarkError | undefined;
   #reserved = 0;
 
@@ -91,9 +92,15 @@ export class SegmentPipeline {
     }
   }
 
-  /** Ends filling and leaves the files to the next opening: a poisoned writer writes nothing (L11). */
-  async abandon(): Promise<void> {
+  /** Ends filling at the next call; files stay as they are, for the next opening to remove. */
+  stop(): void {
     this.#stopped = true;
+    this.#leaving = true;
+  }
+
+  /** As `stop`, and closes what is open. */
+  async abandon(): Promise<void> {
+    this.stop();
     await this.#filling;
     for (const ready of this.#ready.splice(0)) await ready.handle.close();
   }
@@ -116,24 +123,30 @@ export class SegmentPipeline {
   async #fill(path: string): Promise<FileHandle | undefined> {
     const handle = await this.#fs.open(path, 'create');
     try {
-      const zeros = new Uint8Array(Math.min(FILL_BYTES, this.#size));
-      for (let at = 0; at < this.#size && !this.#stopped; at += zeros.length) {
-        const left = this.#size - at;
-        await handle.write(left < zeros.length ? zeros.subarray(0, left) : zeros, at);
-        if (at % SYNC_EVERY_BYTES === 0) await handle.sync();
-      }
-      await handle.sync();
-      if (!this.#stopped) return handle;
-      await this.#abandon(handle, path);
-      return undefined;
+      await this.#writeZeros(handle);
     } catch (error) {
-      await this.#abandon(handle, path);
+      // The error to tell is that of the fill; what this cannot remove, the next opening does.
+      await this.#discard(handle, path).catch(() => {});
       throw error;
     }
+    if (!this.#stopped) return handle;
+    await this.#discard(handle, path);
+    return undefined;
   }
 
-  async #abandon(handle: FileHandle, path: string): Promise<void> {
+  async #writeZeros(handle: FileHandle): Promise<void> {
+    const zeros = new Uint8Array(Math.min(FILL_BYTES, this.#size));
+    for (let at = 0; at < this.#size; at += zeros.length) {
+      if (this.#stopped) return;
+      const left = this.#size - at;
+      await handle.write(left < zeros.length ? zeros.subarray(0, left) : zeros, at);
+      if ((at + zeros.length) % SYNC_EVERY_BYTES === 0 && !this.#stopped) await handle.sync();
+    }
+    if (!this.#stopped) await handle.sync();
+  }
+
+  async #discard(handle: FileHandle, path: string): Promise<void> {
     await handle.close();
-    await this.#fs.unlink(path);
+    if (!this.#leaving) await this.#fs.unlink(path);
   }
 }

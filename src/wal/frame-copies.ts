@@ -1,0 +1,76 @@
+/*
+ * The frames that an opening could not prove, read out of the segment where they were found and
+ * written into the opening's own (O3). Groups keep their bodies and chain values; their headers are
+ * encoded anew, for another salt, another place and another durable LSN.
+ */
+import { CorruptionError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import {
+  encodeGroupHeader,
+  groupBytes,
+  groupHeaderBytes,
+  groupKinds,
+  type GroupHeader,
+} from './group-format.ts';
+import type { SegmentFile } from './log-directory.ts';
+import type { SegmentHeader } from './segment-format.ts';
+import { GroupScanner, readFileRange, type Border } from './segment-scan.ts';
+
+export interface CopiedGroup {
+  readonly header: GroupHeader;
+  readonly body: Uint8Array;
+}
+
+/** Groups with frames of a segment, from a border up to an offset; all of them were scanned before. */
+export async function readCopies(
+  fs: FileSystem,
+  source: SegmentFile,
+  from: Border,
+  end: number,
+): Promise<CopiedGroup[]> {
+  const { header, path } = source;
+  const bytes = await readFileRange(fs, path, from.offset, end);
+  const scanner = new GroupScanner(bytes, from.offset, header.salt, from);
+  const groups: CopiedGroup[] = [];
+  while (scanner.border.offset < end) {
+    const { offset, lsn } = scanner.border;
+    const group = scanner.next();
+    if (!group) {
+      throw new CorruptionError('CORRUPT_FRAME', `group changed while it was copied: ${path}`, {
+        path,
+        offset,
+        lsn: lsn + 1,
+      });
+    }
+    if (group.kind !== groupKinds.frames) continue;
+    const bodyStart = scanner.bodyStart(offset);
+    groups.push({ header: group, body: bytes.subarray(bodyStart, bodyStart + group.bodyBytes) });
+  }
+  return groups;
+}
+
+/** Bytes that the copies take in a segment. */
+export function copiedBytes(copies: readonly CopiedGroup[]): number {
+  return copies.reduce((sum, copy) => sum + groupBytes(copy.body.length), 0);
+}
+
+/** Puts the copies into the content of a segment from a border on; the border behind them. */
+export function writeCopies(
+  content: Uint8Array,
+  header: SegmentHeader,
+  copies: readonly CopiedGroup[],
+  start: Border,
+): Border {
+  let border = start;
+  for (const copy of copies) {
+    const group = { ...copy.header, durableLsn: start.lsn };
+    encodeGroupHeader(content, border.offset, group, header.salt, border.offset);
+    content.set(copy.body, border.offset + groupHeaderBytes);
+    border = {
+      offset: border.offset + groupBytes(copy.body.length),
+      lsn: border.lsn + group.recordCount,
+      chain: group.chain,
+    };
+  }
+  return border;
+}

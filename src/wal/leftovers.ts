@@ -1,0 +1,71 @@
+/*
+ * What an opening clears away (O4), so that a crash loop leaves no growing disk. Everything here is
+ * idempotent, and nothing of it changes what the log is: the opening's own segment is in, with a
+ * synced proof mark, before the first call but that of `unlinkTemporaries`.
+ */
+import type { FileSystem } from '../fs/file-system.ts';
+import { groupHeaderBytes } from './group-format.ts';
+import type { LogListing, SegmentFile } from './log-directory.ts';
+import { encodeMark } from './marks.ts';
+import type { Border } from './segment-scan.ts';
+
+/** Writes the seal mark of a segment whose successor is in, and cuts what lies behind it. */
+export async function sealPredecessor(
+  fs: FileSystem,
+  predecessor: SegmentFile,
+  end: Border,
+): Promise<void> {
+  const handle = await fs.open(predecessor.path, 'write');
+  try {
+    const mark = encodeMark('seal', predecessor.header.salt, end, end.lsn);
+    await handle.write(mark, end.offset);
+    await handle.sync();
+    await handle.truncate(end.offset + groupHeaderBytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What of a listing is no longer part of the log. */
+export interface LeftoverRules {
+  readonly timeline: number;
+  /** Number of the opening's own segment. */
+  readonly number: number;
+  /** Number of the segment that it names as predecessor; 0 when it names none. */
+  readonly predecessor: number;
+  /** Segments on the walk, oldest first. */
+  readonly walked: readonly SegmentFile[];
+  /** Segments below this number were trimmed (R2). */
+  readonly lowWaterSegment: number;
+}
+
+/**
+ * Unlinks the segments that are off the walk. Below the oldest segment that was walked nothing is
+ * known and nothing goes, but for what was trimmed: an older checkpoint may need it (O5).
+ */
+export async function unlinkLeftovers(
+  fs: FileSystem,
+  directory: string,
+  listing: LogListing,
+  rules: LeftoverRules,
+): Promise<void> {
+  const { timeline, predecessor, walked, lowWaterSegment } = rules;
+  const oldest = walked.at(0)?.header.number ?? rules.number;
+  const kept = walked.map(({ header }) => header.number).filter((number) => number <= predecessor);
+  for (const { name, number, timeline: other } of listing.segments) {
+    if (other !== timeline || number >= rules.number) continue;
+    const offTheWalk = number >= oldest && !kept.includes(number);
+    if (offTheWalk || number < lowWaterSegment) await fs.unlink(`${directory}/${name}`);
+  }
+  await fs.syncDirectory(directory);
+}
+
+/** Unlinks the files that were being filled: room that the opening itself may need. */
+export async function unlinkTemporaries(
+  fs: FileSystem,
+  directory: string,
+  listing: LogListing,
+): Promise<void> {
+  for (const name of listing.temporaryNames) await fs.unlink(`${directory}/${name}`);
+}
