@@ -107,11 +107,16 @@ export class MapState<K extends Key = Key, V = unknown> {
 
   /** The newest cell of a sub-key, or 'older' when no memtable says anything. */
   #find(key: MapKey, subKey: MapKey): Cell | undefined | 'older' {
-    for (const layer of this.#table.layers()) {
+    // No generator here: this is the hot path of every read of a map.
+    const { active, frozen } = this.#table;
+    let layer = active;
+    for (let i = 0; ; i++) {
       const outer = layer.cells.get(key);
       const cell = outer?.cells.get(subKey);
       if (cell) return cell;
       if (outer?.cleared || layer.cleared) return undefined;
+      if (i >= frozen.length) break;
+      layer = frozen[i]!;
     }
     return 'older';
   }
