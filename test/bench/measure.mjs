@@ -167,14 +167,13 @@ async function stall() {
     );
   console.log(`A checkpoint of ${entries} changed entries, commits one after the other beside it`);
   console.log(`  ms, bytes                 ${spread(figures.ms)}, ${spread(figures.bytes)}`);
-  for (const [title, runs] of [
-    ['during the checkpoint', figures.with],
-    ['same time without', figures.without],
-  ]) {
+  const print = (title, runs) => {
     console.log(`  ${title}`);
     console.log(`    loop delay p99, max ms  ${of(runs, 'p99')}, ${of(runs, 'max')}`);
     console.log(`    commit p50, p99 ms      ${of(runs, 'commitP50')}, ${of(runs, 'commitP99')}`);
-  }
+  };
+  print('during the checkpoint', figures.with);
+  print('same time without', figures.without);
 }
 
 async function recovery() {
