@@ -29,7 +29,7 @@ const require = createRequire(import.meta.url);
 const LZ4_SIZE_BYTES = 4;
 
 // Without this, snappy hands out memory outside the heap that the collector learns of too late:
-// 64 KiB blocks in a loop then cost six times as long and 1.2 GB (ADR 0001).
+// blocks of 64 KiB then take several times as long and memory grows (ADR 0001).
 const IN_HEAP = { copyOutputData: true };
 
 /** Loads a package, or throws IncompatibleError CODEC_UNAVAILABLE that says what to install. */

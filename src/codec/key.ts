@@ -38,7 +38,8 @@ const TEXT_LENGTH_SAFE = Math.floor((keyBytesMax - 1) / 3);
 const MAP_KEY_MARK = '\uDC00';
 const MAP_KEY_MARK_CODE = 0xdc00;
 
-// Scratch space: every use is over before anything else can run.
+// Scratch space: filled and read within one call, which runs no code of the user (a tuple whose
+// elements are getters that encode keys is nobody's key).
 const scratch = Buffer.alloc(keyBytesMax);
 const encoded = Buffer.alloc(keyBytesMax);
 const word = new DataView(new ArrayBuffer(8));
