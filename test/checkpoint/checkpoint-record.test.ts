@@ -71,6 +71,12 @@ const record: CheckpointRecord = {
   metadata: { by: 'hand', items: [1, null] },
 };
 
+interface Body {
+  readonly chain: object[];
+  readonly tables: object[];
+  readonly position: object;
+}
+
 /** The record's bytes with one field changed, and a CRC that fits. */
 function withBody(change: (body: Record<string, unknown>) => void): Uint8Array {
   const body = decodeSealedJson(encodeRecord(record)) as Record<string, unknown>;
@@ -143,14 +149,14 @@ describe('a checkpoint record', () => {
   });
 
   test('with a link of no kind, a table of no kind, a chain value that is none: CORRUPT_RECORD', () => {
-    const changes: ((body: Record<string, never>) => void)[] = [
-      (body) => Object.assign(body['chain']![0]!, { kind: 'other' }),
-      (body) => Object.assign(body['tables']![0]!, { kind: 'other' }),
-      (body) => Object.assign(body['position']!, { chain: 'xyz' }),
-      (body) => Object.assign(body['position']!, { offset: -1 }),
+    const changes: ((body: Body) => void)[] = [
+      (body) => Object.assign(body.chain[0]!, { kind: 'other' }),
+      (body) => Object.assign(body.tables[0]!, { kind: 'other' }),
+      (body) => Object.assign(body.position, { chain: 'xyz' }),
+      (body) => Object.assign(body.position, { offset: -1 }),
     ];
     for (const change of changes) {
-      const bytes = withBody(change as (body: Record<string, unknown>) => void);
+      const bytes = withBody((body) => change(body as unknown as Body));
       expect(() => decodeRecord(bytes, 'r')).toThrow(
         expect.objectContaining({ code: 'CORRUPT_RECORD' }),
       );
