@@ -109,7 +109,8 @@ export function encodeRecord(record: CheckpointRecord): Uint8Array {
     position: { ...position, chain: formatChain(position.chain) },
     tables: tables.map(definitionToPlain),
     savepoint: savepoint ?? null,
-    metadata: metadata ?? null,
+    // Absent when there is none: null is a value.
+    metadata,
   });
 }
 
@@ -156,7 +157,7 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
     codec: fields.text('codec'),
     keyGroups: fields.count('keyGroups'),
     savepoint: typeof savepoint === 'string' ? savepoint : undefined,
-    metadata: body['metadata'] ?? undefined,
+    metadata: body['metadata'],
   };
 }
 

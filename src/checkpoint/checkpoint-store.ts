@@ -104,17 +104,39 @@ export class CheckpointStore {
     await this.#store.putIfAbsent(droppedName(id), new Uint8Array(0));
   }
 
-  /** Removes snapshots that no record names because their attempt ended before it; how many. */
+  /** Removes files of attempts that ended before their record was put; how many. */
   async removeLeftovers(newest: CheckpointRecord | undefined): Promise<number> {
     let removed = (await this.#store.local?.removeStaged()) ?? 0;
-    for (const { name } of await this.#store.list(snapshotPrefix)) {
-      const parsed = parseSnapshotName(name);
-      if (!parsed || parsed.id <= (newest?.id ?? 0)) continue;
-      if (newest?.chain.some((link) => link.name === name)) continue;
+    const recorded = new Set(await this.#recordIds());
+    const snapshots = await this.#store.list(snapshotPrefix);
+    // A snapshot is named by the record of its own attempt first. One without is a leftover, unless
+    // that record was given up and a later one goes on naming the file.
+    const names = snapshots
+      .map(({ name }) => name)
+      .filter(
+        (name) => !recorded.has(parseSnapshotName(name)?.id ?? -1) && parseSnapshotName(name),
+      );
+    if (names.length === 0) return removed;
+    const named = await this.#namedSnapshots(newest);
+    for (const name of names) {
+      if (named?.has(name) !== false) continue;
       await this.#store.delete(name);
       removed++;
     }
     return removed;
+  }
+
+  /** What any record names; undefined when a record cannot be read, and nothing is sure then. */
+  async #namedSnapshots(newest: CheckpointRecord | undefined): Promise<Set<string> | undefined> {
+    const named = new Set(newest?.chain.map((link) => link.name));
+    try {
+      for (const record of await this.list()) for (const { name } of record.chain) named.add(name);
+    } catch (error) {
+      // `verify` reports a damaged record; opening needs the newest only.
+      if (error instanceof CorruptionError || error instanceof IncompatibleError) return undefined;
+      throw error;
+    }
+    return named;
   }
 
   async #recordIds(): Promise<number[]> {

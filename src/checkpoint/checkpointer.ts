@@ -5,85 +5,48 @@
  * Order (C1, C4): the freeze notes L in its own turn; the worker starts when L is durable and reads
  * exactly the bytes it is given; the snapshot is durable under its name before the record is put;
  * only then the frozen memtable gives way. A failed attempt leaves the old chain, and its id and
- * files are never used again (C3); what it had frozen goes into the next checkpoint.
+ * files are never used again (C3); what it had frozen goes into the next checkpoint. Once the log
+ * has failed nothing is published (L11), and a record of another writer stops this one for good.
+ *
+ * Invariant: the chain ends at the LSN of its record, so a commit without entries makes an empty
+ * delta; the next one starts where it ended.
  */
-import { AbortedError, StorageError, type TidemarkError } from '../errors.ts';
+import { AbortedError, ClosedError, TidemarkError, errnoOf, toStorageError } from '../errors.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import type { CodecName } from '../codec/compression.ts';
 import { Image } from '../snapshot/image.ts';
 import type { TableRules } from '../snapshot/run-cursor.ts';
-import type { SlabPool } from '../snapshot/slab-pool.ts';
 import { fromHex } from '../std/bytes.ts';
 import { must } from '../std/assert.ts';
-import type { Clock } from '../std/clock.ts';
-import type { StateSpace } from '../state/state-space.ts';
-import type { TaskPool } from '../threads/task-pool.ts';
+import type { TableDefinition } from '../state/table-definition.ts';
+import type { TaskInput, TaskName, TaskOutput } from '../threads/tasks.ts';
 import type { LogPosition, LogRange } from '../wal/log-position.ts';
-import { ChainImages, type LoadedLink } from './chain-images.ts';
+import type { LoadedLink } from './chain-images.ts';
 import {
   snapshotName,
   type ChainLink,
   type CheckpointKind,
   type CheckpointRecord,
 } from './checkpoint-record.ts';
-import type { CheckpointStore } from './checkpoint-store.ts';
-import type { SnapshotTransfer } from './snapshot-transfer.ts';
+import {
+  plainRequest,
+  rulesOf,
+  type CheckpointRequest,
+  type CheckpointerInput,
+} from './checkpointer-input.ts';
 
 /** Memtables that may be frozen at once. */
 export const frozenMax = 4;
 /** Snapshots of a chain at which it is compacted. */
 export const chainLengthMax = 8;
 
-/** What the log gives to checkpoints. */
-export interface CheckpointLog {
-  readonly sealedLsn: number;
-  /** Ends the group in formation; its position once it is durable. */
-  cut(): Promise<LogPosition>;
-  ranges(from: LogPosition | undefined, to: LogPosition): LogRange[];
-}
-
-export interface CheckpointerInput {
-  readonly storeId: string;
-  readonly timeline: number;
-  readonly epoch: number;
-  readonly seed: HashSeed;
-  readonly keyGroups: number;
-  readonly groupBits: number;
-  readonly codec: CodecName;
-  readonly clock: Clock;
-  readonly space: StateSpace;
-  readonly log: CheckpointLog;
-  readonly pool: TaskPool;
-  readonly slabs: SlabPool;
-  readonly checkpoints: CheckpointStore;
-  readonly transfer: SnapshotTransfer;
-  readonly newest: CheckpointRecord | undefined;
-  readonly images: ChainImages;
-  readonly events: CheckpointEvents;
-}
-
-/** What is told of finished work. */
-export interface CheckpointEvents {
-  checkpoint(record: CheckpointRecord): void;
-  merge(record: CheckpointRecord): void;
-  /** A merge in the background failed. */
-  failure(error: unknown): void;
-}
-
-/** What a checkpoint is asked to be. */
-export interface CheckpointRequest {
-  readonly kind: 'auto' | 'delta' | 'base';
-  readonly savepoint: string | undefined;
-  readonly metadata: unknown;
-  /** Throws when the record may not be published. */
-  readonly check?: () => Promise<void>;
-}
-
 /** What a freeze noted. */
 interface Frozen {
   readonly generation: number;
   readonly lsn: number;
   readonly timestamp: number;
+  /** As commits up to `lsn` had logged them. */
+  readonly tables: readonly TableDefinition[];
   readonly bytes: number;
   readonly position: Promise<LogPosition>;
 }
@@ -98,7 +61,10 @@ export class Checkpointer {
   #compaction: Promise<void> | undefined;
   #waiting: (() => void)[] = [];
   #staged = 0;
+  #running = 0;
   #closing = false;
+  /** Another writer has published: nothing of this one counts any more. */
+  #fenced: TidemarkError | undefined;
 
   constructor(input: CheckpointerInput) {
     this.#in = input;
@@ -111,6 +77,11 @@ export class Checkpointer {
 
   get frozenCount(): number {
     return this.#frozen.length;
+  }
+
+  /** Checkpoints are under way or queued. */
+  get busy(): boolean {
+    return this.#running > 0;
   }
 
   get compacting(): boolean {
@@ -138,26 +109,35 @@ export class Checkpointer {
    * been retired, and takes the state as it is then.
    */
   async checkpoint(request: CheckpointRequest): Promise<CheckpointRecord> {
-    while (this.#frozen.length >= frozenMax) await this.retired();
-    const frozen = this.#freeze();
-    const job = this.#jobs.then(() => this.#run(frozen, request));
-    // The next job starts after this one, whatever becomes of it.
-    this.#jobs = job.catch(() => {});
-    return job;
-  }
-
-  /** Resolves when a checkpoint has ended, well or not. */
-  retired(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-    });
+    while (this.#frozen.length >= frozenMax) {
+      if (this.busy) await this.#ended();
+      // Earlier attempts failed and nothing is under way: what they left frozen comes first.
+      else await this.#enqueue(must(this.#frozen.at(-1), 'a memtable is frozen'), plainRequest);
+      if (this.#closing) throw new ClosedError('CLOSED', 'the engine is closed');
+    }
+    return this.#enqueue(this.#freeze(), request);
   }
 
   /** Lets checkpoints that run end; a compaction is not waited for. */
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#jobs;
+    while (this.busy) await this.#jobs;
     await this.#publishing;
+  }
+
+  /** Resolves when a checkpoint has ended, well or not. */
+  #ended(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  #enqueue(frozen: Frozen, request: CheckpointRequest): Promise<CheckpointRecord> {
+    this.#running++;
+    const job = this.#jobs.then(() => this.#run(frozen, request));
+    // The next job starts after this one, whatever becomes of it.
+    this.#jobs = job.catch(() => {});
+    return job;
   }
 
   #freeze(): Frozen {
@@ -169,6 +149,7 @@ export class Checkpointer {
       generation: space.freeze(),
       lsn: log.sealedLsn,
       timestamp: space.lastTimestamp,
+      tables: space.loggedDefinitions(),
       bytes: this.#activeBytes,
       position,
     };
@@ -181,16 +162,28 @@ export class Checkpointer {
     try {
       const position = await frozen.position;
       await request.check?.();
-      const record = await this.#take(frozen, position, request);
-      if (request.kind === 'base' && this.#in.images.links.length > 1) {
-        await this.#compaction;
-        return await this.#compact('base', { ...request, savepoint: undefined });
+      if (request.kind === 'base' && this.#in.images.links.length > 0) {
+        return await this.#takeBase(frozen, position, request);
       }
+      const record = await this.#take(frozen, position, request);
       this.#compactIfLong();
       return record;
     } finally {
+      this.#running--;
       for (const wake of this.#waiting.splice(0)) wake();
     }
+  }
+
+  /** What changed becomes a delta first; the merge of the chain is the checkpoint asked for. */
+  async #takeBase(
+    frozen: Frozen,
+    position: LogPosition,
+    request: CheckpointRequest,
+  ): Promise<CheckpointRecord> {
+    await this.#take(frozen, position, plainRequest);
+    await this.#compaction;
+    if (this.#in.images.links.length > 1) return this.#compact('base', request);
+    return this.#take(frozen, position, request);
   }
 
   /** Builds and publishes what changed since the newest record. */
@@ -199,41 +192,56 @@ export class Checkpointer {
     position: LogPosition,
     request: CheckpointRequest,
   ): Promise<CheckpointRecord> {
+    this.#assertMayPublish();
     const { images, log } = this.#in;
     const newest = this.#newest;
+    if (newest?.lsn === frozen.lsn) return this.#takeAgain(newest, frozen, request);
     const ranges = log.ranges(newest?.position, position);
-    const wanted = request.savepoint !== undefined || request.metadata !== undefined;
-    if (newest && newest.lsn === frozen.lsn && !wanted) {
-      this.#retire(frozen, undefined);
-      return newest;
-    }
     const isBase = images.links.length === 0;
     const built = await this.#build(frozen, ranges, isBase);
-    // Nothing changed: the chain stays as it is.
-    const empty = built.entryCount === 0 && !isBase;
-    return this.#exclusively(async () => {
-      const id = this.#in.checkpoints.nextId();
+    return this.#publish(built, async (id) => {
       const link: ChainLink = { ...built.link, name: snapshotName(built.link.sha256, id) };
-      if (empty) await this.#in.transfer.discard(built.stagedPath);
-      else await this.#in.transfer.publish(built.stagedPath, link.name);
-      const chain = empty ? images.chain : [...images.chain, link];
+      await this.#in.transfer.publish(built.stagedPath, link.name);
       const logBytes = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
       const kind = isBase ? 'base' : 'delta';
-      const { lsn, timestamp } = frozen;
-      const record = this.#record({ id, kind, lsn, timestamp, position, chain, logBytes }, request);
-      await this.#in.checkpoints.publish(record);
-      this.#newest = record;
-      this.#retire(frozen, empty ? undefined : { link, image: built.image });
+      const { lsn, timestamp, tables } = frozen;
+      const chain = [...images.chain, link];
+      const made = { id, kind, lsn, timestamp, position, chain, tables, logBytes } as const;
+      const record = this.#record(made, request);
+      await this.#put(record);
+      this.#retire(frozen, { link, image: built.image });
       this.#in.events.checkpoint(record);
       return record;
     });
   }
 
+  /** Nothing was committed since: the same record, or another one of the same chain. */
+  async #takeAgain(
+    newest: CheckpointRecord,
+    frozen: Frozen,
+    request: CheckpointRequest,
+  ): Promise<CheckpointRecord> {
+    this.#retire(frozen, undefined);
+    if (request.savepoint === undefined && request.metadata === undefined) return newest;
+    return this.#exclusively(async () => {
+      const { checkpoints, images, events } = this.#in;
+      const { lsn, timestamp, position, tables } = newest;
+      const { chain } = images;
+      const kind = chain.length === 1 ? 'base' : 'delta';
+      const id = checkpoints.nextId();
+      const made = { id, kind, lsn, timestamp, position, chain, tables, logBytes: 0 } as const;
+      const record = this.#record(made, request);
+      await this.#put(record);
+      events.checkpoint(record);
+      return record;
+    });
+  }
+
   async #build(frozen: Frozen, ranges: readonly LogRange[], isBase: boolean): Promise<Built> {
-    const { pool, transfer, slabs, groupBits, images } = this.#in;
+    const { transfer, slabs, groupBits, images } = this.#in;
     const stagedPath = transfer.stagedPath(`checkpoint-${++this.#staged}`);
     const fromLsn = images.chain.at(-1)?.lastLsn ?? 0;
-    const output = await pool.run('buildDelta', {
+    const output = await this.#runTask('buildDelta', {
       ...this.#snapshotInput(stagedPath, isBase, fromLsn, frozen),
       ranges,
       fromTimestamp: images.chain.at(-1)?.lastTimestamp ?? 0,
@@ -252,7 +260,20 @@ export class Checkpointer {
       lastTimestamp: frozen.timestamp,
     };
     const image = new Image(output.slices, { slabs, groupBits });
-    return { link, image, stagedPath, entryCount };
+    return { link, image, stagedPath };
+  }
+
+  /** Runs a task; what the file system said in it is an error of storage. */
+  async #runTask<N extends TaskName>(
+    name: N,
+    input: TaskInput<N> & { readonly stagedPath: string },
+  ): Promise<TaskOutput<N>> {
+    try {
+      return await this.#in.pool.run(name, input);
+    } catch (error) {
+      if (errnoOf(error) === undefined || error instanceof TidemarkError) throw error;
+      throw toStorageError(error, 'build a snapshot', input.stagedPath);
+    }
   }
 
   /** What every snapshot task is given. */
@@ -260,7 +281,7 @@ export class Checkpointer {
     stagedPath: string,
     base: boolean,
     fromLsn: number,
-    last: { readonly lsn: number; readonly timestamp: number },
+    last: Pick<Frozen, 'lsn' | 'timestamp' | 'tables'>,
   ): SnapshotTaskInput {
     const { storeId, timeline, epoch, seed, groupBits, codec } = this.#in;
     return {
@@ -275,26 +296,18 @@ export class Checkpointer {
       fromLsn,
       lastLsn: last.lsn,
       lastTimestamp: last.timestamp,
-      rules: this.#rules(),
+      rules: rulesOf(last.tables),
     };
-  }
-
-  #rules(): TableRules {
-    const rules: { table: number; itemsMax: number }[] = [];
-    for (const { id, itemsMax } of this.#in.space.definitions()) {
-      if (itemsMax !== undefined) rules.push({ table: id, itemsMax });
-    }
-    return rules;
   }
 
   #record(
     made: Pick<
       CheckpointRecord,
-      'id' | 'kind' | 'lsn' | 'timestamp' | 'position' | 'chain' | 'logBytes'
+      'id' | 'kind' | 'lsn' | 'timestamp' | 'position' | 'chain' | 'tables' | 'logBytes'
     >,
     request: CheckpointRequest,
   ): CheckpointRecord {
-    const { storeId, timeline, epoch, codec, keyGroups, clock, space } = this.#in;
+    const { storeId, timeline, epoch, codec, keyGroups, clock } = this.#in;
     return {
       ...made,
       storeId,
@@ -303,7 +316,6 @@ export class Checkpointer {
       parent: this.#newest?.id ?? 0,
       fromTimestamp: this.#newest?.timestamp ?? 0,
       createdAt: clock.nowMicros(),
-      tables: space.definitions(),
       codec,
       keyGroups,
       savepoint: request.savepoint,
@@ -311,11 +323,50 @@ export class Checkpointer {
     };
   }
 
+  /** Puts the record: from then on the checkpoint exists. */
+  async #put(record: CheckpointRecord): Promise<void> {
+    this.#assertMayPublish();
+    try {
+      await this.#in.checkpoints.publish(record);
+    } catch (error) {
+      if (error instanceof TidemarkError && error.code === 'FENCED') this.#fenced = error;
+      throw error;
+    }
+    this.#newest = record;
+  }
+
+  #assertMayPublish(): void {
+    if (this.#fenced) throw this.#fenced;
+    const { failure } = this.#in.log;
+    if (failure === undefined) return;
+    throw new ClosedError(
+      'POISONED',
+      'the engine stopped after an error in writing; open it again to go on',
+      failure,
+    );
+  }
+
   /** The frozen memtables up to this one give way to the image. */
   #retire(frozen: Frozen, link: LoadedLink | undefined): void {
     this.#frozen = this.#frozen.filter((other) => other.generation > frozen.generation);
     this.#in.images.extend(link, frozen.lsn);
     this.#in.space.retire(frozen.generation);
+  }
+
+  /** Publishes what was built under an id of its own; when that fails nothing of it is kept. */
+  #publish<T>(built: BuiltSnapshot, act: (id: number) => Promise<T>): Promise<T> {
+    const { checkpoints, transfer } = this.#in;
+    return this.#exclusively(async () => {
+      try {
+        this.#assertMayPublish();
+        return await act(checkpoints.nextId());
+      } catch (error) {
+        built.image.release();
+        // What cannot be removed now is a staged file: the next opening removes those.
+        await transfer.discard(built.stagedPath).catch(() => {});
+        throw error;
+      }
+    });
   }
 
   /** One publication at a time: records follow each other. */
@@ -328,8 +379,7 @@ export class Checkpointer {
   #compactIfLong(): void {
     if (this.#compaction || this.#closing) return;
     if (this.#in.images.links.length < chainLengthMax) return;
-    const request = { kind: 'auto', savepoint: undefined, metadata: undefined } as const;
-    this.#compaction = this.#compact('merge', request)
+    this.#compaction = this.#compact('merge', plainRequest)
       .then(() => {})
       .catch((error: unknown) => {
         if (!this.#closing) this.#in.events.failure(error);
@@ -341,23 +391,25 @@ export class Checkpointer {
 
   /** Merges the chain as it is now into a new base; deltas made meanwhile stay behind it (C5). */
   async #compact(kind: CheckpointKind, request: CheckpointRequest): Promise<CheckpointRecord> {
-    const { pool, transfer, slabs, groupBits, images, checkpoints } = this.#in;
+    const { transfer, slabs, groupBits, images } = this.#in;
     const prefix = images.links;
     const { lastLsn, lastTimestamp } = must(prefix.at(-1), 'the chain has a link').link;
+    // Of a record that is durable: what is only sealed may still be lost, and trims nothing (C2).
+    const { tables } = must(this.#newest, 'a chain has a record');
     const stagedPath = transfer.stagedPath(`merge-${++this.#staged}`);
-    const output = await pool.run('mergeImages', {
-      ...this.#snapshotInput(stagedPath, true, 0, { lsn: lastLsn, timestamp: lastTimestamp }),
+    const last = { lsn: lastLsn, timestamp: lastTimestamp, tables };
+    const output = await this.#runTask('mergeImages', {
+      ...this.#snapshotInput(stagedPath, true, 0, last),
       inputs: prefix.map(({ image }) => image.descriptors),
       parents: [],
       spareSlabs: slabs.drain(),
     });
     for (const slab of output.spareSlabs) slabs.release(slab);
     const image = new Image(output.slices, { slabs, groupBits });
-    return this.#exclusively(async () => {
+    return this.#publish({ image, stagedPath }, async (id) => {
       // Nothing is published once the engine gives its directory up.
       if (this.#closing && kind === 'merge') throw new AbortedError('ABORTED', 'closing');
       const { sha256, bytes, entryCount } = output;
-      const id = checkpoints.nextId();
       const name = snapshotName(sha256, id);
       await transfer.publish(stagedPath, name);
       const link: ChainLink = {
@@ -370,14 +422,11 @@ export class Checkpointer {
         lastLsn,
         lastTimestamp,
       };
-      const { lsn, timestamp, position } = must(this.#newest, 'a chain has a record');
+      const { lsn, timestamp, position, tables } = must(this.#newest, 'a chain has a record');
       const chain = [link, ...images.chain.slice(prefix.length)];
-      const record = this.#record(
-        { id, kind, lsn, timestamp, position, chain, logBytes: 0 },
-        request,
-      );
-      await checkpoints.publish(record);
-      this.#newest = record;
+      const made = { id, kind, lsn, timestamp, position, chain, tables, logBytes: 0 };
+      const record = this.#record(made, request);
+      await this.#put(record);
       images.replacePrefix(prefix.length, { link, image });
       this.#in.events.merge(record);
       return record;
@@ -386,11 +435,13 @@ export class Checkpointer {
 }
 
 /** A snapshot that a worker built and that has no name yet. */
-interface Built {
-  readonly link: Omit<ChainLink, 'name'>;
+interface BuiltSnapshot {
   readonly image: Image;
   readonly stagedPath: string;
-  readonly entryCount: number;
+}
+
+interface Built extends BuiltSnapshot {
+  readonly link: Omit<ChainLink, 'name'>;
 }
 
 /** Fields that `buildDelta` and `mergeImages` share. */
@@ -407,14 +458,4 @@ interface SnapshotTaskInput {
   readonly lastLsn: number;
   readonly lastTimestamp: number;
   readonly rules: TableRules;
-}
-
-/** The error that a later call gives for work in the background that failed and nobody heard of. */
-export function unheardFailure(cause: unknown): TidemarkError {
-  return new StorageError(
-    'CHECKPOINT_FAILED',
-    `work in the background failed: ${cause instanceof Error ? cause.message : String(cause)}`,
-    {},
-    cause,
-  );
 }

@@ -5,6 +5,7 @@
  */
 import { CorruptionError, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
+import { assert } from '../std/assert.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 
 const COPY_BYTES = 4 * 1024 * 1024;
@@ -68,16 +69,24 @@ export class SnapshotTransfer {
     const bytes = await this.#store.get(name);
     if (!bytes) throw missing(name);
     const path = this.stagedPath(`load-${++this.#count}`);
-    const handle = await this.#fs.open(path, 'create');
     try {
-      await handle.write(bytes, 0);
-    } finally {
-      await handle.close();
-    }
-    try {
+      await this.#writeFile(path, bytes);
       return await use(path);
     } finally {
       await this.discard(path);
+    }
+  }
+
+  async #writeFile(path: string, bytes: Uint8Array): Promise<void> {
+    try {
+      const handle = await this.#fs.open(path, 'create');
+      try {
+        await handle.write(bytes, 0);
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      throw toStorageError(error, 'write', path);
     }
   }
 
@@ -87,7 +96,8 @@ export class SnapshotTransfer {
       const size = await handle.size();
       for (let at = 0; at < size; at += COPY_BYTES) {
         const bytes = new Uint8Array(Math.min(COPY_BYTES, size - at));
-        await handle.read(bytes, at);
+        const read = await handle.read(bytes, at);
+        assert(read === bytes.length, 'a staged file became shorter', { path, offset: at });
         yield bytes;
       }
     } finally {

@@ -8,20 +8,14 @@
  */
 import type { CheckpointStore, ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
-import {
-  frozenMax,
-  unheardFailure,
-  type Checkpointer,
-  type CheckpointRequest,
-} from '../checkpoint/checkpointer.ts';
+import type { Checkpointer } from '../checkpoint/checkpointer.ts';
+import { unheardFailure } from '../checkpoint/checkpointer-input.ts';
 import type { ChainImages } from '../checkpoint/chain-images.ts';
 import {
-  ClosedError,
   ConflictError,
   InvalidArgumentError,
   NotFoundError,
   OutcomeUnknownError,
-  StorageError,
 } from '../errors.ts';
 import { operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
@@ -32,11 +26,15 @@ import { definitionToPlain } from '../state/table-definition.ts';
 import { checkKnown } from '../state/write-options.ts';
 import { resolveDurability, type Durability } from '../wal/log-options.ts';
 import type { LogWriter, LogWriterStats } from '../wal/log-writer.ts';
+import { checkpointRequest, type CheckpointOptions } from './checkpoint-request.ts';
+import type { EngineLife } from './engine-life.ts';
 import type { EngineEventName, EngineListener, EventHub } from './events.ts';
-import { jsonFault } from './json-value.ts';
+import { MemtablePressure } from './memtable-pressure.ts';
 import type { ResolvedEngineOptions } from './options.ts';
 import type { Positions, PositionTable } from './positions.ts';
 import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
+
+export type { CheckpointOptions } from './checkpoint-request.ts';
 
 /** Options of one commit. */
 export interface CommitOptions {
@@ -53,19 +51,6 @@ export interface Commit {
   readonly lsn: number;
   /** Microseconds since 1970, strictly rising from commit to commit. */
   readonly timestamp: number;
-}
-
-/** Options of one checkpoint. */
-export interface CheckpointOptions {
-  /**
-   * 'delta': what changed since the last; 'base': everything, the chain is merged; 'auto': a delta,
-   * and the first checkpoint of a store is always a base. @defaultValue 'auto'
-   */
-  readonly kind?: 'auto' | 'delta' | 'base';
-  /** Makes it a savepoint of this name, which is kept until it is dropped. */
-  readonly savepoint?: string;
-  /** JSON that goes into the record. */
-  readonly metadata?: unknown;
 }
 
 /** Figures of an engine, now. */
@@ -104,26 +89,6 @@ export interface EngineParts {
   readonly release: () => Promise<void>;
 }
 
-/** State of the engine's life that handles and open-engine share. */
-export class EngineLife {
-  closed = false;
-  poisoned: unknown;
-
-  assertOpen(): void {
-    if (this.closed) throw new ClosedError('CLOSED', 'the engine is closed');
-  }
-
-  assertWritable(): void {
-    this.assertOpen();
-    if (this.poisoned === undefined) return;
-    throw new ClosedError(
-      'POISONED',
-      'the engine stopped after an error in writing; open it again to go on',
-      this.poisoned,
-    );
-  }
-}
-
 /**
  * A durable state engine over one directory. Made by `openEngine`.
  *
@@ -135,10 +100,9 @@ export class Engine {
   readonly #life: EngineLife;
   readonly #encoder: CommitEncoder;
   readonly #operators = new Map<string, Operator>();
+  readonly #pressure: MemtablePressure;
   #holders: StateHolders | undefined;
   #inTransact = false;
-  #memtableWaiters: (() => void)[] = [];
-  #autoCheckpoint: Promise<void> | undefined;
   #unheard: unknown;
   #closing: Promise<void> | undefined;
 
@@ -146,6 +110,11 @@ export class Engine {
     this.#parts = parts;
     this.#life = life;
     this.#encoder = new CommitEncoder(parts.options.log.commitBytesMax);
+    this.#pressure = new MemtablePressure({
+      checkpointer: parts.checkpointer,
+      bytesMax: parts.options.memtableBytesMax,
+      fail: (error) => this.fail(error),
+    });
   }
 
   /** What the opening found and did. */
@@ -222,6 +191,9 @@ export class Engine {
     return new Promise((resolve, reject) => {
       this.#checkNotInTransact('transact');
       this.#life.assertWritable();
+      if (typeof change !== 'function') {
+        throw new InvalidArgumentError('INVALID_CALL', 'transact takes a function');
+      }
       if (this.#parts.space.transaction.size > 0) {
         throw new InvalidArgumentError(
           'TRANSACTION_OPEN',
@@ -242,6 +214,7 @@ export class Engine {
   rollback(): void {
     this.#checkNotInTransact('rollback');
     this.#life.assertOpen();
+    this.#life.assertNotEncoding();
     this.#parts.space.transaction.rollback();
   }
 
@@ -263,9 +236,10 @@ export class Engine {
       throw unheardFailure(cause);
     }
     const { savepoint } = request;
-    if (savepoint === undefined) return this.#checkpointed(request);
+    if (savepoint === undefined) return this.#pressure.checkpoint(request);
     // The state is taken at the call; the name is looked up before it is published.
-    return this.#checkpointed({ ...request, check: () => this.#checkSavepointFree(savepoint) });
+    const check = (): Promise<void> => this.#checkSavepointFree(savepoint);
+    return this.#pressure.checkpoint({ ...request, check });
   }
 
   /**
@@ -278,6 +252,7 @@ export class Engine {
     if (!found) {
       throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}`, { name });
     }
+    this.#life.assertWritable();
     await this.#parts.checkpoints.drop(found.id);
   }
 
@@ -289,9 +264,11 @@ export class Engine {
 
   /** Listens to an event; the function that is returned stops it. */
   on<N extends EngineEventName>(name: N, listener: EngineListener<N>): () => void {
+    this.#life.assertOpen();
     return this.#parts.hub.on(name, listener);
   }
 
+  /** Figures of now; after `close`, those of the end. */
   stats(): EngineStats {
     const { writer, checkpointer, images, space, hub } = this.#parts;
     const log = writer.stats();
@@ -304,7 +281,7 @@ export class Engine {
       imageBytes: images.slabBytes,
       openChanges: space.transaction.size,
       compacting: checkpointer.compacting,
-      waitingFor: log.waitingFor ?? (this.#memtableWaiters.length > 0 ? 'memtable' : undefined),
+      waitingFor: log.waitingFor ?? (this.#pressure.waiting ? 'memtable' : undefined),
       poisoned: this.#life.poisoned,
       failure: this.#unheard,
       failedListeners: hub.failedListeners,
@@ -314,10 +291,13 @@ export class Engine {
   /**
    * Ends the engine: lets running checkpoints end, syncs what was committed at any level, and gives
    * up the directory. Changes that were not committed are gone. Closing twice is fine.
+   *
+   * @throws StorageError when the last sync failed: commits below level 'disk' may be lost
    */
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    this.#life.assertNotEncoding();
     this.#closing ??= this.#close();
-    return this.#closing;
+    await this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -328,7 +308,7 @@ export class Engine {
   poison(error: unknown): void {
     this.#life.poisoned = error;
     this.fail(error);
-    this.#wakeMemtableWaiters();
+    this.#pressure.release();
   }
 
   /** Reports a failure in the background. */
@@ -339,9 +319,11 @@ export class Engine {
 
   async #close(): Promise<void> {
     const { checkpointer, writer, images, space, release } = this.#parts;
-    this.#life.closed = true;
+    const life = this.#life;
+    const poisonedBefore = life.poisoned;
+    life.closed = true;
     space.transaction.rollback();
-    this.#wakeMemtableWaiters();
+    this.#pressure.release();
     try {
       await checkpointer.close();
       await writer.close();
@@ -349,6 +331,9 @@ export class Engine {
       await release();
       images.release();
     }
+    // Commits of lower levels were acknowledged and are not known to be durable: their last chance
+    // to be told is this promise.
+    if (poisonedBefore === undefined && life.poisoned !== undefined) throw life.poisoned as Error;
   }
 
   #checkNotInTransact(what: string): void {
@@ -376,16 +361,37 @@ export class Engine {
   /** Encodes and seals; throws before anything changed, or settles the promise later. */
   #seal(
     options: CommitOptions,
-    resolve: (commit: Commit | Promise<Commit>) => void,
+    resolve: (commit: Commit) => void,
     reject: (error: Error) => void,
   ): void {
-    const { space, writer, positions, checkpointer, options: engine } = this.#parts;
-    this.#life.assertWritable();
+    const { space, writer, checkpointer, options: engine } = this.#parts;
+    const life = this.#life;
+    life.assertWritable();
     checkKnown(options, ['positions', 'metadata', 'durability']);
     const level = resolveDurability(options.durability, engine.durability);
-    this.#refuseOverload();
-    const holdersSealed = this.#holders?.collect();
+    this.#pressure.refuseOverload();
+    const holdersSealed = this.#holders?.collect((serialize) => life.whileEncoding(serialize));
     const moment = { lsn: writer.sealedLsn + 1, timestamp: space.nextTimestamp() };
+    const { record, entryCount, positionsSealed } = life.whileEncoding(() =>
+      this.#encode(options, moment),
+    );
+    writer.seal([record], level, {
+      resolve: () => this.#pressure.acknowledge(() => resolve({ ...moment })),
+      reject: (cause) => reject(outcomeUnknown(moment, cause)),
+    });
+    // Sealed: from here on nothing may throw.
+    space.transaction.committed(moment);
+    space.lastTimestamp = moment.timestamp;
+    space.definitionsLogged();
+    positionsSealed();
+    holdersSealed?.();
+    checkpointer.addBytes(record.length + entryCount * entryOverheadBytes);
+    this.#pressure.checkpointIfLarge();
+  }
+
+  /** Makes the record of a commit, or throws before anything has changed. */
+  #encode(options: CommitOptions, moment: Commit): EncodedCommit {
+    const { space, positions } = this.#parts;
     const encoder = this.#encoder;
     const { metadata } = options;
     encoder.begin(
@@ -395,20 +401,7 @@ export class Engine {
     this.#encodeDefinitions();
     const positionsSealed = positions.encode(options.positions, encoder);
     space.transaction.encode(encoder, moment);
-    const record = encoder.finish();
-    const commit = { lsn: moment.lsn, timestamp: moment.timestamp };
-    writer.seal([record], level, {
-      resolve: () => this.#acknowledge(commit, resolve),
-      reject: (cause) => reject(outcomeUnknown(commit, cause)),
-    });
-    // Sealed: from here on nothing may throw.
-    space.transaction.committed(moment);
-    space.lastTimestamp = moment.timestamp;
-    space.definitionsLogged();
-    positionsSealed();
-    holdersSealed?.();
-    checkpointer.addBytes(record.length + encoder.entryCount * entryOverheadBytes);
-    this.#checkpointIfLarge();
+    return { record: encoder.finish(), entryCount: encoder.entryCount, positionsSealed };
   }
 
   #encodeDefinitions(): void {
@@ -426,52 +419,6 @@ export class Engine {
     }
   }
 
-  #refuseOverload(): void {
-    const { checkpointer, options } = this.#parts;
-    if (checkpointer.memtableBytes <= 2 * options.memtableBytesMax) return;
-    throw new StorageError(
-      'OVERLOADED',
-      'commit was not taken, memtables are full: wait for a checkpoint, then try again',
-      { memtableBytes: checkpointer.memtableBytes, bytesMax: options.memtableBytesMax },
-    );
-  }
-
-  /** Resolves a commit, once memtables are within their bound again. */
-  #acknowledge(commit: Commit, resolve: (commit: Commit | Promise<Commit>) => void): void {
-    const { checkpointer, options } = this.#parts;
-    if (checkpointer.memtableBytes <= options.memtableBytesMax || this.#life.closed) {
-      resolve(commit);
-      return;
-    }
-    this.#memtableWaiters.push(() => resolve(commit));
-  }
-
-  /** At half the bound the memtables are checkpointed without being asked. */
-  #checkpointIfLarge(): void {
-    const { checkpointer, options } = this.#parts;
-    if (this.#autoCheckpoint || checkpointer.frozenCount >= frozenMax) return;
-    if (checkpointer.activeBytes <= options.memtableBytesMax / 2) return;
-    const request = { kind: 'auto', savepoint: undefined, metadata: undefined } as const;
-    this.#autoCheckpoint = this.#checkpointed(request)
-      .then(() => {})
-      .catch((error: unknown) => this.fail(error))
-      .finally(() => {
-        this.#autoCheckpoint = undefined;
-      });
-  }
-
-  async #checkpointed(request: CheckpointRequest): Promise<CheckpointRecord> {
-    try {
-      return await this.#parts.checkpointer.checkpoint(request);
-    } finally {
-      this.#wakeMemtableWaiters();
-    }
-  }
-
-  #wakeMemtableWaiters(): void {
-    for (const wake of this.#memtableWaiters.splice(0)) wake();
-  }
-
   async #checkSavepointFree(name: string): Promise<void> {
     if (!(await this.#findSavepoint(name))) return;
     throw new ConflictError('SAVEPOINT_EXISTS', `there is a savepoint ${name} already`, { name });
@@ -487,26 +434,13 @@ export class Engine {
 /** What a changed entry costs in a memtable beside its bytes, about: cell, slot and bucket. */
 const entryOverheadBytes = 96;
 
-const kinds: readonly unknown[] = ['auto', 'delta', 'base'];
-
-function checkpointRequest(options: CheckpointOptions): CheckpointRequest {
-  checkKnown(options, ['kind', 'savepoint', 'metadata']);
-  const { kind = 'auto', savepoint, metadata } = options;
-  if (!kinds.includes(kind)) {
-    throw new InvalidArgumentError(
-      'INVALID_OPTION',
-      `kind must be 'auto', 'delta' or 'base': ${String(kind)}`,
-      { option: 'kind' },
-    );
-  }
-  if (savepoint !== undefined) checkName('savepoint', savepoint);
-  const fault = metadata === undefined ? undefined : jsonFault(metadata);
-  if (fault !== undefined) {
-    throw new InvalidArgumentError('INVALID_VALUE', `metadata must be JSON: ${fault}`, {
-      path: fault,
-    });
-  }
-  return { kind, savepoint, metadata };
+/** A commit as it goes to the log. */
+interface EncodedCommit {
+  /** Borrowed until the next commit is encoded. */
+  readonly record: Uint8Array;
+  readonly entryCount: number;
+  /** To be called once the record is sealed. */
+  readonly positionsSealed: () => void;
 }
 
 function outcomeUnknown(commit: Commit, cause: unknown): OutcomeUnknownError {

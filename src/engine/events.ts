@@ -1,13 +1,14 @@
 /*
- * Events of an engine. A listener that throws stops nothing: its error is reported once as an
- * unhandled failure event of its own, and never reaches the engine's work.
+ * Events of an engine. A listener that throws, or whose promise rejects, stops nothing: it is told
+ * as a warning, counted in `stats()`, and never reaches the engine's work. What the opening has to
+ * warn of is kept for the first listener of warnings, since nobody can listen before.
  */
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { InvalidArgumentError } from '../errors.ts';
 
 /** Something that a person should know and that stops nothing. */
 export interface EngineWarning {
-  readonly code: 'LISTENER_FAILED';
+  readonly code: 'TORN_TAIL' | 'DAMAGED_HISTORY' | 'LISTENER_FAILED';
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
 }
@@ -28,46 +29,78 @@ export type EngineListener<N extends EngineEventName> = (event: EngineEvents[N])
 
 const eventNames: readonly string[] = ['checkpoint', 'merge', 'warning', 'failure'];
 
+interface Registered {
+  readonly listener: (event: never) => unknown;
+}
+
 export class EventHub {
-  readonly #listeners = new Map<EngineEventName, Set<(event: never) => void>>();
+  readonly #listeners = new Map<EngineEventName, readonly Registered[]>();
+  #kept: EngineWarning[] = [];
+  #failedListeners = 0;
+
+  /** How often a listener threw; in `stats()`. */
+  get failedListeners(): number {
+    return this.#failedListeners;
+  }
 
   /** Adds a listener; the function that is returned removes it. */
   on<N extends EngineEventName>(name: N, listener: EngineListener<N>): () => void {
+    const asked: unknown = name;
     if (!eventNames.includes(name)) {
-      throw new InvalidArgumentError('INVALID_NAME', `there is no such event: ${String(name)}`);
+      throw new InvalidArgumentError('INVALID_NAME', `there is no such event: ${String(asked)}`);
     }
     if (typeof listener !== 'function') {
       throw new InvalidArgumentError('INVALID_CALL', 'a listener must be a function');
     }
-    let listeners = this.#listeners.get(name);
-    if (!listeners) this.#listeners.set(name, (listeners = new Set()));
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+    const registered = { listener };
+    // A new list each time: an emission that is under way goes on over the old one.
+    this.#listeners.set(name, [...this.#of(name), registered]);
+    if (name === 'warning' && this.#kept.length > 0) queueMicrotask(() => this.#tellKept());
+    return () => {
+      this.#listeners.set(
+        name,
+        this.#of(name).filter((other) => other !== registered),
+      );
+    };
   }
 
   has(name: EngineEventName): boolean {
-    return (this.#listeners.get(name)?.size ?? 0) > 0;
+    return this.#of(name).length > 0;
   }
 
   emit<N extends EngineEventName>(name: N, event: EngineEvents[N]): void {
-    for (const listener of this.#listeners.get(name) ?? []) {
+    for (const { listener } of this.#of(name)) {
       try {
-        (listener as EngineListener<N>)(event);
+        const result = (listener as (event: EngineEvents[N]) => unknown)(event);
+        if (result instanceof Promise) {
+          result.catch((error: unknown) => this.#listenerFailed(name, error));
+        }
       } catch (error) {
         this.#listenerFailed(name, error);
       }
     }
   }
 
+  /** Keeps a warning for the first listener. */
+  keep(warning: EngineWarning): void {
+    this.#kept.push(warning);
+  }
+
+  #of(name: EngineEventName): readonly Registered[] {
+    return this.#listeners.get(name) ?? [];
+  }
+
+  #tellKept(): void {
+    if (!this.has('warning')) return;
+    for (const warning of this.#kept.splice(0)) this.emit('warning', warning);
+  }
+
   /** Told to the listeners of warnings, unless the one that threw is one of them. */
   #listenerFailed(name: EngineEventName, error: unknown): void {
-    this.failedListeners++;
+    this.#failedListeners++;
     if (name === 'warning') return;
     const text = error instanceof Error ? error.message : String(error);
     const message = `a listener of '${name}' threw: ${text}`;
     this.emit('warning', { code: 'LISTENER_FAILED', message, details: { event: name, error } });
   }
-
-  /** How often a listener threw; in `stats()`. */
-  failedListeners = 0;
 }

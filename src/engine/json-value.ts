@@ -11,16 +11,21 @@ export function jsonFault(value: unknown, path = 'metadata', depth = 0): string 
   if (typeof value === 'number') {
     return Number.isFinite(value) && !Object.is(value, -0) ? undefined : path;
   }
+  if (typeof value !== 'object') return path;
+  if (Object.getOwnPropertySymbols(value).length > 0) return path;
   if (Array.isArray(value)) {
-    return firstFault(value.map((item: unknown, i) => jsonFault(item, `${path}[${i}]`, depth + 1)));
+    // By index, so that a hole is seen; the first fault ends it, so that a cycle ends too.
+    for (let i = 0; i < value.length; i++) {
+      const fault = jsonFault(value[i], `${path}[${i}]`, depth + 1);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
   }
-  if (typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return path;
-  const faults = Object.entries(value).map(([name, item]: [string, unknown]) =>
-    name === '__proto__' ? `${path}.__proto__` : jsonFault(item, `${path}.${name}`, depth + 1),
-  );
-  return firstFault(faults);
-}
-
-function firstFault(faults: readonly (string | undefined)[]): string | undefined {
-  return faults.find((fault) => fault !== undefined);
+  if (Object.getPrototypeOf(value) !== Object.prototype) return path;
+  for (const [name, item] of Object.entries(value) as [string, unknown][]) {
+    const at = `${path}.${name}`;
+    const fault = name === '__proto__' ? at : jsonFault(item, at, depth + 1);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }

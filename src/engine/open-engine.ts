@@ -12,7 +12,13 @@ import { createValueCodec, type ValueCodec } from '../codec/value.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import { decodeKey } from '../codec/key.ts';
 import { loadCodec } from '../codec/compression.ts';
-import { ConflictError, CorruptionError, InvalidArgumentError } from '../errors.ts';
+import {
+  ConflictError,
+  CorruptionError,
+  InvalidArgumentError,
+  errnoOf,
+  toStorageError,
+} from '../errors.ts';
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
@@ -34,7 +40,8 @@ import { applyOpening, type OpenedSegment } from '../wal/log-opening.ts';
 import { LogSegments } from '../wal/log-segments.ts';
 import { LogWriter } from '../wal/log-writer.ts';
 import { readLowWater } from '../wal/low-water.ts';
-import { Engine, EngineLife, type EngineParts } from './engine.ts';
+import { Engine, type EngineParts } from './engine.ts';
+import { EngineLife } from './engine-life.ts';
 import { EventHub } from './events.ts';
 import {
   badOption,
@@ -105,7 +112,8 @@ async function openWith(options: ResolvedEngineOptions, on: EngineComponents): P
     return await opening.open();
   } catch (error) {
     await opening.release();
-    throw error;
+    // What the file system said about a path; everything else says itself what it is.
+    throw errnoOf(error) === undefined ? error : toStorageError(error, 'open', options.dir);
   }
 }
 
@@ -173,7 +181,7 @@ class Opening {
       pool,
       slabs,
     });
-    this.#refuseUnwanted(recovered);
+    const state = this.#state(recovered, identity);
     await threads.limit(Math.max(1, availableParallelism() - 1));
     const { plan, opening } = recovered;
     const startedAt = clock.monotonicMs();
@@ -184,7 +192,7 @@ class Opening {
     const total = report.phasesMs.total + openLog;
     const phasesMs = { ...report.phasesMs, openLog, total };
     const recovery = { ...report, phasesMs, leftoversRemoved };
-    const built = { identity, groupBits, checkpoints, transfer, pool, slabs, opened, recovery };
+    const built = { identity, checkpoints, transfer, pool, slabs, opened, recovery, ...state };
     return this.#build(recovered, built);
   }
 
@@ -213,27 +221,40 @@ class Opening {
     });
   }
 
-  #build(recovered: Recovered, built: Built): Engine {
+  /** The state in memory; what cannot be served is refused before anything is written. */
+  #state(recovered: Recovered, identity: StoreIdentity): OpenedState {
     const options = this.#options;
-    const { fs, clock, random } = this.#on;
-    const { identity, groupBits, checkpoints, opened, recovery } = built;
     const life = this.#life;
-    const seed = seedOf(identity);
+    const { plan, links, tail } = recovered;
     const space = new StateSpace({
       codec: this.#codec,
-      clock,
-      seed,
-      groupBits,
+      clock: this.#on.clock,
+      seed: seedOf(identity),
+      groupBits: Math.log2(identity.keyGroups),
       checks: options.checks,
       recordBytesMax: options.log.recordBytesMax,
       assertOpen: () => life.assertOpen(),
       assertWritable: () => life.assertWritable(),
     });
     space.lastTimestamp = recovered.lastTimestamp;
-    const { plan, links, tail } = recovered;
     const images = new ChainImages(space, links, tail, plan.lastLsn);
     const positions = new PositionTable(this.#codec);
-    loadReserved(space, this.#codec, positions);
+    try {
+      this.#refuseUnwanted(recovered);
+      loadReserved(space, this.#codec, positions);
+    } catch (error) {
+      images.release();
+      throw error;
+    }
+    return { space, images, positions };
+  }
+
+  #build(recovered: Recovered, built: Built): Engine {
+    const options = this.#options;
+    const life = this.#life;
+    const { fs, clock, random } = this.#on;
+    const { identity, checkpoints, opened, recovery, space, images, positions } = built;
+    const { plan } = recovered;
     const segments = new LogSegments(plan.segments, opened);
     const directory = `${options.dir}/wal`;
     const numberMax = opened.header.number;
@@ -241,20 +262,24 @@ class Opening {
     const writer = new LogWriter(settings);
     writer.onRotate((sealed, next) => segments.rotated(sealed, next));
     const hub = new EventHub();
+    keepWarnings(hub, recovery);
     const engineNow = (): Engine => engine;
     const checkpointer = new Checkpointer({
       storeId: toHex(identity.storeId),
       timeline,
       epoch: opened.header.epoch,
-      seed,
+      seed: seedOf(identity),
       keyGroups: identity.keyGroups,
-      groupBits,
+      groupBits: Math.log2(identity.keyGroups),
       codec: options.codec,
       clock,
       space,
       log: {
         get sealedLsn() {
           return writer.sealedLsn;
+        },
+        get failure() {
+          return writer.failure;
         },
         cut: () => writer.cut(),
         ranges: (from, to) => segments.ranges(from, to),
@@ -289,9 +314,14 @@ class Opening {
   }
 }
 
-interface Built {
+interface OpenedState {
+  readonly space: StateSpace;
+  readonly images: ChainImages;
+  readonly positions: PositionTable;
+}
+
+interface Built extends OpenedState {
   readonly identity: StoreIdentity;
-  readonly groupBits: number;
   readonly checkpoints: CheckpointStore;
   readonly transfer: SnapshotTransfer;
   readonly pool: TaskPool;
@@ -302,6 +332,19 @@ interface Built {
 
 function seedOf(identity: StoreIdentity): HashSeed {
   return { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
+}
+
+/** What the opening has to say, for the first listener of warnings. */
+function keepWarnings(hub: EventHub, recovery: RecoveryReport): void {
+  const { tornTail, damagedHistory, lsn } = recovery;
+  if (tornTail) {
+    const message = `the end of the log was cut from LSN ${tornTail.lsn} on: ${tornTail.why}`;
+    hub.keep({ code: 'TORN_TAIL', message, details: { ...tornTail } });
+  }
+  if (damagedHistory) {
+    const message = `the log ends before the newest checkpoint; it goes on behind LSN ${lsn}`;
+    hub.keep({ code: 'DAMAGED_HISTORY', message, details: { lsn } });
+  }
 }
 
 /** Reads the catalogue and the positions out of the images. */
@@ -319,7 +362,7 @@ function loadReserved(space: StateSpace, codec: ValueCodec, positions: PositionT
   for (const entry of readTable(space, reservedTables.positions)) {
     const { bytes, keyStart, keyEnd, subKeyEnd, valueEnd } = entry;
     const source = String(decodeKey(bytes, keyStart, keyEnd));
-    positions.load(source, codec.decode(bytes, subKeyEnd, valueEnd));
+    positions.load(source, bytes.slice(subKeyEnd, valueEnd));
   }
 }
 

@@ -21,7 +21,10 @@ import {
 export interface EngineOptions extends LogOptions {
   /** Directory of the store, made if it is not there; `':memory:'` keeps everything in memory. */
   readonly dir: string;
-  /** Where snapshots and checkpoint records go. @defaultValue files in `dir` */
+  /**
+   * Where snapshots and checkpoint records go; the engine opens it, and closes it with itself.
+   * @defaultValue files in `dir`
+   */
   readonly store?: ObjectStore;
   /** When `commit` resolves, unless the commit says otherwise. @defaultValue 'disk' */
   readonly durability?: Durability;

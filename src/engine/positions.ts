@@ -1,10 +1,11 @@
 /*
- * Positions of sources: entries of a reserved table, committed with the state by construction. Few,
- * so they are kept decoded beside the tables.
+ * Positions of the sources: entries of a reserved table, so they are committed, restored and viewed
+ * with the state by construction. Few, so they are kept beside the tables; as bytes, so that nothing
+ * that was handed in or out is what the engine holds.
  */
-import { keyOfMapKey, mapKeyOf } from '../codec/key.ts';
+import { mapKeyOf } from '../codec/key.ts';
 import type { ValueCodec } from '../codec/value.ts';
-import { InvalidArgumentError } from '../errors.ts';
+import { InvalidArgumentError, TidemarkError } from '../errors.ts';
 import { operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
 import type { CommitEncoder } from '../state/commit-encoder.ts';
 
@@ -13,7 +14,7 @@ export type Positions = Readonly<Record<string, unknown>>;
 
 export class PositionTable {
   readonly #codec: ValueCodec;
-  #positions: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  readonly #positions = new Map<string, Uint8Array>();
 
   constructor(codec: ValueCodec) {
     this.#codec = codec;
@@ -21,11 +22,21 @@ export class PositionTable {
 
   /** Positions as of the last commit, as a fresh object. */
   get current(): Positions {
-    return Object.freeze({ ...this.#positions });
+    const positions: Record<string, unknown> = {};
+    for (const [source, bytes] of this.#positions) {
+      // Defined, not assigned: a source may have any name.
+      Object.defineProperty(positions, source, {
+        value: this.#codec.decode(bytes, 0, bytes.length),
+        enumerable: true,
+      });
+    }
+    return Object.freeze(positions);
   }
 
-  load(source: string, position: unknown): void {
-    this.#positions[source] = position;
+  /** Takes a position that the store holds; refuses one that cannot be decoded. */
+  load(source: string, bytes: Uint8Array): void {
+    this.#codec.decode(bytes, 0, bytes.length);
+    this.#positions.set(source, bytes);
   }
 
   /** Appends changes to a commit; returns what to call once it is sealed. */
@@ -34,12 +45,11 @@ export class PositionTable {
     if (typeof changes !== 'object' || changes === null || Array.isArray(changes)) {
       throw new InvalidArgumentError('INVALID_VALUE', 'positions must be an object');
     }
-    const merged = { ...this.#positions };
-    Object.setPrototypeOf(merged, null);
+    const encoded: [string, Uint8Array | undefined][] = [];
     for (const [source, position] of Object.entries(changes)) {
       const key = mapKeyOf(source);
       const gone = position === null;
-      const bytes = gone ? undefined : this.#codec.encode(position);
+      const value = gone ? undefined : this.#encodePosition(source, position);
       encoder.add({
         table: reservedTables.positions,
         op: gone ? ops.delete : ops.put,
@@ -47,15 +57,25 @@ export class PositionTable {
         expiry: 0,
         key,
         subKey: undefined,
-        value: bytes,
+        value,
       });
-      const name = String(keyOfMapKey(key));
-      if (gone) delete merged[name];
-      // What is handed out later is what was stored, not an object that the caller may change.
-      else merged[name] = this.#codec.decode(bytes!, 0, bytes!.length);
+      encoded.push([source, value]);
     }
     return () => {
-      this.#positions = merged;
+      for (const [source, bytes] of encoded) {
+        if (bytes) this.#positions.set(source, bytes);
+        else this.#positions.delete(source);
+      }
     };
+  }
+
+  #encodePosition(source: string, position: unknown): Uint8Array {
+    try {
+      return Uint8Array.prototype.slice.call(this.#codec.encode(position));
+    } catch (error) {
+      if (!(error instanceof TidemarkError) || error.code !== 'INVALID_VALUE') throw error;
+      const message = `position of ${source} cannot be stored: ${error.message}`;
+      throw new InvalidArgumentError('INVALID_VALUE', message, { ...error.details, source }, error);
+    }
   }
 }

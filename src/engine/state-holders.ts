@@ -4,7 +4,7 @@
  * else; chunking keeps an unchanged part from being stored again.
  */
 import { createHash } from 'node:crypto';
-import { IncompatibleError, InvalidArgumentError } from '../errors.ts';
+import { IncompatibleError, InvalidArgumentError, TidemarkError } from '../errors.ts';
 import type { BlobState } from '../state/blob-state.ts';
 import { checkName, type Operator } from '../state/operator.ts';
 import type { ValueState } from '../state/value-state.ts';
@@ -30,8 +30,14 @@ export const holderOperator = '\u0000holders';
 
 interface Registered {
   readonly holder: StateHolder;
-  digest: string | undefined;
+  /** Version and digest of what is committed; undefined: nothing, or of another version. */
+  stored: string | undefined;
+  /** The open transaction may hold other bytes, from a commit that was refused. */
+  pending: boolean;
 }
+
+/** Runs code of the user in a commit that is being encoded. */
+export type SerializeGuard = <T>(serialize: () => T) => T;
 
 export class StateHolders {
   readonly #bytes: BlobState;
@@ -45,6 +51,9 @@ export class StateHolders {
 
   /** Takes a holder, and gives it the state that the store has for it. */
   register(holder: StateHolder): void {
+    if (typeof holder !== 'object' || holder === null) {
+      throw new InvalidArgumentError('INVALID_VALUE', 'a holder must be an object');
+    }
     const name = checkName('holder', holder.name);
     parseVersion(holder.schemaVersion, name);
     if (typeof holder.serialize !== 'function' || typeof holder.deserialize !== 'function') {
@@ -55,35 +64,83 @@ export class StateHolders {
         name,
       });
     }
-    const stored = this.#bytes.get(name);
-    if (stored) holder.deserialize(readable(holder, stored, this.#versions.get(name) ?? ''));
-    this.#registered.set(name, { holder, digest: undefined });
+    const bytes = this.#bytes.get(name);
+    const version = this.#versions.get(name) ?? '';
+    let stored: string | undefined;
+    if (bytes) {
+      stored = markOf(version, bytes);
+      give(holder, bytes, version);
+    }
+    this.#registered.set(name, { holder, stored, pending: false });
   }
 
-  /** Puts what has changed into the open transaction; returns what to call once it is sealed. */
-  collect(): (() => void) | undefined {
+  /**
+   * Puts what has changed into the open transaction; returns what to call once it is sealed. All
+   * are serialized before anything is put, and may change nothing meanwhile.
+   */
+  collect(guard: SerializeGuard): (() => void) | undefined {
     if (this.#registered.size === 0) return undefined;
+    const all = [...this.#registered.values()];
+    const serialized = guard(() => all.map(({ holder }) => serialize(holder)));
     const sealed: (() => void)[] = [];
-    for (const [name, registered] of this.#registered) {
-      const { holder } = registered;
-      const bytes = holder.serialize();
-      if (!(bytes instanceof Uint8Array)) {
-        throw new InvalidArgumentError('INVALID_VALUE', `holder ${name} serialized no bytes`, {
-          name,
-        });
-      }
-      const digest = createHash('sha256').update(bytes).digest('hex');
-      if (digest === registered.digest) continue;
+    all.forEach((registered, i) => {
+      const { name, schemaVersion } = registered.holder;
+      const bytes = serialized[i]!;
+      const mark = markOf(schemaVersion, bytes);
+      if (mark === registered.stored && !registered.pending) return;
+      registered.pending = true;
       this.#bytes.set(name, bytes);
-      this.#versions.set(name, holder.schemaVersion);
+      this.#versions.set(name, schemaVersion);
       sealed.push(() => {
-        registered.digest = digest;
+        registered.stored = mark;
+        registered.pending = false;
       });
-    }
+    });
     return () => {
       for (const act of sealed) act();
     };
   }
+}
+
+function markOf(version: string, bytes: Uint8Array): string {
+  return `${version}:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+function serialize(holder: StateHolder): Uint8Array {
+  const { name } = holder;
+  let bytes: unknown;
+  try {
+    bytes = holder.serialize();
+  } catch (error) {
+    throw new InvalidArgumentError(
+      'INVALID_VALUE',
+      `holder ${name} could not serialize its state: ${textOf(error)}`,
+      { name },
+      error,
+    );
+  }
+  if (bytes instanceof Uint8Array) return bytes;
+  throw new InvalidArgumentError('INVALID_VALUE', `holder ${name} serialized no bytes`, { name });
+}
+
+/** Gives a holder its state; what its code throws says that it cannot read it. */
+function give(holder: StateHolder, bytes: Uint8Array, version: string): void {
+  try {
+    holder.deserialize(readable(holder, bytes, version));
+  } catch (error) {
+    if (error instanceof TidemarkError) throw error;
+    const { name, schemaVersion } = holder;
+    throw new IncompatibleError(
+      'SCHEMA_CHANGED',
+      `holder ${name} could not read its state of version ${version}: ${textOf(error)}`,
+      { name, stored: version, asked: schemaVersion },
+      error,
+    );
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The same major version and not newer is read as it is; anything else is migrated, or refused. */

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { chunkEnds } from '../codec/chunking.ts';
 import { mapKeyOf, type Key } from '../codec/key.ts';
 import { CorruptionError, InvalidArgumentError } from '../errors.ts';
+import { assert } from '../std/assert.ts';
 import { readU64, writeU64 } from '../std/bytes.ts';
 import { deleted, type Cell, type MapKey } from './cells.ts';
 import { ChunkChange, decodeInt64, type ChunkValue } from './operand-changes.ts';
@@ -39,9 +40,11 @@ export class BlobState {
     for (const chunk of chunksOf(manifest)) {
       const found = this.#chunk(chunk);
       if (!found || found.count <= 0) throw missingChunk(key, chunk);
+      if (at + found.bytes.length > bytes.length) throw missingChunk(key, chunk);
       bytes.set(found.bytes, at);
       at += found.bytes.length;
     }
+    assert(at === bytes.length, 'the chunks of a blob make its length', { key });
     return bytes;
   }
 
@@ -125,7 +128,8 @@ export class BlobState {
     const found = this.#chunk(chunk);
     const count = (found?.count ?? 0) + by;
     const known = found && found.count > 0 ? found.bytes : undefined;
-    const value: ChunkValue = { count, bytes: known ?? content?.slice() ?? new Uint8Array(0) };
+    // Not `slice`: that of a Buffer shares its memory with the caller.
+    const value: ChunkValue = { count, bytes: known ?? new Uint8Array(content ?? []) };
     const previous = chunks.active.cells.get(chunk);
     if (previous && previous.lsn === 0) {
       const open = previous.value as ChunkValue;

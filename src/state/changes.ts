@@ -34,7 +34,11 @@ export interface ValueEncoder {
 
 /** Where cells of a change stand. */
 interface CellOwner {
-  readonly cells: { set(key: MapKey, cell: Cell): void; delete(key: MapKey): boolean };
+  readonly cells: {
+    get(key: MapKey): Cell | undefined;
+    set(key: MapKey, cell: Cell): void;
+    delete(key: MapKey): boolean;
+  };
   readonly replaced: boolean;
 }
 
@@ -116,7 +120,7 @@ export class CellChange implements Change {
 
   redo(): void {
     this.#owner = this.#ownerNow();
-    this.#previous = undefined;
+    this.#previous = this.#owner.cells.get(this.subKey ?? this.key);
     this.#put();
   }
 

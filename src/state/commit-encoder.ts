@@ -2,7 +2,7 @@
  * Encodes the changes of a commit into one record of the log (commit-format.ts), once, on the main
  * thread. The buffer is reused; the record is borrowed until the next `begin`.
  */
-import { encodeKeyInto, keyBytesMax, keyOfMapKey, type Key } from '../codec/key.ts';
+import { encodeKeyInto, keyBytesMax, keyOfMapKey } from '../codec/key.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import {
   commitEntryHeaderBytes,
@@ -121,5 +121,5 @@ export class CommitEncoder {
 }
 
 function encodeMapKey(key: MapKey, target: Uint8Array, at: number): number {
-  return encodeKeyInto(keyOfMapKey(key) as Key, target, at);
+  return encodeKeyInto(keyOfMapKey(key), target, at);
 }

@@ -2,7 +2,7 @@
  * The images below the memtables, newest first: the log tail of the opening, deltas, base. Lookups
  * go from the newest to the oldest and stop where nothing older counts.
  */
-import { encodeKeyInto, keyBytesMax, keyOfMapKey, type Key } from '../codec/key.ts';
+import { encodeKeyInto, keyBytesMax, keyOfMapKey } from '../codec/key.ts';
 import { hashBytes, type HashSeed } from '../codec/hash.ts';
 import { Entry } from '../snapshot/entry.ts';
 import { setProbe, type Image } from '../snapshot/image.ts';
@@ -43,9 +43,9 @@ export class ImageLayers {
   /** Names a key, and a sub-key if there is one. Borrowed. */
   probe(table: number, key: MapKey, subKey: MapKey | undefined): Entry {
     const bytes = this.#keyBytes;
-    const end = encodeKeyInto(keyOfMapKey(key) as Key, bytes, 0);
+    const end = encodeKeyInto(keyOfMapKey(key), bytes, 0);
     const subKeyEnd =
-      subKey === undefined ? undefined : encodeKeyInto(keyOfMapKey(subKey) as Key, bytes, end);
+      subKey === undefined ? undefined : encodeKeyInto(keyOfMapKey(subKey), bytes, end);
     const hash = hashBytes(bytes, 0, end, this.seed);
     setProbe(this.#probe, table, hash, { bytes, start: 0, end, subKeyEnd });
     return this.#probe;

@@ -30,7 +30,8 @@ export function checkName(what: string, name: unknown): string {
   }
   throw new InvalidArgumentError(
     'INVALID_NAME',
-    `${what} must be a text of 1 to ${nameCharactersMax} characters: ${String(name)}`,
+    `${what} must be a well-formed text of 1 to ${nameCharactersMax} characters` +
+      (typeof name === 'string' ? `: ${name.slice(0, nameCharactersMax)}` : ''),
     { what },
   );
 }

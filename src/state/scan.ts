@@ -69,6 +69,7 @@ class Scan<T> implements IterableIterator<T>, Scanned {
     const { itemsMax } = table.definition;
     this.#merged = new MergeIterator([...inputs, this.#overlay], {
       base: true,
+      view: true,
       lastTimestamp: space.now(),
       rules: itemsMax === undefined ? [] : [{ table: table.id, itemsMax }],
       groupBits: images.groupBits,
@@ -141,7 +142,7 @@ function collectOverlay(
       onlyKey === undefined ? layer.cells.entries() : onlyEntry(layer.cells.get(onlyKey), onlyKey);
     for (const [key, cell] of cells) {
       if (closed.has(key)) continue;
-      const keyBytes = encodeKey(keyOfMapKey(key) as Key);
+      const keyBytes = encodeKey(keyOfMapKey(key));
       const hash = hashBytes(keyBytes, 0, keyBytes.length, space.images.seed);
       const at = { table: table.id, hash, key: keyBytes };
       if ('items' in cell) {
@@ -206,7 +207,7 @@ function addSubKeys(
   for (const [subKey, inner] of cell.cells.entries()) {
     if (seen.has(subKey)) continue;
     seen.add(subKey);
-    addCell(overlay, at, encodeKey(keyOfMapKey(subKey) as Key), inner, now);
+    addCell(overlay, at, encodeKey(keyOfMapKey(subKey)), inner, now);
   }
 }
 

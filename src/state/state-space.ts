@@ -4,7 +4,7 @@
  */
 import type { HashSeed } from '../codec/hash.ts';
 import { checksum } from '../codec/checksum.ts';
-import { keyOfMapKey } from '../codec/key.ts';
+import { encodeKey, keyBytesMax, keyOfMapKey } from '../codec/key.ts';
 import type { ValueCodec } from '../codec/value.ts';
 import { InvalidArgumentError, TidemarkError } from '../errors.ts';
 import { firstUserTable, reservedTables } from '../snapshot/entry-format.ts';
@@ -55,6 +55,8 @@ export class StateSpace implements ValueEncoder {
   readonly assertWritable: () => void;
   readonly #tables = new Map<string, AnyTable>();
   readonly #stored = new Map<string, TableDefinition>();
+  /** As commits have logged them. */
+  readonly #logged = new Map<string, TableDefinition>();
   #unlogged: TableDefinition[] = [];
   #nextTable: number = firstUserTable;
   #generation = 1;
@@ -95,9 +97,9 @@ export class StateSpace implements ValueEncoder {
     return this.#imagesLsn;
   }
 
-  /** Definitions in the catalogue, logged or not. */
-  definitions(): TableDefinition[] {
-    return [...this.#stored.values()];
+  /** Definitions that commits have logged: what a checkpoint may go by and name. */
+  loggedDefinitions(): TableDefinition[] {
+    return [...this.#logged.values()];
   }
 
   /** Definitions that no commit has logged yet. */
@@ -106,11 +108,21 @@ export class StateSpace implements ValueEncoder {
   }
 
   definitionsLogged(): void {
+    for (const definition of this.#unlogged) this.#setLogged(definition);
     this.#unlogged = [];
   }
 
   /** Takes a definition that the store holds. */
   addStored(definition: TableDefinition): void {
+    this.#setLogged(definition);
+    this.#define(definition);
+  }
+
+  #setLogged(definition: TableDefinition): void {
+    this.#logged.set(nameOf(definition.operator, definition.state), definition);
+  }
+
+  #define(definition: TableDefinition): void {
     this.#stored.set(nameOf(definition.operator, definition.state), definition);
     this.#nextTable = Math.max(this.#nextTable, definition.id + 1);
   }
@@ -128,7 +140,7 @@ export class StateSpace implements ValueEncoder {
     const known = this.#tables.get(name);
     if (known && known.definition.itemsMax === asked.itemsMax) return known;
     if (!stored || stored.itemsMax !== asked.itemsMax) {
-      this.addStored(definition);
+      this.#define(definition);
       this.#unlogged = [
         ...this.#unlogged.filter((other) => other.id !== definition.id),
         definition,
@@ -151,9 +163,9 @@ export class StateSpace implements ValueEncoder {
 
   /** Freezes all memtables; the open transaction's changes go over to the new ones. Its generation. */
   freeze(): number {
-    if (this.checks) this.#checkUnmutated();
     const frozen = this.#generation;
     this.transaction.carryOver(() => {
+      if (this.checks) this.#checkUnmutated();
       this.#generation++;
       for (const table of this.#allTables()) table.freeze(this.#generation);
     });
@@ -184,13 +196,17 @@ export class StateSpace implements ValueEncoder {
     } catch (error) {
       throw this.#placed(error, table, key, subKey);
     }
-    if (encoded.length <= this.#recordBytesMax) return encoded;
+    // Keys are measured only where they can matter.
+    if (encoded.length + 2 * keyBytesMax <= this.#recordBytesMax) return encoded;
+    const keyBytes = bytesOfKey(key) + (subKey === undefined ? 0 : bytesOfKey(subKey));
+    const bytes = encoded.length + keyBytes;
+    if (bytes <= this.#recordBytesMax) return encoded;
     const { operator, state } = table.definition;
     throw new InvalidArgumentError(
       'RECORD_TOO_LARGE',
-      `value of ${operator}.${state} is larger than recordBytesMax: ` +
-        `${encoded.length} > ${this.#recordBytesMax} bytes`,
-      { operator, state, key: keyOfMapKey(key), bytes: encoded.length },
+      `key and value of ${operator}.${state} are larger than recordBytesMax: ` +
+        `${bytes} > ${this.#recordBytesMax} bytes`,
+      { operator, state, key: keyOfMapKey(key), bytes },
     );
   }
 
@@ -245,16 +261,25 @@ export class StateSpace implements ValueEncoder {
     cell: { value: unknown; lsn: number; crc: number },
   ): void {
     if (cell.lsn === 0 || cell.value === deleted) return;
-    if (checksum(this.encodeValue(table as Table<unknown>, key, subKey, cell.value)) === cell.crc) {
-      return;
+    let cause: unknown;
+    try {
+      if (checksum(this.encodeValue(table, key, subKey, cell.value)) === cell.crc) return;
+    } catch (error) {
+      // What was stored once can be encoded: it has become something else.
+      cause = error;
     }
     const { operator, state } = table.definition;
     throw new InvalidArgumentError(
       'VALUE_MUTATED',
       `value of ${operator}.${state} was changed after it was committed; set it again instead`,
-      { operator, state, key: keyOfMapKey(must<MapKey>(key, 'a cell has a key')), lsn: cell.lsn },
+      { operator, state, key: keyOfMapKey(must(key, 'a cell has a key')), lsn: cell.lsn },
+      cause,
     );
   }
+}
+
+function bytesOfKey(key: MapKey): number {
+  return encodeKey(keyOfMapKey(key)).length;
 }
 
 function nameOf(operator: string, state: string): string {

@@ -50,10 +50,16 @@ export class Transaction {
     for (let i = changes.length - 1; i >= 0; i--) changes[i]!.undo();
   }
 
-  /** Runs `freeze` with the open changes taken out of the memtable, and puts them into the new one. */
+  /**
+   * Runs `freeze` with the open changes taken out of the memtable, and puts them into the one that
+   * is active then: the new one, or the old one when `freeze` throws.
+   */
   carryOver(freeze: () => void): void {
     for (let i = this.#changes.length - 1; i >= 0; i--) this.#changes[i]!.undo();
-    freeze();
-    for (const change of this.#changes) change.redo();
+    try {
+      freeze();
+    } finally {
+      for (const change of this.#changes) change.redo();
+    }
   }
 }

@@ -18,7 +18,12 @@ export interface StateOptions {
 
 /** Options of a list. */
 export interface ListOptions extends StateOptions {
-  /** The list keeps so many of its newest items. @defaultValue all of them */
+  /**
+   * The list keeps so many of its newest items. It may be changed: a smaller one hides what is
+   * beyond it at once, and merges drop that sooner or later; a larger one holds for what is
+   * appended from then on, and shows of the older items what is still there.
+   * @defaultValue all of them
+   */
   readonly itemsMax?: number;
 }
 

@@ -14,6 +14,7 @@ import {
   OutcomeUnknownError,
   StorageError,
   TidemarkError,
+  errnoOf,
   type ErrorKind,
 } from '../errors.ts';
 
@@ -35,7 +36,9 @@ export function errorToPlain(error: unknown): PlainError {
   }
   const message = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error ? error.stack : undefined;
-  return { kind: undefined, code: '', message, details: {}, stack, cause: undefined };
+  // Of an error of the file system the code is what the caller goes by.
+  const code = errnoOf(error) ?? '';
+  return { kind: undefined, code, message, details: {}, stack, cause: undefined };
 }
 
 const classes = {
@@ -56,7 +59,7 @@ export function errorFromPlain(plain: PlainError): Error {
 
 function construct(plain: PlainError, cause: Error | undefined): Error {
   const { kind, code, message, details } = plain;
-  if (kind === undefined) return new Error(message);
+  if (kind === undefined) return Object.assign(new Error(message), code === '' ? {} : { code });
   if (kind === 'unknown') return new OutcomeUnknownError(message, details, cause);
   if (kind === 'closed') return new ClosedError(code as 'CLOSED', message, cause);
   if (kind === 'aborted') return new AbortedError(code as 'ABORTED', message, cause);

@@ -93,9 +93,10 @@ class PooledThread {
   run(name: TaskName, input: unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
+      // Input that cannot be sent throws here, and nobody waits for an answer then.
+      this.#worker.post({ id, name, input });
       this.#pending.set(id, { resolve, reject });
       this.#worker.keepAlive(true);
-      this.#worker.post({ id, name, input });
     });
   }
 
@@ -135,7 +136,7 @@ export class ThreadPool implements TaskPool {
     this.#threadsMax = threadsMax;
   }
 
-  run<N extends TaskName>(name: N, input: TaskInput<N>): Promise<TaskOutput<N>> {
+  async run<N extends TaskName>(name: N, input: TaskInput<N>): Promise<TaskOutput<N>> {
     if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
     return this.#leastLoaded().run(name, input) as Promise<TaskOutput<N>>;
   }

@@ -1,0 +1,88 @@
+/*
+ * What checkpoints stand on and what is asked of them (checkpointer.ts does the work).
+ */
+import type { HashSeed } from '../codec/hash.ts';
+import type { CodecName } from '../codec/compression.ts';
+import { StorageError, type TidemarkError } from '../errors.ts';
+import type { TableRules } from '../snapshot/run-cursor.ts';
+import type { SlabPool } from '../snapshot/slab-pool.ts';
+import type { Clock } from '../std/clock.ts';
+import type { StateSpace } from '../state/state-space.ts';
+import type { TableDefinition } from '../state/table-definition.ts';
+import type { TaskPool } from '../threads/task-pool.ts';
+import type { LogPosition, LogRange } from '../wal/log-position.ts';
+import type { ChainImages } from './chain-images.ts';
+import type { CheckpointRecord } from './checkpoint-record.ts';
+import type { CheckpointStore } from './checkpoint-store.ts';
+import type { SnapshotTransfer } from './snapshot-transfer.ts';
+
+/** What the log gives to checkpoints. */
+export interface CheckpointLog {
+  readonly sealedLsn: number;
+  /** The error that stopped the log, if one did. */
+  readonly failure: unknown;
+  /** Ends the group in formation; its position once it is durable. */
+  cut(): Promise<LogPosition>;
+  ranges(from: LogPosition | undefined, to: LogPosition): LogRange[];
+}
+
+export interface CheckpointerInput {
+  readonly storeId: string;
+  readonly timeline: number;
+  readonly epoch: number;
+  readonly seed: HashSeed;
+  readonly keyGroups: number;
+  readonly groupBits: number;
+  readonly codec: CodecName;
+  readonly clock: Clock;
+  readonly space: StateSpace;
+  readonly log: CheckpointLog;
+  readonly pool: TaskPool;
+  readonly slabs: SlabPool;
+  readonly checkpoints: CheckpointStore;
+  readonly transfer: SnapshotTransfer;
+  readonly newest: CheckpointRecord | undefined;
+  readonly images: ChainImages;
+  readonly events: CheckpointEvents;
+}
+
+/** What is told of finished work. */
+export interface CheckpointEvents {
+  checkpoint(record: CheckpointRecord): void;
+  merge(record: CheckpointRecord): void;
+  /** A merge in the background failed. */
+  failure(error: unknown): void;
+}
+
+/** What a checkpoint is asked to be. */
+export interface CheckpointRequest {
+  readonly kind: 'auto' | 'delta' | 'base';
+  readonly savepoint: string | undefined;
+  readonly metadata: unknown;
+  /** Throws when the record may not be published. */
+  readonly check?: () => Promise<void>;
+}
+
+/** What nobody asked anything of: the checkpoint before another one, and work in the background. */
+export const plainRequest: CheckpointRequest = {
+  kind: 'auto',
+  savepoint: undefined,
+  metadata: undefined,
+};
+
+/** How a merge treats tables of these definitions. */
+export function rulesOf(tables: readonly TableDefinition[]): TableRules {
+  return tables.flatMap(({ id, itemsMax }) =>
+    itemsMax === undefined ? [] : [{ table: id, itemsMax }],
+  );
+}
+
+/** The error that a later call gives for work in the background that failed and nobody heard of. */
+export function unheardFailure(cause: unknown): TidemarkError {
+  return new StorageError(
+    'CHECKPOINT_FAILED',
+    `work in the background failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+    {},
+    cause,
+  );
+}
