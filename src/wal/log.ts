@@ -207,7 +207,11 @@ class FileLog implements Log {
     }
     const identity = found ?? (await createIdentity(fs, dir, 'log', 1, random));
     const directory = `${dir}/wal`;
-    await fs.makeDirectory(directory);
+    try {
+      await fs.makeDirectory(directory);
+    } catch (error) {
+      throw toStorageError(error, 'make', directory);
+    }
     const lowWater = await readLowWater(fs, directory);
     const { storeId } = identity;
     // A small segment size bounds the opening's segment as well.

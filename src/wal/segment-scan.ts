@@ -54,18 +54,23 @@ export async function readFileRange(
   start: number,
   limit: number = Number.POSITIVE_INFINITY,
 ): Promise<Uint8Array> {
-  let handle: FileHandle | undefined;
   try {
-    handle = await fs.open(path, 'read');
-    const end = Math.min(limit, await handle.size());
-    const bytes = new Uint8Array(Math.max(0, end - start));
-    const read = await handle.read(bytes, start);
-    return read === bytes.length ? bytes : bytes.subarray(0, read);
+    const handle = await fs.open(path, 'read');
+    try {
+      return await readRangeOf(handle, start, limit);
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     throw toStorageError(error, 'read', path);
-  } finally {
-    await handle?.close();
   }
+}
+
+async function readRangeOf(handle: FileHandle, start: number, limit: number): Promise<Uint8Array> {
+  const end = Math.min(limit, await handle.size());
+  const bytes = new Uint8Array(Math.max(0, end - start));
+  const read = await handle.read(bytes, start);
+  return read === bytes.length ? bytes : bytes.subarray(0, read);
 }
 
 /** Reads and validates a segment's header. */
