@@ -23,7 +23,15 @@ import { fault, type PartReport, type StoreFault } from './verify-report.ts';
 
 /** Records that could be read, oldest first. */
 export interface RecordsReport extends PartReport {
-  readonly records: { readonly path: string; readonly record: CheckpointRecord }[];
+  readonly records: VerifiedRecord[];
+}
+
+/** A record that could be read. */
+export interface VerifiedRecord {
+  readonly path: string;
+  readonly record: CheckpointRecord;
+  /** It has no fault of its own. */
+  readonly sound: boolean;
 }
 
 /** Checks every record by itself and against those before it. */
@@ -42,7 +50,7 @@ export async function verifyRecords(
       const before = report.records.at(-1)?.record;
       const what = recordFault(record, before, identity);
       if (what !== undefined) report.faults.push(fault(path, what, { offset: 0, lsn: record.lsn }));
-      report.records.push({ path, record });
+      report.records.push({ path, record, sound: what === undefined });
     } catch (error) {
       // One that went away since it was listed is none.
       if (!(error instanceof NotFoundError)) report.faults.push(faultOf(error, path));

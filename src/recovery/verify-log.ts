@@ -39,7 +39,7 @@ export interface LogToVerify {
   readonly fs: FileSystem;
   readonly directory: string;
   readonly storeId: Uint8Array;
-  /** Records whose positions must be in the log, oldest first. */
+  /** Records that are sound, oldest first: their positions must be in the log. */
   readonly records: readonly { readonly path: string; readonly record: CheckpointRecord }[];
 }
 
@@ -238,11 +238,11 @@ class LogCheck {
       this.#report.lsn = Math.max(lsn, recordLsn);
       this.#report.provedLsn = Math.min(proved, this.#report.lsn);
     }
-    if (isNewest && fileBytes < header.size) {
+    if (isNewest && scan.sealed) {
+      this.#fault(path, 'segment is sealed, and its successor is missing', place);
+    } else if (isNewest && fileBytes < header.size) {
       const what = `segment is cut short: ${fileBytes} bytes where ${header.size} are due`;
       this.#fault(path, what, { offset: fileBytes });
-    } else if (isNewest && scan.sealed) {
-      this.#fault(path, 'segment is sealed, and its successor is missing', place);
     } else if (scan.damage && proved > lsn) {
       this.#fault(path, `${scan.damage.why}, at or below the proved LSN ${proved}`, place);
     } else if (isNewest && scan.damage) {

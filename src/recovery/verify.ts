@@ -99,11 +99,12 @@ async function agreed(source: ReaderSource, identity: StoreIdentity): Promise<Re
     const records: RecordsReport = isEngine
       ? await verifyRecords(objects, identity)
       : { faults: [], notes: [], records: [] };
-    const { report: snapshots, sound } = await verifySnapshots(source, records, checked);
-    checked = sound;
+    const { report: snapshots, known } = await verifySnapshots(source, records, checked);
+    checked = known;
     const directory = logDirectoryOf(source);
     const { storeId } = identity;
-    const log = await verifyLog({ fs: source.fs, directory, storeId, records: records.records });
+    const sound = records.records.filter((record) => record.sound);
+    const log = await verifyLog({ fs: source.fs, directory, storeId, records: sound });
     const faults = [...records.faults, ...snapshots.faults, ...log.faults];
     const evidence = JSON.stringify(faults);
     if (faults.length === 0 || evidence === previous) return { records, snapshots, log };
@@ -119,18 +120,18 @@ async function agreed(source: ReaderSource, identity: StoreIdentity): Promise<Re
 async function verifySnapshots(
   source: ReaderSource,
   { records }: RecordsReport,
-  known: ReadonlyMap<string, readonly StoreFault[]>,
-): Promise<{ report: SnapshotsReport; sound: Map<string, readonly StoreFault[]> }> {
+  before: ReadonlyMap<string, readonly StoreFault[]>,
+): Promise<{ report: SnapshotsReport; known: Map<string, readonly StoreFault[]> }> {
   const objects = objectsOf(source, source.fs);
   const report: SnapshotsReport = { faults: [], notes: [], count: 0, bytes: 0 };
-  const sound = new Map<string, readonly StoreFault[]>();
+  const known = new Map<string, readonly StoreFault[]>();
   const named = new Set<string>();
   for (const { path, record } of records) {
     for (const link of record.chain) {
       if (named.has(link.name)) continue;
       named.add(link.name);
-      const faults = known.get(link.name) ?? (await verifyLink(objects, link, path));
-      if (faults.length === 0) sound.set(link.name, faults);
+      const faults = before.get(link.name) ?? (await verifyLink(objects, link, path));
+      if (faults.length === 0) known.set(link.name, faults);
       report.faults.push(...faults);
       report.count++;
       report.bytes += link.bytes;
@@ -140,7 +141,7 @@ async function verifySnapshots(
     if (named.has(name) || records.length === 0) continue;
     report.notes.push(fault(objects.path(name), 'no checkpoint record names this snapshot'));
   }
-  return { report, sound };
+  return { report, known };
 }
 
 /** Without its identity nothing of a store can be told from another's. */
