@@ -38,6 +38,8 @@ export interface LogInput {
 /** Inputs for a merge, and what they hold. */
 export interface LogFold {
   readonly inputs: RunCursor[];
+  /** About what the entries of the inputs take in slices. */
+  readonly inputBytes: number;
   readonly fromLsn: number;
   readonly lastLsn: number;
   readonly lastTimestamp: number;
@@ -57,6 +59,7 @@ export async function foldLog(fs: FileSystem, input: LogInput, tools: SinkTools)
   const folded: RunCursor[] = [];
   const slabs: SharedArrayBuffer[] = [];
   let runs: RunCursor[] = [];
+  let inputBytes = 0;
   let lastLsn = fromLsn;
   let lastTimestamp = input.fromTimestamp ?? 0;
   let commitCount = 0;
@@ -64,7 +67,8 @@ export async function foldLog(fs: FileSystem, input: LogInput, tools: SinkTools)
   for (const range of input.ranges) {
     if (runs.length === RUNS_MAX) {
       const options = { base: false, lastTimestamp, rules, groupBits };
-      const slices = await collectSlices(new MergeIterator(runs, options), tools);
+      const merge = new MergeIterator(runs, options);
+      const slices = await collectSlices({ merge, inputBytes }, tools);
       folded.push(slicesCursor(slices));
       slabs.push(...slices.map((slice) => slice.buffer));
       runs = [];
@@ -76,10 +80,11 @@ export async function foldLog(fs: FileSystem, input: LogInput, tools: SinkTools)
     ({ lastLsn, lastTimestamp } = run);
     commitCount += run.commitCount;
     runs.push(run.cursor);
+    inputBytes += run.dataBytes;
   }
   if (input.lastLsn !== undefined && lastLsn !== input.lastLsn) throw cutShort(input, lastLsn);
   const inputs = [...folded, ...runs];
-  return { inputs, fromLsn, lastLsn, lastTimestamp, commitCount, logBytes, slabs };
+  return { inputs, fromLsn, lastLsn, lastTimestamp, commitCount, logBytes, inputBytes, slabs };
 }
 
 /** Reads slices, which are in order, from the first entry to the last. */

@@ -8,16 +8,16 @@ import { ranks } from './entry.ts';
 import { entryFlags, ops } from './entry-format.ts';
 import { RunCursor } from './run-cursor.ts';
 
-/** A sorted log run: columns of its entries, in log order, and of its records. */
+/** A sorted log run: columns of its entries, in order, and of its records. */
 export interface LogRunColumns {
   readonly bytes: Uint8Array;
-  /** Indexes into the columns of entries, sorted. */
-  readonly order: Uint32Array;
-  readonly offsets: Uint32Array;
   readonly hashes: Uint32Array;
+  readonly offsets: Uint32Array;
   /** Of each entry, its record. */
   readonly records: Uint32Array;
-  readonly lsns: Float64Array;
+  /** LSN of the first record; they have no gaps. */
+  readonly firstLsn: number;
+  /** Of each record. */
   readonly timestamps: Float64Array;
 }
 
@@ -33,16 +33,17 @@ export class LogRunCursor extends RunCursor {
   }
 
   next(): boolean {
-    const { bytes, order, offsets, hashes, records, lsns, timestamps } = this.#columns;
-    if (this.#at >= order.length) return false;
-    const index = order[this.#at++]!;
+    const { bytes, offsets, hashes, records, firstLsn, timestamps } = this.#columns;
+    const index = this.#at;
+    if (index >= offsets.length) return false;
+    this.#at = index + 1;
     const at = offsets[index]!;
     const record = records[index]!;
+    this.hash = hashes[index]!;
     const flags = bytes[at + 14]!;
     let next = at + commitEntryHeaderBytes;
     this.table = readU32(bytes, at);
-    this.hash = hashes[index]!;
-    this.lsn = lsns[record]!;
+    this.lsn = firstLsn + record;
     this.timestamp = timestamps[record]!;
     this.op = bytes[at + 12]!;
     this.operator = bytes[at + 13]!;

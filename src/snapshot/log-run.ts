@@ -40,6 +40,8 @@ export interface LogRun {
   readonly cursor: RunCursor;
   readonly commitCount: number;
   readonly entryCount: number;
+  /** About what the entries take in slices. */
+  readonly dataBytes: number;
   /** Of the first and the last commit that counts; 0 when there is none. */
   readonly firstLsn: number;
   readonly lastLsn: number;
@@ -90,8 +92,9 @@ class LogColumns {
   readonly #entry = emptyCommitEntry();
   /** Tables in order of appearance, and the place of each. */
   readonly #tablePlaces = new Map<number, number>();
-  readonly #lsns: number[] = [];
-  readonly #timestamps: number[] = [];
+  #timestamps = new Float64Array(1024);
+  #recordCount = 0;
+  #firstLsn = 0;
   #offsets = new Uint32Array(1024);
   #hashes = new Uint32Array(1024);
   #tables = new Uint32Array(1024);
@@ -124,9 +127,15 @@ class LogColumns {
     const bytes = this.#bytes;
     const { seed, groupBits } = this.#options;
     const header = decodeCommitHeader(bytes, start, end);
-    const record = this.#lsns.length;
-    this.#lsns.push(lsn);
-    this.#timestamps.push(header.timestamp);
+    const record = this.#recordCount;
+    if (record === 0) this.#firstLsn = lsn;
+    if (record === this.#timestamps.length) {
+      const grown = new Float64Array(record * 2);
+      grown.set(this.#timestamps);
+      this.#timestamps = grown;
+    }
+    this.#recordCount = record + 1;
+    this.#timestamps[record] = header.timestamp;
     const entry = this.#entry;
     let at = header.metadataEnd;
     for (let i = 0; i < header.entryCount; i++) {
@@ -175,25 +184,33 @@ class LogColumns {
     const bytes = this.#bytes;
     const length = this.#length;
     const offsets = this.#offsets.subarray(0, length);
-    const hashes = this.#hashes.subarray(0, length);
     const records = this.#records.subarray(0, length);
-    const order = await sortEntries(
-      {
-        hashes,
-        tables: this.#sortedTables(),
-        tableCount: this.#tablePlaces.size,
-        compare: (a, b) => compareLogEntries(bytes, offsets[a]!, offsets[b]!),
-      },
-      turns,
-    );
-    const lsns = Float64Array.from(this.#lsns);
-    const timestamps = Float64Array.from(this.#timestamps);
+    const columns = {
+      hashes: this.#hashes.subarray(0, length),
+      tables: this.#sortedTables(),
+      tableCount: this.#tablePlaces.size,
+      compare: (a: number, b: number) => compareLogEntries(bytes, offsets[a]!, offsets[b]!),
+    };
+    const { order, hashes } = await sortEntries(columns, turns);
+    const timestamps = this.#timestamps.subarray(0, this.#recordCount);
+    const firstLsn = this.#firstLsn;
+    const commitCount = this.#recordCount;
+    const run = {
+      bytes,
+      hashes,
+      offsets: gather(offsets, order),
+      records: gather(records, order),
+      firstLsn,
+      timestamps,
+    };
     return {
-      cursor: new LogRunCursor({ bytes, order, offsets, hashes, records, lsns, timestamps }),
-      commitCount: lsns.length,
+      cursor: new LogRunCursor(run),
+      commitCount,
       entryCount: length,
-      firstLsn: lsns[0] ?? 0,
-      lastLsn: lsns.at(-1) ?? 0,
+      // An entry of a slice has a header 16 bytes longer.
+      dataBytes: bytes.length + length * 16,
+      firstLsn,
+      lastLsn: commitCount === 0 ? 0 : firstLsn + commitCount - 1,
       lastTimestamp: timestamps.at(-1) ?? 0,
     };
   }
@@ -207,6 +224,12 @@ class LogColumns {
     for (let i = 0; i < tables.length; i++) tables[i] = ranks[tables[i]!]!;
     return tables;
   }
+}
+
+function gather(column: Uint32Array, order: Uint32Array): Uint32Array {
+  const sorted = new Uint32Array(order.length);
+  for (let i = 0; i < order.length; i++) sorted[i] = column[order[i]!]!;
+  return sorted;
 }
 
 function doubled(column: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {

@@ -21,16 +21,22 @@ const DIGITS = 1 << DIGIT_BITS;
 const BYTES_PER_ENTRY = 4;
 const INSERTION_MAX = 12;
 
-/** The order of the entries, as indexes into the columns. */
-export async function sortEntries(columns: SortColumns, turns: Turns): Promise<Uint32Array> {
+/** The order of a log run. */
+export interface SortedOrder {
+  /** Indexes into the columns. */
+  readonly order: Uint32Array;
+  /** Hashes in that order. */
+  readonly hashes: Uint32Array;
+}
+
+/** Sorts entries; the columns stay as they are. */
+export async function sortEntries(columns: SortColumns, turns: Turns): Promise<SortedOrder> {
   const { hashes, tables, tableCount } = columns;
   const length = hashes.length;
-  const pairs: Pairs = {
-    keys: hashes.slice(),
-    order: Uint32Array.from(hashes, (_, i) => i),
-    spareKeys: new Uint32Array(length),
-    spareOrder: new Uint32Array(length),
-  };
+  const order = new Uint32Array(length);
+  for (let i = 0; i < length; i++) order[i] = i;
+  const spares = { spareKeys: new Uint32Array(length), spareOrder: new Uint32Array(length) };
+  const pairs: Pairs = { keys: hashes.slice(), order, ...spares };
   for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
     radixPass(pairs, shift);
     if (turns.spend(length * BYTES_PER_ENTRY)) await turns.pause();
@@ -41,8 +47,13 @@ export async function sortEntries(columns: SortColumns, turns: Turns): Promise<U
     radixPass(pairs, shift);
     if (turns.spend(length * BYTES_PER_ENTRY)) await turns.pause();
   }
-  await sortTies(columns, pairs.order, turns);
-  return pairs.order;
+  if (tableCount > 1) {
+    const { keys, order } = pairs;
+    for (let i = 0; i < length; i++) keys[i] = hashes[order[i]!]!;
+  }
+  const sorted = { order: pairs.order, hashes: pairs.keys };
+  await sortTies(columns, sorted, turns);
+  return sorted;
 }
 
 interface Pairs {
@@ -75,39 +86,44 @@ function radixPass(pairs: Pairs, shift: number): void {
   pairs.spareOrder = order;
 }
 
-async function sortTies(columns: SortColumns, order: Uint32Array, turns: Turns): Promise<void> {
-  const { hashes, tables } = columns;
+async function sortTies(columns: SortColumns, sorted: SortedOrder, turns: Turns): Promise<void> {
+  const { hashes, order } = sorted;
+  const { tables } = columns;
   let start = 0;
   for (let i = 1; i <= order.length; i++) {
-    if (i < order.length) {
-      const a = order[start]!;
-      const b = order[i]!;
-      if (hashes[a] === hashes[b] && tables[a] === tables[b]) continue;
-    }
+    const ties =
+      i < order.length &&
+      hashes[i] === hashes[start] &&
+      tables[order[i]!] === tables[order[start]!];
+    if (ties) continue;
     if (i - start > 1) {
-      sortTie(order.subarray(start, i), columns.compare);
+      sortTie(order, { start, end: i }, columns.compare);
       if (turns.spend((i - start) * BYTES_PER_ENTRY * 8)) await turns.pause();
     }
     start = i;
   }
 }
 
-function sortTie(tie: Uint32Array, compare: (a: number, b: number) => number): void {
-  let sorted = true;
-  for (let i = 1; i < tie.length && sorted; i++) sorted = compare(tie[i - 1]!, tie[i]!) <= 0;
-  if (sorted) return;
-  if (tie.length > INSERTION_MAX) {
+/** Sorts the entries of one hash, from `start` to `end`. */
+function sortTie(
+  order: Uint32Array,
+  { start, end }: { start: number; end: number },
+  compare: (a: number, b: number) => number,
+): void {
+  if (end - start > INSERTION_MAX) {
+    let sorted = true;
+    for (let i = start + 1; i < end && sorted; i++) sorted = compare(order[i - 1]!, order[i]!) <= 0;
     // Equal entries keep log order whatever the engine's sort does with them.
-    tie.sort((a, b) => compare(a, b) || a - b);
+    if (!sorted) order.subarray(start, end).sort((a, b) => compare(a, b) || a - b);
     return;
   }
-  for (let i = 1; i < tie.length; i++) {
-    const moved = tie[i]!;
+  for (let i = start + 1; i < end; i++) {
+    const moved = order[i]!;
     let at = i;
-    while (at > 0 && compare(tie[at - 1]!, moved) > 0) {
-      tie[at] = tie[at - 1]!;
+    while (at > start && compare(order[at - 1]!, moved) > 0) {
+      order[at] = order[at - 1]!;
       at--;
     }
-    tie[at] = moved;
+    order[at] = moved;
   }
 }

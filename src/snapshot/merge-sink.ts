@@ -18,6 +18,12 @@ import type { Turns } from './task-context.ts';
 /** Keys of which nothing is left that are folded without yielding. */
 const FOLDS_MAX = 10_000;
 
+/** A merge, and about how many bytes its inputs have. */
+export interface Drain {
+  readonly merge: MergeIterator;
+  readonly inputBytes: number;
+}
+
 /** What a merge is drained with. */
 export interface SinkTools {
   readonly slabs: SlabPool;
@@ -28,12 +34,12 @@ export interface SinkTools {
 
 /** Collects a merge in slices; `onSlice` is awaited for each before the next is begun. */
 export async function collectSlices(
-  merge: MergeIterator,
+  { merge, inputBytes }: Drain,
   tools: SinkTools,
   onSlice?: (slice: SliceDescriptor) => Promise<void>,
 ): Promise<SliceDescriptor[]> {
   const { slabs, sliceBytesMax, turns } = tools;
-  const builder = new SliceBuilder(slabs, sliceBytesMax);
+  const builder = new SliceBuilder(slabs, sliceBytesMax, inputBytes);
   const slices: SliceDescriptor[] = [];
   const close = async (): Promise<void> => {
     const slice = builder.finish();
@@ -73,13 +79,13 @@ export interface WrittenMerge extends SnapshotSummary {
  */
 export async function writeMerge(
   fs: FileSystem,
-  merge: MergeIterator,
+  drain: Drain,
   options: SnapshotWriterOptions,
   tools: SinkTools,
 ): Promise<WrittenMerge> {
   return createStaged(fs, options.path, async (handle) => {
     const writer = new SnapshotWriter(handle, options, tools.turns);
-    const slices = await collectSlices(merge, tools, (slice) => writer.writeSlice(slice));
+    const slices = await collectSlices(drain, tools, (slice) => writer.writeSlice(slice));
     return { ...(await writer.finish()), slices };
   });
 }

@@ -10,6 +10,8 @@ import { ops } from './entry-format.ts';
 import type { SlabPool } from './slab-pool.ts';
 import { bucketsOf, sliceBytesHardMax, sliceLayout, type SliceDescriptor } from './slice.ts';
 
+const LEAST_BYTES = 64 * 1024;
+
 /** Writes entries into slices. */
 export class SliceBuilder {
   readonly #slabs: SlabPool;
@@ -23,11 +25,12 @@ export class SliceBuilder {
   #hasKeyClears = false;
   #hasTableClears = false;
 
-  constructor(slabs: SlabPool, sliceBytesMax: number) {
+  /** @param bytesHint about what the entries of all slices will take together */
+  constructor(slabs: SlabPool, sliceBytesMax: number, bytesHint: number) {
     assert(sliceBytesMax > 0 && sliceBytesMax <= sliceBytesHardMax, 'slice size out of range');
     this.#slabs = slabs;
     this.#sliceBytesMax = sliceBytesMax;
-    this.#bytes = new Uint8Array(Math.min(sliceBytesMax, 64 * 1024));
+    this.#bytes = new Uint8Array(Math.min(sliceBytesMax, Math.max(bytesHint, LEAST_BYTES)));
   }
 
   /** Whether the entry belongs into the open slice; otherwise `finish` it first. */

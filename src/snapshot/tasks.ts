@@ -88,8 +88,9 @@ export async function buildDelta(
   const { fromLsn, lastLsn, lastTimestamp, commitCount, logBytes } = log;
   assert(!base || fromLsn === 0, 'a base is built from a whole log');
   const merge = new MergeIterator(log.inputs, { base, lastTimestamp, rules, groupBits });
+  const drain = { merge, inputBytes: log.inputBytes };
   const header = { kind: base ? 'base' : 'delta', fromLsn, lastLsn, lastTimestamp } as const;
-  const written = await writeMerge(fs, merge, writerOptions(input, { ...input, ...header }), tools);
+  const written = await writeMerge(fs, drain, writerOptions(input, { ...input, ...header }), tools);
   for (const slab of log.slabs) tools.slabs.release(slab);
   const spareSlabs = tools.slabs.drain();
   return { ...written, lastLsn, lastTimestamp, commitCount, logBytes, spareSlabs };
@@ -121,7 +122,7 @@ export async function buildTail(
   const log = await foldLog(fs, input, tools);
   const { lastLsn, lastTimestamp, commitCount, logBytes } = log;
   const merge = new MergeIterator(log.inputs, { base: false, lastTimestamp, rules, groupBits });
-  const slices = await collectSlices(merge, tools);
+  const slices = await collectSlices({ merge, inputBytes: log.inputBytes }, tools);
   for (const slab of log.slabs) tools.slabs.release(slab);
   return { slices, lastLsn, lastTimestamp, commitCount, logBytes, spareSlabs: tools.slabs.drain() };
 }
@@ -155,8 +156,11 @@ export async function mergeImages(
   const tools = startTask(input, context);
   const cursors = input.inputs.map(slicesCursor);
   const merge = new MergeIterator(cursors, { base, lastTimestamp, rules, groupBits });
+  const slices = input.inputs.flat();
+  const inputBytes = slices.reduce((sum, slice) => sum + slice.dataBytes, 0);
   const header = { ...input, kind: base ? 'base' : 'delta' } as const;
-  const written = await writeMerge(fs, merge, writerOptions(input, header), tools);
+  const options = writerOptions(input, header);
+  const written = await writeMerge(fs, { merge, inputBytes }, options, tools);
   return { ...written, spareSlabs: tools.slabs.drain() };
 }
 

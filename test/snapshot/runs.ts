@@ -75,7 +75,7 @@ export function runOf(
 
 /** All slices of a merge. */
 export function slicesOf(merge: RunCursor, sliceBytesMax = 256): SliceDescriptor[] {
-  const builder = new SliceBuilder(new SlabPool(0), sliceBytesMax);
+  const builder = new SliceBuilder(new SlabPool(0), sliceBytesMax, 0);
   const slices: SliceDescriptor[] = [];
   const close = (): void => {
     const slice = builder.finish();

@@ -123,7 +123,7 @@ describe('cutting', () => {
   });
 
   test('the same entries: the same slices, whatever was built before', () => {
-    const builder = new SliceBuilder(new SlabPool(1 << 20), 1 << 16);
+    const builder = new SliceBuilder(new SlabPool(1 << 20), 1 << 16, 1 << 18);
     const once = (): SliceDescriptor => {
       const run = runOf([{ timestamp: 1, changes: [put(16, 'a', 'abc')] }], 1, {
         hashOf: keyed,
@@ -151,7 +151,7 @@ describe('cutting', () => {
     run.next();
     run.firstTimestamp = 77;
     const before = { hash: run.hash, op: run.op, text: describeEntry(run) };
-    const builder = new SliceBuilder(new SlabPool(0), 4096);
+    const builder = new SliceBuilder(new SlabPool(0), 4096, 0);
     builder.append(run);
     const entry = new Entry();
     new Slice(builder.finish()!).read(0, entry);
