@@ -35,6 +35,7 @@ export type { Durability, LogOptions } from '../wal/log-options.ts';
 export type { LogPosition } from '../wal/log-position.ts';
 export type { LogWriterStats } from '../wal/log-writer.ts';
 export type { TornTail } from '../wal/log-opening.ts';
+export * from './reading.ts';
 export { createStore, type StoreOptions } from '../store/create-store.ts';
 export type { ByteRange, LocalObjects, ObjectInfo, ObjectStore } from '../store/object-store.ts';
 export { checkObjectName } from '../store/object-name.ts';

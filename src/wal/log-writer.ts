@@ -13,6 +13,7 @@ import type { Clock, Timer } from '../std/clock.ts';
 import type { Random } from '../std/random.ts';
 import { mixFrame } from './chain-value.ts';
 import { align8, frameOverhead, groupHeaderBytes } from './group-format.ts';
+import { GrowingSegments } from './growing-segments.ts';
 import type { OpenedSegment } from './log-opening.ts';
 import type { Durability, ResolvedLogOptions } from './log-options.ts';
 import { LogOutput, type LogSegment, type OutputCounts } from './log-output.ts';
@@ -58,7 +59,6 @@ interface Cut {
 export class LogWriter {
   readonly #options: ResolvedLogOptions;
   readonly #clock: Clock;
-  readonly #fs: FileSystem;
   readonly #directory: string;
   readonly #pipeline: SegmentPipeline;
   readonly #output: LogOutput;
@@ -69,7 +69,7 @@ export class LogWriter {
   #mix: number;
   #sealedLsn: number;
   #undurableBytes = 0;
-  #ownBytes = 0;
+  readonly #growing: GrowingSegments;
   /** Most bytes that callers have had in flight: what may come before they wait again. */
   #undurableBytesPeak = 0;
   #open: PendingGroup | undefined;
@@ -94,7 +94,6 @@ export class LogWriter {
     const { fs, directory, options, opened } = input;
     this.#options = options;
     this.#clock = input.clock;
-    this.#fs = fs;
     this.#directory = directory;
     let numberMax = input.numberMax;
     const nextNumber = (): number => ++numberMax;
@@ -106,6 +105,7 @@ export class LogWriter {
     this.#tailOffset = opened.end.offset;
     this.#mix = opened.end.chain.mix;
     this.#sealedLsn = opened.end.lsn;
+    this.#growing = new GrowingSegments(fs, directory, MARKS_BYTES);
     this.#output = new LogOutput({
       fs,
       directory,
@@ -227,7 +227,7 @@ export class LogWriter {
     const { durableLsn, sealedLsn } = this;
     throw new StorageError(
       'SYNC_FAILED',
-      `log was closed, but records behind LSN ${durableLsn} may be lost`,
+      `closing the log failed: LSN ${durableLsn} of ${sealedLsn} is known to be durable`,
       { path: this.#directory, durableLsn, sealedLsn },
       this.#failure,
     );
@@ -271,7 +271,7 @@ export class LogWriter {
     const offset = open ? open.endWith(0) : this.#tailOffset;
     const bytes = align8(groupHeaderBytes + frameBytes);
     if (offset + bytes <= this.#tail.limit) return this.#startGroup(this.#tail, offset, bytes);
-    return this.#startGroup(this.#planSegment(frameBytes, bytes), segmentHeaderBytes, bytes);
+    return this.#startGroup(this.#planSegment(bytes), segmentHeaderBytes, bytes);
   }
 
   #fitsOpen(open: PendingGroup, frameBytes: number, recordCount: number): boolean {
@@ -284,33 +284,17 @@ export class LogWriter {
     );
   }
 
-  #planSegment(frameBytes: number, bytes: number): PlannedSegment {
-    const { segmentBytesMax } = this.#options;
-    const limit = segmentBytesMax - MARKS_BYTES;
-    if (segmentHeaderBytes + bytes <= limit) {
-      if (this.#pipeline.available > 0) {
-        this.#pipeline.reserve();
-        return { source: 'ready', limit };
-      }
-      this.#pipeline.start();
-      if (this.#pipeline.failure) throw this.#pipeline.failure;
-      if (this.#undurableBytes > 0) {
-        throw this.#overloaded('the next segment is not ready yet', frameBytes);
-      }
+  #planSegment(bytes: number): PlannedSegment {
+    const limit = this.#options.segmentBytesMax - MARKS_BYTES;
+    if (segmentHeaderBytes + bytes > limit) return this.#growing.plan(segmentHeaderBytes + bytes);
+    if (this.#pipeline.available > 0) {
+      this.#pipeline.reserve();
+      return { source: 'ready', limit };
     }
-    return this.#planOwnSegment(bytes);
-  }
-
-  /** A segment for one frame, which grows as it is written; its space is checked now. */
-  #planOwnSegment(bytes: number): PlannedSegment {
-    const needed = segmentHeaderBytes + bytes + MARKS_BYTES;
-    const free = this.#fs.freeBytes(this.#directory) - this.#ownBytes;
-    if (free < needed) {
-      const message = `not enough free space for the commit: ${needed} bytes needed, ${free} free`;
-      throw new StorageError('NO_SPACE', message, { needed, free });
-    }
-    this.#ownBytes += needed;
-    return { source: 'own', limit: segmentHeaderBytes + bytes };
+    this.#pipeline.start();
+    if (this.#pipeline.failure) throw this.#pipeline.failure;
+    // The zeros are late: going on in a file that grows is slower, and better than a refusal.
+    return this.#growing.plan(limit);
   }
 
   /** Earlier commits may wait for nothing; the sync makes room, so that trying again helps. */
@@ -426,9 +410,7 @@ export class LogWriter {
     for (const group of groups) {
       this.#unsynced.push(group);
       for (const waiter of group.osWaiters) waiter.resolve();
-      if (group.segment.source === 'own') {
-        this.#ownBytes -= group.segment.limit + MARKS_BYTES;
-      }
+      this.#growing.written(group.segment, group.endWith(0) - group.offset);
     }
     const { position } = this.#output;
     for (const cut of this.#cuts) {
