@@ -3,7 +3,7 @@
  * looked at when one is planned, less what earlier ones have not used yet, so that running out is a
  * refusal before sealing and not an error behind it (L10).
  */
-import { StorageError } from '../errors.ts';
+import { StorageError, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import type { PlannedSegment } from './pending-group.ts';
 
@@ -27,7 +27,7 @@ export class GrowingSegments {
   /** Plans a segment whose groups end at or below `limit`, or throws NO_SPACE. */
   plan(limit: number): PlannedSegment {
     const needed = limit + this.#marksBytes;
-    let free = this.#fs.freeBytes(this.#directory);
+    let free = this.#freeBytes();
     for (const { left } of this.#reserved.values()) free -= left;
     if (free < needed) {
       const message = `not enough free space for the commit: ${needed} bytes needed, ${free} free`;
@@ -36,6 +36,14 @@ export class GrowingSegments {
     const segment: PlannedSegment = { source: 'own', limit };
     this.#reserved.set(segment, { left: needed, started: false });
     return segment;
+  }
+
+  #freeBytes(): number {
+    try {
+      return this.#fs.freeBytes(this.#directory);
+    } catch (error) {
+      throw toStorageError(error, 'look at the free space', this.#directory);
+    }
   }
 
   /** A group was written: its bytes are no longer reserved, nor is what a full segment left over. */
