@@ -4,8 +4,7 @@
  * entry is written into a slice. The value starts where the sub-key ends.
  * Pure: no I/O, no clock.
  */
-import { copyBytes, compareBytes, readU16, readU32, readU64 } from '../std/bytes.ts';
-import { writeU16, writeU32, writeU64 } from '../std/bytes.ts';
+import { compareBytes, readU16, readU32, readU64 } from '../std/bytes.ts';
 import { entryFlags, entryHeaderBytes, ops } from './entry-format.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -98,36 +97,44 @@ export function entryBytes(entry: Entry): number {
   return entryHeaderBytes + optional + (entry.valueEnd - entry.keyStart);
 }
 
-/** Writes an entry of the given size at `at`. */
-export function writeEntry(entry: Entry, target: Uint8Array, at: number, size: number): void {
-  writeU32(target, at, size);
-  writeU32(target, at + 4, entry.hash);
-  writeU64(target, at + 8, entry.lsn);
-  writeU64(target, at + 16, entry.timestamp);
+/**
+ * Writes all of an entry of the given size but key, sub-key and value, which belong where the
+ * returned offset says.
+ */
+export function writeEntryHeader(entry: Entry, view: DataView, at: number, size: number): number {
+  view.setUint32(at, size, true);
+  view.setUint32(at + 4, entry.hash, true);
+  setU64(view, at + 8, entry.lsn);
+  setU64(view, at + 16, entry.timestamp);
   let flags = entry.flags & entryFlags.subKey;
   let next = at + entryHeaderBytes;
   if (entry.expiry !== 0) {
     flags |= entryFlags.expiry;
-    writeU64(target, next, entry.expiry);
+    setU64(view, next, entry.expiry);
     next += 8;
   }
   if (entry.eventTime !== 0) {
     flags |= entryFlags.eventTime;
-    writeU64(target, next, entry.eventTime);
+    setU64(view, next, entry.eventTime);
     next += 8;
   }
   if (entry.firstTimestamp !== 0) {
     flags |= entryFlags.firstTimestamp;
-    writeU64(target, next, entry.firstTimestamp);
+    setU64(view, next, entry.firstTimestamp);
     next += 8;
   }
-  target[at + 24] = entry.op;
-  target[at + 25] = entry.operator;
-  target[at + 26] = flags;
-  target[at + 27] = 0;
-  writeU16(target, at + 28, entry.keyEnd - entry.keyStart);
-  writeU16(target, at + 30, entry.subKeyEnd - entry.keyEnd);
-  copyBytes(entry.bytes, entry.keyStart, entry.valueEnd, target, next);
+  view.setUint8(at + 24, entry.op);
+  view.setUint8(at + 25, entry.operator);
+  view.setUint16(at + 26, flags, true);
+  view.setUint16(at + 28, entry.keyEnd - entry.keyStart, true);
+  view.setUint16(at + 30, entry.subKeyEnd - entry.keyEnd, true);
+  return next;
+}
+
+/** Of a number that was read as a u64, or checked to be a safe integer. */
+function setU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value, true);
+  view.setUint32(at + 4, value / 0x1_0000_0000, true);
 }
 
 /** Reads the entry at `at`, whose bytes have been checked. The table is the slice's. */

@@ -5,18 +5,23 @@
  * `sliceBytesMax`, so the same entries always give the same slices.
  */
 import { assert } from '../std/assert.ts';
-import { entryBytes, writeEntry, type Entry } from './entry.ts';
+import { entryBytes, writeEntryHeader, type Entry } from './entry.ts';
 import { ops } from './entry-format.ts';
 import type { SlabPool } from './slab-pool.ts';
 import { bucketsOf, sliceBytesHardMax, sliceLayout, type SliceDescriptor } from './slice.ts';
 
 const LEAST_BYTES = 64 * 1024;
+/** Up to this length a loop over words beats the call of `set`. */
+const SHORT_BYTES_MAX = 128;
 
 /** Writes entries into slices. */
 export class SliceBuilder {
   readonly #slabs: SlabPool;
   readonly #sliceBytesMax: number;
   #bytes: Uint8Array;
+  #view: DataView;
+  #source: Uint8Array = new Uint8Array(0);
+  #sourceView: DataView = new DataView(new ArrayBuffer(0));
   #hashes = new Uint32Array(1024);
   #pointers = new Uint32Array(1024);
   #length = 0;
@@ -31,6 +36,7 @@ export class SliceBuilder {
     this.#slabs = slabs;
     this.#sliceBytesMax = sliceBytesMax;
     this.#bytes = new Uint8Array(Math.min(sliceBytesMax, Math.max(bytesHint, LEAST_BYTES)));
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /** Whether the entry belongs into the open slice; otherwise `finish` it first. */
@@ -46,7 +52,7 @@ export class SliceBuilder {
     const index = this.#entryCount;
     this.#reserve(at + size, index);
     if (index === 0) this.#table = entry.table;
-    writeEntry(entry, this.#bytes, at, size);
+    this.#copy(entry, writeEntryHeader(entry, this.#view, at, size));
     this.#hashes[index] = entry.hash;
     this.#pointers[index] = at;
     if (entry.op === ops.clearKey) this.#hasKeyClears = true;
@@ -94,6 +100,27 @@ export class SliceBuilder {
     return descriptor;
   }
 
+  /** Copies key, sub-key and value. */
+  #copy(entry: Entry, at: number): void {
+    const { bytes, keyStart, valueEnd } = entry;
+    if (valueEnd - keyStart > SHORT_BYTES_MAX) {
+      this.#bytes.set(bytes.subarray(keyStart, valueEnd), at);
+      return;
+    }
+    if (bytes !== this.#source) {
+      this.#source = bytes;
+      this.#sourceView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    const target = this.#view;
+    const source = this.#sourceView;
+    let from = keyStart;
+    let to = at;
+    for (const last = valueEnd - 4; from <= last; from += 4, to += 4) {
+      target.setInt32(to, source.getInt32(from, true), true);
+    }
+    for (; from < valueEnd; from++, to++) target.setUint8(to, source.getUint8(from));
+  }
+
   #reserve(bytes: number, index: number): void {
     if (bytes > this.#bytes.length) {
       assert(bytes <= sliceBytesHardMax, 'an entry exceeds the largest slice', { bytes });
@@ -101,6 +128,7 @@ export class SliceBuilder {
       const grown = new Uint8Array(Math.max(bytes, Math.min(doubled, this.#sliceBytesMax)));
       grown.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
     }
     if (index === this.#hashes.length) {
       this.#hashes = doubledColumn(this.#hashes);

@@ -28,7 +28,7 @@
  * of its SHA-256. Totals repeat what the slices say, for a reader of the footer by hand.
  */
 import { toHex, fromHex, readU32, readU64, writeU32, writeU64 } from '../std/bytes.ts';
-import { must } from '../std/assert.ts';
+import { assert, must } from '../std/assert.ts';
 import { entryHeaderBytes, reservedTables } from './entry-format.ts';
 import { bucketsOf, sliceBytesHardMax, sliceLayout } from './slice.ts';
 import {
@@ -138,6 +138,7 @@ export function encodeSnapshotFooter(footer: SnapshotFooter): Uint8Array {
     writeU64(bytes, at + 16, totals.dataBytes);
   });
   parents.forEach((digest, i) => {
+    assert(digest.length === DIGEST_BYTES * 2, 'a digest is a SHA-256', { digest });
     bytes.set(must(fromHex(digest), 'a digest is hexadecimal'), parentsAt + i * DIGEST_BYTES);
   });
   return bytes;
