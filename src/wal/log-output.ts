@@ -98,7 +98,7 @@ export class LogOutput {
     return { lsn, segment: header.number, timeline: header.timeline, offset, chain };
   }
 
-  /** Called when a segment has been sealed and its successor is in. */
+  /** Called in the turn in which a successor takes over; the seal mark is written after it. */
   onRotate(listener: (sealed: LogSegment, next: LogSegment) => void): void {
     this.#onRotate = listener;
   }
@@ -210,6 +210,8 @@ export class LogOutput {
       this.#segment = { path, header, start, end: start };
       this.#durable = start;
       this.#planned = planned;
+      // At once: whoever reads the log meanwhile has to find the old segment's end.
+      this.#onRotate(old, this.#segment);
       const mark = encodeMark('seal', old.header.salt, old.end, old.end.lsn);
       await oldHandle.write(mark, old.end.offset);
       await oldHandle.sync();
@@ -220,7 +222,6 @@ export class LogOutput {
     } finally {
       await oldHandle.close();
     }
-    this.#onRotate(old, this.#segment);
   }
 
   #nextHeader(number: number, size: number, salt: Uint8Array): SegmentHeader {

@@ -217,11 +217,9 @@ export class LogWriter {
     }
     await this.#drain();
     try {
-      // A poisoned writer leaves its files to the next opening (L11).
-      if (this.#failure === undefined) await this.#pipeline.close();
-      else await this.#pipeline.abandon();
-    } finally {
-      await this.#output.close();
+      await this.#closeFiles();
+    } catch (error) {
+      throw toStorageError(error, 'close the log', this.#directory);
     }
     if (stoppedBefore || this.#failure === undefined) return;
     const { durableLsn, sealedLsn } = this;
@@ -231,6 +229,16 @@ export class LogWriter {
       { path: this.#directory, durableLsn, sealedLsn },
       this.#failure,
     );
+  }
+
+  async #closeFiles(): Promise<void> {
+    try {
+      // A poisoned writer leaves its files to the next opening (L11).
+      if (this.#failure === undefined) await this.#pipeline.close();
+      else await this.#pipeline.abandon();
+    } finally {
+      await this.#output.close();
+    }
   }
 
   async #drain(): Promise<void> {

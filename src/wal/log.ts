@@ -238,6 +238,7 @@ class FileLog implements Log {
   // Not an async function: it seals at the call, and a refusal is a rejection all the same.
   appendBatch(records: readonly Uint8Array[], options?: AppendOptions): Promise<number> {
     return new Promise((resolve, reject) => {
+      this.#assertOpen();
       this.#checkRecords(records);
       const level = resolveDurability(options?.durability, this.#level);
       const firstLsn = this.#writer.seal(records, level, {
@@ -249,7 +250,7 @@ class FileLog implements Log {
   }
 
   async *read(options: ReadOptions = {}): AsyncGenerator<LogRecord> {
-    if (this.#closing) throw new ClosedError('CLOSED', 'the log is closed');
+    this.#assertOpen();
     const from = readBound('from', options.from, this.#firstLsn);
     const limit = readBound('limit', options.limit, Number.MAX_SAFE_INTEGER);
     const through = this.tail;
@@ -265,13 +266,14 @@ class FileLog implements Log {
     if (limit === 0) return;
     this.#checkKept(from);
     let next = from;
+    let count = 0;
     try {
       const ranges = this.#segments.ranges(start, end);
       for await (const record of readRecords(this.#on.fs, ranges, from)) {
         if (record.lsn > through) return;
         next = record.lsn + 1;
         yield record;
-        if (next - from >= limit) return;
+        if (++count >= limit) return;
       }
     } catch (error) {
       // A trim may have taken the file away.
@@ -295,7 +297,7 @@ class FileLog implements Log {
   }
 
   async trim(lsn: number): Promise<void> {
-    if (this.#closing) throw new ClosedError('CLOSED', 'the log is closed');
+    this.#assertOpen();
     const bound = readBound('lsn', lsn, lsn);
     const trimmed = this.#trimming.then(() => this.#dropBelow(bound));
     // The next one starts when this one has ended, well or not; its caller hears of a failure.
@@ -324,6 +326,10 @@ class FileLog implements Log {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw new ClosedError('CLOSED', 'the log is closed');
   }
 
   #checkRecords(records: readonly Uint8Array[]): void {

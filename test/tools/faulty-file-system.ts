@@ -77,7 +77,9 @@ export class FaultyFileSystem implements FileSystem {
         else names.delete(path);
       }
     }
-    const contents = [...names].map(([path, file]) => [path, contentAfter(file, choice)] as const);
+    const contents = [...names].map(
+      ([path, file]) => [path, contentAfter(file.durable, file.pending, choice)] as const,
+    );
     const next = new FaultyFileSystem();
     for (const directory of this.#directories) await next.makeDirectory(directory);
     for (const [path, content] of contents) await next.put(path, content);
@@ -211,7 +213,7 @@ export class FaultyFileSystem implements FileSystem {
         const count = file.pending.length;
         await this.#note({ call: 'sync', path: file.path });
         await handle.sync();
-        file.durable = contentAfter({ ...file, pending: file.pending.slice(0, count) }, 'kept');
+        file.durable = contentAfter(file.durable, file.pending.slice(0, count), 'kept');
         file.pending = file.pending.slice(count);
       },
       size: async () => {
@@ -237,10 +239,14 @@ export class FaultyFileSystem implements FileSystem {
 }
 
 /** The content of a file after a power loss, or after a sync (`kept`). */
-function contentAfter(file: ShadowFile, choice: CrashChoice): Uint8Array {
-  let content = file.durable;
+function contentAfter(
+  durable: Uint8Array,
+  pending: readonly Change[],
+  choice: CrashChoice,
+): Uint8Array {
+  let content = durable;
   if (choice === 'dropped') return content;
-  for (const { position, bytes } of file.pending) {
+  for (const { position, bytes } of pending) {
     const fate = choice === 'kept' ? 0 : choice.below(3);
     if (fate === 1) continue;
     if (!bytes) content = resized(content, position);
@@ -263,7 +269,7 @@ function written(
   bytes: Uint8Array,
   isKept: () => boolean,
 ): Uint8Array {
-  let next = content.slice();
+  let next: Uint8Array = content.slice();
   for (let at = position; at < position + bytes.length;) {
     const end = Math.min((Math.floor(at / sectorBytes) + 1) * sectorBytes, position + bytes.length);
     if (isKept()) {

@@ -197,7 +197,7 @@ describe('damage', () => {
     const [, group, , end] = starts;
     const world = await crashed(closed, 'kept');
     const bytes = await world.fs.read(path);
-    bytes.copyWithin(end!, group!, starts[2]!);
+    bytes.copyWithin(end!, group!, starts[2]);
     await world.fs.put(path, bytes);
     const log = await open(world);
     expect(log.tornTail?.why).toMatch(/fails its checksum/);
@@ -211,7 +211,7 @@ describe('damage', () => {
     const theirs = await other.fs.read(await newestPath(other.fs));
     const mixed = await crashed(closed, 'kept');
     const ours = await mixed.fs.read(path);
-    ours.set(theirs.subarray(group!, starts[2]!), group!);
+    ours.set(theirs.subarray(group, starts[2]), group);
     await mixed.fs.put(path, ours);
     expect((await refused(mixed)).code).toBe('CORRUPT_FRAME');
   });

@@ -237,7 +237,7 @@ describe('opening', () => {
     ['recordBytesMax', { recordBytesMax: 2000, commitBytesMax: 1024 }],
     ['commitBytesMax', { commitBytesMax: 2 ** 31 }],
     ['durability', { durability: 'tape' as 'disk' }],
-    ['speed', { speed: 'high' } as object],
+    ['speed', { speed: 'high' }],
   ])('option %s is wrong: INVALID_OPTION names it, nothing is made', async (option, wrong) => {
     const world = worldOn();
     const error = await errorOf(openLogWith({ ...small, ...wrong }, world));

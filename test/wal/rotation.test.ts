@@ -45,7 +45,9 @@ describe('rotation', () => {
     log = await open(world);
     await appendMany(log, 1, 30);
     let highest = 70;
-    const created = world.fs.calls.filter(({ call, path }) => call === 'open' && /new$/.test(path));
+    const created = world.fs.calls.filter(
+      ({ call, path }) => call === 'open' && path.endsWith('new'),
+    );
     for (const path of new Set(created.map(({ path }) => path))) {
       expect(parseTemporaryName(nameOf(path))).toBeGreaterThan(highest);
       highest = parseTemporaryName(nameOf(path))!;
