@@ -1,7 +1,7 @@
 /*
  * `tidemark dump DIR [OPERATOR [STATE]]`: every live entry as one line of JSON.
  */
-import { openReader, type ReaderEntry } from '../engine/reading.ts';
+import { openReader, type ReaderEntry } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import { parseName } from './key-argument.ts';
 import type { Output } from './output.ts';

@@ -2,7 +2,7 @@
  * `tidemark get DIR OPERATOR STATE KEY [SUBKEY]`: what a key holds, as JSON; exit status 1 when it
  * holds nothing.
  */
-import { openReader } from '../engine/reading.ts';
+import { openReader } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import { parseKey, parseName } from './key-argument.ts';
 import type { Output, TextStream } from './output.ts';

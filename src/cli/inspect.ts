@@ -1,7 +1,7 @@
 /*
  * `tidemark inspect DIR`: checkpoints, chains, segments, tables, positions, timelines and sizes.
  */
-import { inspectStore, type StoreInspection } from '../engine/reading.ts';
+import { inspectStore, type StoreInspection } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import type { Output } from './output.ts';
 import { formatBytes, formatTime, renderValue, toJson } from './render.ts';

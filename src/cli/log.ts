@@ -2,7 +2,7 @@
  * `tidemark log DIR [--from LSN] [--limit N]`: commits in order, with positions, metadata and
  * changes.
  */
-import { openReader, type LoggedChange, type LoggedCommit } from '../engine/reading.ts';
+import { openReader, type LoggedChange, type LoggedCommit } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import type { Output } from './output.ts';
 import { formatTime, renderValue, toJson } from './render.ts';

@@ -3,7 +3,7 @@
  * with `$`; an object of the user that has such a key is written as `$object`, so the two are never
  * taken for each other. docs/CLI.md has the table.
  */
-import { UnknownTypeValue } from '../engine/reading.ts';
+import { UnknownTypeValue } from '../engine/index.ts';
 
 /** A value that JSON holds. */
 export type Json =

@@ -3,7 +3,7 @@
  * one line that says what was found sound.
  */
 import { relative } from 'node:path';
-import { verifyStore, type StoreFault, type StoreVerification } from '../engine/reading.ts';
+import { verifyStore, type StoreFault, type StoreVerification } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import type { Output } from './output.ts';
 import { formatBytes, toJson } from './render.ts';

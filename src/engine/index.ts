@@ -35,7 +35,36 @@ export type { Durability, LogOptions } from '../wal/log-options.ts';
 export type { LogPosition } from '../wal/log-position.ts';
 export type { LogWriterStats } from '../wal/log-writer.ts';
 export type { TornTail } from '../wal/log-opening.ts';
-export * from './reading.ts';
+export {
+  UnknownTypeValue,
+  openReader,
+  type CommitRange,
+  type FoundEntry,
+  type LoggedChange,
+  type LoggedCommit,
+  type LoggedOp,
+  type Measure,
+  type Reader,
+  type ReaderEntry,
+  type ReaderOptions,
+} from '../recovery/reader.ts';
+export {
+  inspectStore,
+  type InspectOptions,
+  type InspectedCheckpoint,
+  type InspectedLog,
+  type InspectedSegment,
+  type InspectedState,
+  type InspectedTable,
+  type InspectionFault,
+  type StoreInspection,
+} from '../recovery/inspect.ts';
+export {
+  verifyStore,
+  type StoreFault,
+  type StoreVerification,
+  type VerifyOptions,
+} from '../recovery/verify.ts';
 export { createStore, type StoreOptions } from '../store/create-store.ts';
 export type { ByteRange, LocalObjects, ObjectInfo, ObjectStore } from '../store/object-store.ts';
 export { checkObjectName } from '../store/object-name.ts';
