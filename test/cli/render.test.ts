@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { formatBytes, formatTime, renderValue, toJson } from '../../src/cli/render.ts';
-import { UnknownTypeValue } from '../../src/engine/reading.ts';
+import { UnknownTypeValue } from '../../src/engine/index.ts';
 
 const nullObject = Object.assign(Object.create(null) as object, { a: 1n });
 
