@@ -269,16 +269,17 @@ function written(
   bytes: Uint8Array,
   isKept: () => boolean,
 ): Uint8Array {
-  let next: Uint8Array = content.slice();
+  const next = resized(content, Math.max(content.length, position + bytes.length));
+  let { length } = content;
   for (let at = position; at < position + bytes.length;) {
     const end = Math.min((Math.floor(at / sectorBytes) + 1) * sectorBytes, position + bytes.length);
     if (isKept()) {
-      if (next.length < end) next = resized(next, end);
+      length = Math.max(length, end);
       next.set(bytes.subarray(at - position, end - position), at);
     }
     at = end;
   }
-  return next;
+  return next.slice(0, length);
 }
 
 /** A file-system error, as Node gives it. */
