@@ -44,10 +44,10 @@ interface CellOwner {
 
 /** A put or delete of a key, or of a sub-key of a map. */
 export class CellChange implements Change {
-  protected readonly encoder: ValueEncoder;
-  protected readonly table: Table<unknown>;
-  protected readonly key: MapKey;
-  protected readonly subKey: MapKey | undefined;
+  readonly encoder: ValueEncoder;
+  readonly table: Table<unknown>;
+  readonly key: MapKey;
+  readonly subKey: MapKey | undefined;
   readonly cell: Cell;
   #owner: CellOwner;
   #previous: Cell | undefined;
@@ -91,7 +91,7 @@ export class CellChange implements Change {
     this.encodePut(encoder, moment);
   }
 
-  protected encodePut(encoder: CommitEncoder, _moment: CommitMoment): void {
+  encodePut(encoder: CommitEncoder, _moment: CommitMoment): void {
     const { cell, key, subKey, table } = this;
     const value = this.encoder.encodeValue(table, key, subKey, cell.value);
     cell.crc = this.encoder.crcOf(value);

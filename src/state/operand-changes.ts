@@ -43,7 +43,7 @@ export class CounterChange extends CellChange {
     this.cell.expiry = expiry;
   }
 
-  protected override encodePut(encoder: CommitEncoder, moment: CommitMoment): void {
+  override encodePut(encoder: CommitEncoder, moment: CommitMoment): void {
     const { cell, key, table } = this;
     const before = this.#before;
     const alive = before && (before.expiry === 0 || before.expiry > moment.timestamp);
@@ -96,7 +96,7 @@ export class ChunkChange extends CellChange {
     this.#before = countBefore;
   }
 
-  protected override encodePut(encoder: CommitEncoder, _moment: CommitMoment): void {
+  override encodePut(encoder: CommitEncoder, _moment: CommitMoment): void {
     const { cell, key, table } = this;
     const { count, bytes } = cell.value as ChunkValue;
     if (count === this.#before) return;

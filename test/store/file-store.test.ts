@@ -14,7 +14,7 @@ let store: FileObjectStore;
 beforeEach(async () => {
   memory = new MemoryFileSystem();
   fs = new FaultyFileSystem(memory);
-  store = new FileObjectStore(fs, '/root');
+  store = new FileObjectStore(fs, '/objects');
   await store.open();
   fs.notes.length = 0;
 });
@@ -34,7 +34,7 @@ function failOnce(call: NotedCall, code: string, where = ''): void {
   };
 }
 
-const staged = (): Promise<string[]> => memory.list('/root/~staging');
+const staged = (): Promise<string[]> => memory.list('/objects/~staging');
 
 describe('open', () => {
   test('nothing there: the root is made, and its parent is synced again', async () => {
@@ -48,9 +48,9 @@ describe('open', () => {
   });
 
   test('a root with objects in it: no directory above it is touched', async () => {
-    const again = new FileObjectStore(fs, '/root');
+    const again = new FileObjectStore(fs, '/objects');
     await again.open();
-    expect(changes()).toEqual(['makeDirectory /root', 'makeDirectory /root/~staging']);
+    expect(changes()).toEqual(['makeDirectory /objects', 'makeDirectory /objects/~staging']);
   });
 
   test.each(['makeDirectory', 'list', 'syncDirectory'] as const)(
@@ -68,55 +68,55 @@ describe('order of what makes an object durable', () => {
   test('put: staged file, write, sync, rename, directory sync', async () => {
     await store.put('name', bytes);
     expect(changes()).toEqual([
-      'open /root/~staging/*',
-      'write /root/~staging/*',
-      'sync /root/~staging/*',
-      'makeDirectory /root',
-      'rename /root/name',
-      'syncDirectory /root',
+      'open /objects/~staging/*',
+      'write /objects/~staging/*',
+      'sync /objects/~staging/*',
+      'makeDirectory /objects',
+      'rename /objects/name',
+      'syncDirectory /objects',
     ]);
   });
 
   test('put below new directories: each of them is synced into its parent, once', async () => {
     await store.put('a/b/name', bytes);
     expect(changes().slice(3)).toEqual([
-      'makeDirectory /root/a/b',
-      'syncDirectory /root/a',
-      'syncDirectory /root',
-      'rename /root/a/b/name',
-      'syncDirectory /root/a/b',
+      'makeDirectory /objects/a/b',
+      'syncDirectory /objects/a',
+      'syncDirectory /objects',
+      'rename /objects/a/b/name',
+      'syncDirectory /objects/a/b',
     ]);
     await store.put('a/b/other', bytes);
-    expect(changes().slice(3)).toEqual(['rename /root/a/b/other', 'syncDirectory /root/a/b']);
+    expect(changes().slice(3)).toEqual(['rename /objects/a/b/other', 'syncDirectory /objects/a/b']);
   });
 
   test('put below directories that a crash may have left unsynced: synced all the same', async () => {
-    await memory.makeDirectory('/root/a');
+    await memory.makeDirectory('/objects/a');
     await store.put('a/name', bytes);
-    expect(changes()).toContain('syncDirectory /root');
+    expect(changes()).toContain('syncDirectory /objects');
   });
 
   test('putIfAbsent: staged file, write, sync, link, directory sync, unlink', async () => {
     await store.putIfAbsent('name', bytes);
     expect(changes()).toEqual([
-      'open /root/~staging/*',
-      'write /root/~staging/*',
-      'sync /root/~staging/*',
-      'makeDirectory /root',
-      'link /root/name',
-      'syncDirectory /root',
-      'unlink /root/~staging/*',
+      'open /objects/~staging/*',
+      'write /objects/~staging/*',
+      'sync /objects/~staging/*',
+      'makeDirectory /objects',
+      'link /objects/name',
+      'syncDirectory /objects',
+      'unlink /objects/~staging/*',
     ]);
   });
 
   test('putIfAbsent of what is there: the directory is synced before it says so', async () => {
-    await memory.link(await written('/other'), '/root/name');
+    await memory.link(await written('/other'), '/objects/name');
     changes();
     expect(await store.putIfAbsent('name', bytes)).toBe(false);
     expect(changes().slice(-3)).toEqual([
-      'link /root/name',
-      'syncDirectory /root',
-      'unlink /root/~staging/*',
+      'link /objects/name',
+      'syncDirectory /objects',
+      'unlink /objects/~staging/*',
     ]);
   });
 
@@ -124,16 +124,16 @@ describe('order of what makes an object durable', () => {
     await store.put('name', bytes);
     changes();
     await store.delete('name');
-    expect(changes()).toEqual(['unlink /root/name', 'syncDirectory /root']);
+    expect(changes()).toEqual(['unlink /objects/name', 'syncDirectory /objects']);
     await store.delete('name');
-    expect(changes()).toEqual(['unlink /root/name', 'syncDirectory /root']);
+    expect(changes()).toEqual(['unlink /objects/name', 'syncDirectory /objects']);
   });
 
   test('list: what an earlier process left is synced before it is listed, once', async () => {
-    await memory.makeDirectory('/root/a');
-    await memory.link(await written('/other'), '/root/a/name');
+    await memory.makeDirectory('/objects/a');
+    await memory.link(await written('/other'), '/objects/a/name');
     expect(await store.list('')).toEqual([{ name: 'a/name', bytes: 3 }]);
-    expect(changes()).toEqual(['syncDirectory /root', 'syncDirectory /root/a']);
+    expect(changes()).toEqual(['syncDirectory /objects', 'syncDirectory /objects/a']);
     await store.list('');
     expect(changes()).toEqual([]);
   });
@@ -143,13 +143,13 @@ describe('order of what makes an object durable', () => {
     fs.notes.length = 0;
     await store.list('a');
     expect(fs.notes.filter((note) => note.startsWith('list'))).toEqual([
-      'list /root',
-      'list /root/a',
-      'list /root/ab',
+      'list /objects',
+      'list /objects/a',
+      'list /objects/ab',
     ]);
     fs.notes.length = 0;
     await store.list('b/c/');
-    expect(fs.notes.filter((note) => note.startsWith('list'))).toEqual(['list /root/b/c']);
+    expect(fs.notes.filter((note) => note.startsWith('list'))).toEqual(['list /objects/b/c']);
   });
 });
 
@@ -251,14 +251,14 @@ describe('failures of the file system', () => {
     failOnce('unlink', 'EIO', '~staging');
     expect(await store.putIfAbsent('name', bytes)).toBe(true);
     expect(await staged()).toHaveLength(1);
-    expect(await new FileObjectStore(memory, '/root').local.removeStaged()).toBe(1);
+    expect(await new FileObjectStore(memory, '/objects').local.removeStaged()).toBe(1);
   });
 
   test('an object vanishes while the list is made: left out', async () => {
     await store.put('a', bytes);
     await store.put('b', bytes);
     fs.fault = (call, path) => {
-      if (call === 'stat' && path === '/root/a') void memory.unlink('/root/a');
+      if (call === 'stat' && path === '/objects/a') void memory.unlink('/objects/a');
       return undefined;
     };
     expect(await store.list('')).toEqual([{ name: 'b', bytes: 3 }]);
@@ -279,8 +279,8 @@ describe('names and directories', () => {
   });
 
   test('files that are no objects: not listed', async () => {
-    await written('/root/.DS Store');
-    await written('/root/a~');
+    await written('/objects/.DS Store');
+    await written('/objects/a~');
     await store.put('a', bytes);
     expect(await store.list('')).toEqual([{ name: 'a', bytes: 3 }]);
   });
@@ -300,7 +300,7 @@ describe('names and directories', () => {
 
 describe('local', () => {
   test('path: where the object is, there or not', async () => {
-    expect(store.local.path('a/name')).toBe('/root/a/name');
+    expect(store.local.path('a/name')).toBe('/objects/a/name');
     expect(() => store.local.path('../name')).toThrow(InvalidArgumentError);
   });
 
@@ -312,10 +312,10 @@ describe('local', () => {
     changes();
     await store.local.publish(path, 'a/name');
     expect(changes()).toEqual([
-      'makeDirectory /root/a',
-      'syncDirectory /root',
-      'rename /root/a/name',
-      'syncDirectory /root/a',
+      'makeDirectory /objects/a',
+      'syncDirectory /objects',
+      'rename /objects/a/name',
+      'syncDirectory /objects/a',
     ]);
     expect(await store.get('a/name')).toEqual(bytes);
     expect(await staged()).toEqual([]);
@@ -334,17 +334,17 @@ describe('local', () => {
   });
 
   test('removeStaged: files of earlier instances go, those of this one stay', async () => {
-    const earlier = new FileObjectStore(memory, '/root');
+    const earlier = new FileObjectStore(memory, '/objects');
     await written(earlier.local.stagingPath('left'));
     await written(earlier.local.stagingPath('left'));
     const own = await written(store.local.stagingPath('mine'));
     expect(await store.local.removeStaged()).toBe(2);
-    expect(await staged()).toEqual([own.slice('/root/~staging/'.length)]);
+    expect(await staged()).toEqual([own.slice('/objects/~staging/'.length)]);
     expect(await store.local.removeStaged()).toBe(0);
   });
 
   test('removeStaged, one vanishes meanwhile or cannot be removed: skipped, IO', async () => {
-    const earlier = new FileObjectStore(memory, '/root');
+    const earlier = new FileObjectStore(memory, '/objects');
     await written(earlier.local.stagingPath('left'));
     failOnce('unlink', 'ENOENT');
     expect(await store.local.removeStaged()).toBe(0);
@@ -357,8 +357,8 @@ describe('local', () => {
 
   test('instances of equal random bytes: the paths show that they come from them', () => {
     const random = { fill: (target: Uint8Array) => void target.fill(0xab) };
-    const seeded = new FileObjectStore(memory, '/root', random);
-    expect(seeded.local.stagingPath('x')).toBe('/root/~staging/abababababababab-1-x');
+    const seeded = new FileObjectStore(memory, '/objects', random);
+    expect(seeded.local.stagingPath('x')).toBe('/objects/~staging/abababababababab-1-x');
   });
 });
 
