@@ -56,9 +56,9 @@ export {
   type InspectedSegment,
   type InspectedState,
   type InspectedTable,
-  type InspectionFault,
   type StoreInspection,
 } from '../recovery/inspect.ts';
+export type { InspectionFault } from '../recovery/inspect-log.ts';
 export {
   verifyStore,
   type StoreFault,

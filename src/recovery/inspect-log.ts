@@ -13,9 +13,14 @@ import {
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
 import { NotFoundError, TidemarkError } from '../errors.ts';
-import type { InspectionFault } from './inspect.ts';
 import { isMissing } from './reader-objects.ts';
 import { logDirectoryOf, type LogMoment, type ReaderSource } from './reader-moment.ts';
+
+/** Something that could not be read. */
+export interface InspectionFault {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
 
 /** A segment of the log. */
 export interface InspectedSegment {

@@ -17,7 +17,7 @@ import { systemClock } from '../std/clock.ts';
 import type { StateKind } from '../state/table-definition.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import type { TornTail } from '../wal/log-opening.ts';
-import { inspectSegments, type InspectedLog } from './inspect-log.ts';
+import { type InspectionFault, inspectSegments, type InspectedLog } from './inspect-log.ts';
 import { isMissing } from './reader-objects.ts';
 import {
   listRecordIds,
@@ -83,12 +83,6 @@ export interface InspectedState {
   /** What blobs are made of; equal chunks are kept once. */
   readonly chunks: Measure;
   readonly positions: Readonly<Record<string, unknown>>;
-}
-
-/** Something that could not be read. */
-export interface InspectionFault {
-  readonly code: ErrorCode;
-  readonly message: string;
 }
 
 /** What a directory holds. */

@@ -5,7 +5,8 @@
  */
 import { AbortedError, InternalError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
-import { errorFromPlain, type PlainError } from './error-transfer.ts';
+import { errorFromPlain } from './error-transfer.ts';
+import type { TaskReply } from './task-messages.ts';
 import { tasks, type TaskInput, type TaskName, type TaskOutput } from './tasks.ts';
 import { startWorker, type WorkerThread } from './worker-thread.ts';
 
@@ -15,18 +16,6 @@ export interface TaskPool {
   /** Cancels what runs and ends the threads. */
   close(): Promise<void>;
 }
-
-/** What a worker thread is sent. */
-export interface TaskRequest {
-  readonly id: number;
-  readonly name: TaskName;
-  readonly input: unknown;
-}
-
-/** What it answers. */
-export type TaskReply =
-  | { readonly id: number; readonly output: unknown }
-  | { readonly id: number; readonly error: PlainError };
 
 /** Runs tasks in this thread, over the given file system. */
 export class InlinePool implements TaskPool {

@@ -7,7 +7,8 @@ import { blockingFileSystem } from '../fs/blocking-file-system.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { must } from '../std/assert.ts';
 import { errorToPlain } from './error-transfer.ts';
-import { yieldNow, type TaskReply, type TaskRequest } from './task-pool.ts';
+import type { TaskReply, TaskRequest } from './task-messages.ts';
+import { yieldNow } from './task-pool.ts';
 import { tasks, type TaskContext } from './tasks.ts';
 
 const port = must(parentPort, 'the worker has a parent');

@@ -4,7 +4,7 @@
  * a Node without type stripping cannot load the source in a thread.
  */
 import { Worker } from 'node:worker_threads';
-import type { TaskReply, TaskRequest } from './task-pool.ts';
+import type { TaskReply, TaskRequest } from './task-messages.ts';
 
 export interface WorkerThread {
   post(request: TaskRequest): void;
