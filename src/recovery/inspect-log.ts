@@ -12,7 +12,7 @@ import {
 } from '../wal/log-directory.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
-import { NotFoundError, TidemarkError } from '../errors.ts';
+import { NotFoundError, TidemarkError, type ErrorCode } from '../errors.ts';
 import { isMissing } from './reader-objects.ts';
 import { logDirectoryOf, type LogMoment, type ReaderSource } from './reader-moment.ts';
 

@@ -10,7 +10,7 @@ import {
   type ChainLink,
   type CheckpointKind,
 } from '../checkpoint/checkpoint-record.ts';
-import { NotFoundError, TidemarkError, type ErrorCode } from '../errors.ts';
+import { NotFoundError, TidemarkError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { toHex } from '../std/bytes.ts';
 import { systemClock } from '../std/clock.ts';
