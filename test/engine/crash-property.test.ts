@@ -233,5 +233,5 @@ describe('an engine under random use and power losses', () => {
         endOnFailure: process.env['TIDEMARK_SHRINK'] === undefined,
       },
     );
-  }, 120_000);
+  }, 600_000);
 });
