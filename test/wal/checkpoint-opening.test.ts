@@ -97,14 +97,17 @@ describe('opening with a checkpoint', () => {
     const after = await openAt(world, position);
     expect(after.replayed).toEqual(recordsOf(4, 4));
     await after.writer.close();
+    // O5: without that checkpoint, the log is walked and read from its first record.
+    const whole = await openAt(world);
+    expect(whole.replayed).toEqual(recordsOf(1, 4));
+    await whole.writer.close();
   });
 
   test('L7 the log ends before it: damaged history, numbers go on behind it and stay, whatever follows', async () => {
     const lost = worldOn();
     const first = await openAt(lost);
-    let position: LogPosition | undefined;
     for (let n = 1; n <= 30; n++) await first.append(n);
-    position = await first.writer.cut();
+    const position = await first.writer.cut();
     await first.writer.close();
     for (const kept of [0, 2]) {
       let world = await crashed(lost, 'kept');

@@ -190,6 +190,19 @@ describe('damage', () => {
     expect(details).toMatchObject({ path, offset: starts[2], lsn: 2, proved: 2 });
   });
 
+  test('O3 power is lost after an opening that copied frames: what it served is proved', async () => {
+    const world = worldOn();
+    const log = await open(world, { durability: 'os' });
+    for (let n = 1; n <= 3; n++) await log.append(bytesOf(`r${n}`));
+    const unproved = await crashed(world, 'kept');
+    const opened = await open(unproved);
+    expect(await readAll(opened)).toEqual(recordsOf(1, 3));
+    const after = await crashed(unproved, 'dropped');
+    const path = await newestPath(after.fs);
+    await flip(after.fs, path, segmentHeaderBytes + groupHeaderBytes);
+    expect(await refused(after)).toMatchObject({ code: 'CORRUPT_FRAME', details: { proved: 3 } });
+  });
+
   test('L4 stale bytes of another place or file: they never verify', async () => {
     const closed = await closedLog(1);
     const path = await newestPath(closed.fs);
@@ -314,6 +327,16 @@ describe('holes', () => {
     await (await open(world)).close();
     await world.fs.remove(await newestPath(world.fs));
     expect((await refused(world)).code).toBe('LOG_HOLE');
+  });
+
+  test('L5 power is lost after the first acknowledgement out of a segment, which is lost then: LOG_HOLE', async () => {
+    const world = worldOn();
+    const log = await open(world);
+    let n = 0;
+    while (log.stats().rotations === 0) await log.append(record(++n));
+    const after = await crashed(world, 'dropped');
+    await after.fs.remove(await newestPath(after.fs));
+    expect(await refused(after)).toMatchObject({ code: 'LOG_HOLE', details: { lsn: n } });
   });
 
   test('L5 a seal mark is missing: the next opening writes it', async () => {

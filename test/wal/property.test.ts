@@ -1,7 +1,7 @@
 /*
  * Random appends, batches, levels, trims, idleness, failures, crashes and openings against an array.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Log } from '../../src/wal/log.ts';
 import { injected } from '../tools/faulty-file-system.ts';
