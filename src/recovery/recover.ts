@@ -101,6 +101,7 @@ export async function recover(input: RecoveryInput): Promise<Recovered> {
     timeline: input.timeline,
     checkpoint: record?.position,
     lowWater: input.lowWater,
+    epochKnown: record?.epoch ?? 0,
   };
   const plan = await planOpening(input.fs, input.logDirectory, opening);
   const plannedAt = clock.monotonicMs();

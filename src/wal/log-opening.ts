@@ -53,6 +53,8 @@ export interface OpeningInput {
   readonly lowWater: LowWater | undefined;
   /** Room of the opening's segment beside the frames that it copies. @defaultValue 1 MiB (O3) */
   readonly roomBytes?: number;
+  /** Greatest epoch that is known from elsewhere: the newest checkpoint record's. */
+  readonly epochKnown?: number;
 }
 
 /** The end of the log that was cut, because it was not proved and did not verify. */
@@ -420,7 +422,7 @@ function newHeader(
   return {
     storeId: input.storeId,
     timeline: input.timeline,
-    epoch: plan.epochMax + 1,
+    epoch: Math.max(plan.epochMax, input.epochKnown ?? 0) + 1,
     number,
     firstLsn: proved.lsn + 1,
     size: segmentHeaderBytes + copiedBytes(copies) + (input.roomBytes ?? openingRoomBytes),
