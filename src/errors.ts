@@ -57,7 +57,6 @@ export type ErrorCode =
   | 'CLOSED'
   | 'POISONED'
   | 'ABORTED'
-  | 'TIMEOUT'
   | 'INVARIANT';
 
 /** Facts of an error: paths, offsets, LSNs, names, bounds. */
@@ -202,9 +201,9 @@ export class ClosedError extends TidemarkError {
   }
 }
 
-/** The caller's signal or time limit ended the call. */
+/** The call was ended because the engine closes. */
 export class AbortedError extends TidemarkError {
-  constructor(code: CodeOf<'ABORTED' | 'TIMEOUT'>, message: string, cause?: unknown) {
+  constructor(code: CodeOf<'ABORTED'>, message: string, cause?: unknown) {
     super('aborted', code, message, {}, cause);
   }
 }
