@@ -4,7 +4,7 @@
  * is put; the record is put only if its name is free.
  */
 import { ConflictError, CorruptionError, IncompatibleError, NotFoundError } from '../errors.ts';
-import type { ObjectStore } from '../store/object-store.ts';
+import type { ObjectInfo, ObjectStore } from '../store/object-store.ts';
 import {
   checkpointPrefix,
   decodeRecord,
@@ -16,6 +16,7 @@ import {
   snapshotPrefix,
   type CheckpointRecord,
 } from './checkpoint-record.ts';
+import { storeCall } from './store-call.ts';
 
 /** A record, and whether it is a savepoint that was dropped. */
 export interface ListedCheckpoint extends CheckpointRecord {
@@ -35,7 +36,7 @@ export class CheckpointStore {
   /** The newest record, or undefined when there is none. Damage to it is an error, never "none". */
   async newest(): Promise<CheckpointRecord | undefined> {
     const ids = await this.#recordIds();
-    for (const object of await this.#store.list(snapshotPrefix)) {
+    for (const object of await this.#list(snapshotPrefix)) {
       this.#idMax = Math.max(this.#idMax, parseSnapshotName(object.name)?.id ?? 0);
     }
     const newest = ids.at(-1);
@@ -52,7 +53,7 @@ export class CheckpointStore {
   /** The record of an id. */
   async read(id: number): Promise<CheckpointRecord> {
     const name = recordName(id);
-    const bytes = await this.#store.get(name);
+    const bytes = await storeCall('read', name, () => this.#store.get(name));
     if (!bytes) {
       throw new NotFoundError('CHECKPOINT_NOT_FOUND', `there is no checkpoint ${id}`, { id });
     }
@@ -77,7 +78,7 @@ export class CheckpointStore {
 
   /** All records, oldest first. */
   async list(): Promise<ListedCheckpoint[]> {
-    const objects = await this.#store.list(checkpointPrefix);
+    const objects = await this.#list(checkpointPrefix);
     const dropped = new Set<number>();
     for (const { name } of objects) {
       const parsed = parseRecordName(name);
@@ -93,7 +94,8 @@ export class CheckpointStore {
   /** Publishes a record; durable when it resolves. Another writer's record there: FENCED. */
   async publish(record: CheckpointRecord): Promise<void> {
     const name = recordName(record.id);
-    if (await this.#store.putIfAbsent(name, encodeRecord(record))) return;
+    const bytes = encodeRecord(record);
+    if (await storeCall('put', name, () => this.#store.putIfAbsent(name, bytes))) return;
     throw new ConflictError('FENCED', `another writer has published checkpoint ${record.id}`, {
       id: record.id,
     });
@@ -101,14 +103,15 @@ export class CheckpointStore {
 
   /** Marks a savepoint as dropped: nothing keeps it any longer but its age. */
   async drop(id: number): Promise<void> {
-    await this.#store.putIfAbsent(droppedName(id), new Uint8Array(0));
+    const name = droppedName(id);
+    await storeCall('put', name, () => this.#store.putIfAbsent(name, new Uint8Array(0)));
   }
 
   /** Removes files of attempts that ended before their record was put; how many. */
   async removeLeftovers(newest: CheckpointRecord | undefined): Promise<number> {
     let removed = (await this.#store.local?.removeStaged()) ?? 0;
     const recorded = new Set(await this.#recordIds());
-    const snapshots = await this.#store.list(snapshotPrefix);
+    const snapshots = await this.#list(snapshotPrefix);
     // A snapshot is named by the record of its own attempt first. One without is a leftover, unless
     // that record was given up and a later one goes on naming the file.
     const names = snapshots
@@ -120,7 +123,7 @@ export class CheckpointStore {
     const named = await this.#namedSnapshots(newest);
     for (const name of names) {
       if (named?.has(name) !== false) continue;
-      await this.#store.delete(name);
+      await storeCall('delete', name, () => this.#store.delete(name));
       removed++;
     }
     return removed;
@@ -139,8 +142,12 @@ export class CheckpointStore {
     return named;
   }
 
+  #list(prefix: string): Promise<ObjectInfo[]> {
+    return storeCall('list', prefix, () => this.#store.list(prefix));
+  }
+
   async #recordIds(): Promise<number[]> {
-    return recordIds(await this.#store.list(checkpointPrefix));
+    return recordIds(await this.#list(checkpointPrefix));
   }
 }
 

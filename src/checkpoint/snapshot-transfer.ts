@@ -7,6 +7,7 @@ import { CorruptionError, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { assert } from '../std/assert.ts';
 import type { ObjectStore } from '../store/object-store.ts';
+import { storeCall } from './store-call.ts';
 
 const COPY_BYTES = 4 * 1024 * 1024;
 
@@ -43,12 +44,13 @@ export class SnapshotTransfer {
 
   /** Publishes a staged, synced file under a name. Durable when it resolves. */
   async publish(stagedPath: string, name: string): Promise<void> {
-    if (this.#store.local) {
-      await this.#store.local.publish(stagedPath, name);
+    const { local } = this.#store;
+    if (local) {
+      await storeCall('publish', name, () => local.publish(stagedPath, name));
       return;
     }
     try {
-      await this.#store.put(name, this.#readFile(stagedPath));
+      await storeCall('put', name, () => this.#store.put(name, this.#readFile(stagedPath)));
     } finally {
       await this.discard(stagedPath);
     }
@@ -66,7 +68,7 @@ export class SnapshotTransfer {
       if (!(await this.#fs.stat(path))) throw missing(name);
       return use(path);
     }
-    const bytes = await this.#store.get(name);
+    const bytes = await storeCall('read', name, () => this.#store.get(name));
     if (!bytes) throw missing(name);
     const path = this.stagedPath(`load-${++this.#count}`);
     try {

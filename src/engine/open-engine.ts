@@ -8,6 +8,7 @@ import { ChainImages } from '../checkpoint/chain-images.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
+import { storeCall } from '../checkpoint/store-call.ts';
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import { decodeKey } from '../codec/key.ts';
@@ -155,7 +156,7 @@ class Opening {
     const storeId = toHex(identity.storeId);
     const groupBits = Math.log2(identity.keyGroups);
     const store = this.#options.store ?? new FileObjectStore(fs, dir, random);
-    await store.open();
+    await storeCall('open', store.kind, () => store.open());
     this.#store = store;
     const logDirectory = `${dir}/wal`;
     await fs.makeDirectory(logDirectory);

@@ -111,8 +111,7 @@ export class Model {
   apply(step: Step, now: number): void {
     const { on, key, subKey, value } = step;
     const to = this.operators[on]!;
-    const ttlMs =
-      step.ttlMs === undefined ? (on === 'fleeting' ? defaultTtlMs : null) : step.ttlMs;
+    const ttlMs = step.ttlMs === undefined ? (on === 'fleeting' ? defaultTtlMs : null) : step.ttlMs;
     const expiry = ttlMs === null ? 0 : now + ttlMs * 1000;
     const kept = { value, lsn: 0, timestamp: 0, expiry };
     if (step.what === 'set') to.value.set(key, kept);

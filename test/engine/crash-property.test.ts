@@ -2,7 +2,7 @@
  * Random use with expiry, pipelined commits of every level, checkpoints in the background, power
  * losses at random moments and tiny bounds, against a plain model of every commit.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Engine } from '../../src/engine/index.ts';
 import type { FaultyFileSystem } from '../tools/faulty-file-system.ts';
@@ -143,8 +143,10 @@ class Pair {
 
   async reopen(fs: FaultyFileSystem | undefined): Promise<void> {
     if (fs) {
-      // What the old engine still does is on a disk that nobody will see.
+      const { acknowledged } = this;
+      // What the old engine still does, and acknowledges, is on a disk that nobody will see.
       await Promise.allSettled([...this.background.splice(0), this.engine.close()]);
+      this.acknowledged = acknowledged;
       this.world = worldOn(fs, this.world.clock, ++this.#openings);
       await this.start();
       const { lsn } = this.engine.recovery;
@@ -162,6 +164,7 @@ class Pair {
   async crash(how: 'kept' | 'dropped' | number): Promise<void> {
     const { acknowledged } = this;
     const fs = await this.world.fs.crash(typeof how === 'number' ? new SeededRandom(how) : how);
+    // The cut is at the call.
     this.acknowledged = acknowledged;
     await this.reopen(fs);
   }

@@ -31,7 +31,9 @@ export class HeldStore implements ObjectStore {
     const parts: Uint8Array[] = [];
     if (data instanceof Uint8Array) parts.push(data);
     else for await (const part of data) parts.push(part.slice());
-    await this.#do('put', name, () => this.objects.set(name, Uint8Array.from(Buffer.concat(parts))));
+    await this.#do('put', name, () =>
+      this.objects.set(name, Uint8Array.from(Buffer.concat(parts))),
+    );
   }
 
   putIfAbsent(name: string, data: Uint8Array): Promise<boolean> {

@@ -1,7 +1,7 @@
 /*
  * Random operations, commits, rollbacks, checkpoints and restarts against a plain model.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
