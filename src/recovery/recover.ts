@@ -19,12 +19,14 @@
 import type { HashSeed } from '../codec/hash.ts';
 import { CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
-import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
+import type { ChainLink, CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { LoadedLink } from '../checkpoint/chain-images.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { Image } from '../snapshot/image.ts';
+import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
+import { toHex } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
@@ -147,18 +149,65 @@ async function loadChain(
   links: LoadedLink[],
 ): Promise<void> {
   if (!record) return;
-  const { transfer, pool, slabs, groupBits } = input;
+  const { transfer, pool, slabs, groupBits, identity } = input;
+  if (record.keyGroups !== identity.keyGroups) {
+    throw new CorruptionError(
+      'BROKEN_CHAIN',
+      `checkpoint ${record.id} is of ${record.keyGroups} key groups, the store of ` +
+        `${identity.keyGroups}`,
+      { expected: identity.keyGroups, actual: record.keyGroups },
+    );
+  }
   checkChain(record);
   const loading = record.chain.map(async (link) => {
     const { sha256, bytes, name } = link;
     const output = await transfer.withLocal(name, (path) =>
       pool.run('loadSnapshot', { path, sha256, bytes, verification: 'standard' }),
     );
-    return { link, image: new Image(output.slices, { slabs, groupBits }) };
+    const image = new Image(output.slices, { slabs, groupBits });
+    try {
+      checkHeader(input, link, output.header);
+    } catch (error) {
+      image.release();
+      throw error;
+    }
+    return { link, image };
   });
   const settled = await Promise.allSettled(loading);
   for (const result of settled) if (result.status === 'fulfilled') links.push(result.value);
   for (const result of settled) if (result.status === 'rejected') throw result.reason;
+}
+
+/** The file has to be the one that the record means: of this store, seed and place in the chain. */
+function checkHeader(input: RecoveryInput, link: ChainLink, header: SnapshotHeader): void {
+  const { seed, groupBits, identity } = input;
+  const expected = {
+    kind: link.kind,
+    fromLsn: link.fromLsn,
+    lastLsn: link.lastLsn,
+    lastTimestamp: link.lastTimestamp,
+    groupBits,
+    seed: `${seed.low} ${seed.high}`,
+    storeId: toHex(identity.storeId),
+  };
+  const { kind, fromLsn, lastLsn, lastTimestamp } = header;
+  const actual = {
+    kind,
+    fromLsn,
+    lastLsn,
+    lastTimestamp,
+    groupBits: header.groupBits,
+    seed: `${header.seed.low} ${header.seed.high}`,
+    storeId: toHex(header.storeId),
+  };
+  for (const name of Object.keys(expected) as (keyof typeof expected)[]) {
+    if (expected[name] === actual[name]) continue;
+    throw new CorruptionError(
+      'BROKEN_CHAIN',
+      `snapshot is not the one that its record means, ${name} differs: ${link.name}`,
+      { path: link.name, field: name, expected: expected[name], actual: actual[name] },
+    );
+  }
 }
 
 function checkChain(record: CheckpointRecord): void {
@@ -174,10 +223,10 @@ function checkChain(record: CheckpointRecord): void {
     }
     ({ lastLsn } = link);
   });
-  if (lastLsn > record.lsn) {
+  if (record.chain.length === 0 || lastLsn !== record.lsn || record.position.lsn !== record.lsn) {
     throw new CorruptionError(
       'BROKEN_CHAIN',
-      `chain of checkpoint ${record.id} goes past its LSN: ${lastLsn} > ${record.lsn}`,
+      `chain of checkpoint ${record.id} does not end at its LSN ${record.lsn}: ${lastLsn}`,
       { expected: record.lsn, actual: lastLsn },
     );
   }

@@ -24,6 +24,7 @@ import {
   decodeBlockTable,
   decodeSnapshotHeader,
   decodeSnapshotTrailer,
+  encodeSnapshotHeader,
   snapshotHeaderBytes,
   snapshotTrailerBytes,
   type BlockRecord,
@@ -105,6 +106,13 @@ export class SnapshotReader {
   async readFrontHeader(): Promise<SnapshotHeader> {
     const bytes = await readExactly(this.#handle, this.path, 0, snapshotHeaderBytes);
     return decodeSnapshotHeader(bytes, { path: this.path, offset: 0 });
+  }
+
+  /** Throws unless the header at the front is the one that the footer repeats (N2). */
+  async checkFrontHeader(): Promise<void> {
+    const front = encodeSnapshotHeader(await this.readFrontHeader());
+    if (Buffer.compare(front, encodeSnapshotHeader(this.header)) === 0) return;
+    throw corruptSnapshot({ path: this.path, offset: 0 }, 'header and footer differ');
   }
 
   /** Where the blocks of a slice are. */

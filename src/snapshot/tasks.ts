@@ -200,6 +200,8 @@ export async function loadSnapshot(
   return withFile(fs, path, async (handle) => {
     const reader = await SnapshotReader.open(handle, path);
     const { footer, bytes, sliceCount } = reader;
+    // What is served stands in the footer; a front that differs is damage all the same.
+    if (verification !== 'none') await reader.checkFrontHeader();
     if (input.bytes !== undefined && input.bytes !== bytes) {
       const details = { expected: input.bytes, actual: bytes };
       throw corruptSnapshot({ path, offset: bytes }, 'has another size than is due', details);

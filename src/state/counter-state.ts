@@ -12,12 +12,14 @@ import type { Table } from './table.ts';
 import { clearAll, putCell } from './value-state.ts';
 import { expiryOf, type WriteOptions } from './write-options.ts';
 
+/** Changes of open transactions by their cells: all handles of a counter add to the same one. */
+const openChanges = new WeakMap<Cell, CounterChange>();
+
 /** Counters by key; one that was never added to is 0. */
 export class CounterState {
   readonly #space: StateSpace;
   readonly #table: Table<Cell>;
   readonly #ttlMs: number | undefined;
-  readonly #open = new WeakMap<Cell, CounterChange>();
 
   constructor(space: StateSpace, table: Table<Cell>, ttlMs: number | undefined) {
     this.#space = space;
@@ -101,12 +103,12 @@ export class CounterState {
   #changeOf(key: MapKey, before: Before | undefined): CounterChange {
     const { active } = this.#table;
     const previous = active.cells.get(key);
-    const open = previous && this.#open.get(previous);
+    const open = previous && openChanges.get(previous);
     if (open && previous.lsn === 0 && previous.value !== deleted) return open;
     const cell: Cell = { value: 0, lsn: 0, timestamp: 0, expiry: 0, crc: 0 };
     const change = new CounterChange(this.#space, this.#table, key, cell, previous, before);
     this.#space.transaction.add(change);
-    this.#open.set(cell, change);
+    openChanges.set(cell, change);
     return change;
   }
 }

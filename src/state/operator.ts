@@ -1,6 +1,6 @@
 /*
  * An operator: a component that keeps states by name. Handles are made here, checked against the
- * catalogue, and are the same object for the same name.
+ * catalogue; those of one name share their table.
  */
 import { InvalidArgumentError } from '../errors.ts';
 import type { Key } from '../codec/key.ts';

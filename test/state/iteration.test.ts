@@ -176,9 +176,14 @@ describe('an iterator', () => {
     }
     expect([lsn, timestamp]).toEqual([1, 5000]);
     expect((await engine.commit()).timestamp).toBe(5001);
-    expect(await codeOf(() => engine.operator('op').map('m').keys(undefined as never))).toBe(
-      'INVALID_KEY',
-    );
+    expect(
+      await codeOf(() =>
+        engine
+          .operator('op')
+          .map('m')
+          .keys(undefined as never),
+      ),
+    ).toBe('INVALID_KEY');
     await engine.close();
   });
 });

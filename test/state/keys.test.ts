@@ -128,7 +128,12 @@ describe('keys', () => {
     await engine.checkpoint();
     await engine.commit();
     expect(value.get(0)).toBe(1);
-    expect(Object.is([...value.keys()].find((key) => typeof key === 'number'), 0)).toBe(true);
+    expect(
+      Object.is(
+        [...value.keys()].find((key) => typeof key === 'number'),
+        0,
+      ),
+    ).toBe(true);
     expect(value.get(new Uint8Array([7, 8]))).toBe(2);
     expect(value.get(['a', 1, Buffer.from([9])])).toBe(3);
     expect(value.count()).toBe(3);
