@@ -287,7 +287,7 @@ describe('transact', () => {
 
   test('a commit that is refused: undone', async () => {
     const engine = await open(worldOn());
-    const state = engine.operator('a').value<unknown>('v');
+    const state = engine.operator('a').value('v');
     const run = engine.transact(() => {
       state.set('k', 1);
       state.set('bad', () => {});
@@ -367,9 +367,9 @@ describe('positions', () => {
     await engine.commit({ positions: { a: 1 } });
     const error = await errorOf(engine.commit({ positions: { a: 2, bad: () => {} } }));
     expect([error.code, error.details['source']]).toEqual(['INVALID_VALUE', 'bad']);
-    expect(await codeOf(engine.commit({ positions: [1] as unknown as object }))).toBe(
-      'INVALID_VALUE',
-    );
+    expect(
+      await codeOf(engine.commit({ positions: [1] as unknown as Record<string, unknown> })),
+    ).toBe('INVALID_VALUE');
     expect(await codeOf(engine.commit({ positions: { '\ud800': 1 } }))).toBe('INVALID_KEY');
     expect([engine.positions, engine.sealedLsn]).toEqual([{ a: 1 }, 1]);
     await engine.close();

@@ -76,11 +76,16 @@ interface Tally {
 type Key = string | number;
 
 class OperatorModel {
-  value = new Map<Key, Kept>();
-  map = new Map<Key, Map<number, Kept>>();
-  list = new Map<Key, Kept[]>();
-  counter = new Map<Key, Tally>();
-  blob = new Map<Key, number>();
+  value: Map<Key, Kept> = new Map();
+  map: Map<Key, Map<number, Kept>> = new Map();
+  list: Map<Key, Kept[]> = new Map();
+  counter: Map<Key, Tally> = new Map();
+  blob: Map<Key, number> = new Map();
+
+  copy(): OperatorModel {
+    const { value, map, list, counter, blob } = this;
+    return Object.assign(new OperatorModel(), structuredClone({ value, map, list, counter, blob }));
+  }
 }
 
 const alive = (expiry: number, now: number): boolean => expiry === 0 || expiry > now;
@@ -100,10 +105,7 @@ export class Model {
     copied.position = this.position;
     copied.lastTimestamp = this.lastTimestamp;
     for (const name of operatorNames) {
-      copied.operators[name] = Object.assign(
-        new OperatorModel(),
-        structuredClone({ ...operators[name]! }),
-      );
+      copied.operators[name] = operators[name]!.copy();
     }
     return copied;
   }
@@ -143,8 +145,10 @@ export class Model {
   commit(lsn: number, timestamp: number): void {
     this.lastTimestamp = timestamp;
     for (const { value, map, list, counter } of Object.values(this.operators)) {
-      const all = [...value.values(), ...[...map.values()].flatMap((inner) => [...inner.values()])];
-      for (const kept of [...all, ...[...list.values()].flat()]) {
+      const inner = [...map.values()].flatMap((kept) => Array.from(kept.values()));
+      for (const kept of [value.values(), inner, Array.from(list.values()).flat()].flatMap((all) =>
+        Array.from(all),
+      )) {
         if (kept.lsn === 0) Object.assign(kept, { lsn, timestamp });
       }
       for (const tally of counter.values()) {
@@ -161,10 +165,10 @@ export class Model {
     return operatorNames.map((name) => {
       const { value, map, list, counter, blob } = this.operators[name]!;
       const live = [...value].filter(([, kept]) => alive(kept.expiry, now));
-      const lists = [...list].map(([key, items]) => [
+      const lists = [...list].map<[Key, number[]]>(([key, items]) => [
         key,
         items.filter((kept) => alive(kept.expiry, now)).map((kept) => kept.value),
-      ]) as [Key, number[]][];
+      ]);
       return {
         value: sorted(live.map(([key, kept]) => [key, kept.value])),
         entries: sorted(

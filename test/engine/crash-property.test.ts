@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Engine } from '../../src/engine/index.ts';
-import type { FaultyFileSystem } from '../tools/faulty-file-system.ts';
+import { changes, type FaultyFileSystem } from '../tools/faulty-file-system.ts';
 import { ManualClock } from '../tools/manual-clock.ts';
 import { SeededRandom } from '../tools/seeded-random.ts';
 import { applyTo, Model, operatorNames, orderOf, shown, type Step } from './crash-model.ts';
@@ -43,6 +43,7 @@ type Act =
   | { readonly act: 'steps'; readonly steps: readonly Step[] }
   | { readonly act: 'commit'; readonly level: 'memory' | 'os' | 'disk'; readonly wait: boolean }
   | { readonly act: 'crash'; readonly how: 'kept' | 'dropped' | number }
+  | { readonly act: 'cut'; readonly after: number; readonly how: 'kept' | 'dropped' | number }
   | { readonly act: 'advance'; readonly ms: number }
   | { readonly act: 'rollback' | 'checkpoint' | 'background' | 'base' | 'burst' | 'reopen' };
 
@@ -78,6 +79,14 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       act: fc.constant('crash' as const),
+      how: fc.oneof(fc.constantFrom('kept' as const, 'dropped' as const), fc.nat(1000)),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      act: fc.constant('cut' as const),
+      after: fc.nat(40),
       how: fc.oneof(fc.constantFrom('kept' as const, 'dropped' as const), fc.nat(1000)),
     }),
   },
@@ -169,6 +178,25 @@ class Pair {
     await this.reopen(fs);
   }
 
+  /** A power loss at some change of the disk, while a commit and a checkpoint are under way. */
+  async cut(after: number, how: 'kept' | 'dropped' | number): Promise<void> {
+    const { fs } = this.world;
+    let cut: Promise<FaultyFileSystem> | undefined;
+    let acknowledged = 0;
+    let seen = 0;
+    fs.before = (call) => {
+      if (!changes(call) || seen++ !== after) return;
+      ({ acknowledged } = this);
+      cut = fs.crash(typeof how === 'number' ? new SeededRandom(how) : how);
+    };
+    await this.commit('disk', true);
+    await this.engine.checkpoint();
+    fs.before = () => {};
+    if (!cut) return;
+    this.acknowledged = acknowledged;
+    await this.reopen(await cut);
+  }
+
   async do(next: Act): Promise<void> {
     if (next.act === 'steps') {
       for (const one of next.steps) {
@@ -177,6 +205,7 @@ class Pair {
       }
     } else if (next.act === 'commit') await this.commit(next.level, next.wait);
     else if (next.act === 'crash') await this.crash(next.how);
+    else if (next.act === 'cut') await this.cut(next.after, next.how);
     else if (next.act === 'advance') this.world.clock.advance(next.ms);
     else if (next.act === 'rollback') {
       this.engine.rollback();
@@ -231,7 +260,7 @@ describe('an engine under random use and power losses', () => {
         await pair.engine.close();
       }),
       {
-        numRuns: Number(process.env['TIDEMARK_PROPERTY_RUNS'] ?? 12),
+        numRuns: Number(process.env['TIDEMARK_PROPERTY_RUNS'] ?? 60),
         seed: Number(process.env['TIDEMARK_SEED'] ?? 20_261_121),
         endOnFailure: process.env['TIDEMARK_SHRINK'] === undefined,
       },

@@ -3,7 +3,15 @@
  */
 import { describe, expect, test } from 'vitest';
 import { decodeSealedJson, encodeSealedJson } from '../../src/codec/sealed-json.ts';
-import { digests, errorOf, onlyPath, open, pathsIn, worldOn, type World } from './engine-fixture.ts';
+import {
+  digests,
+  errorOf,
+  onlyPath,
+  open,
+  pathsIn,
+  worldOn,
+  type World,
+} from './engine-fixture.ts';
 
 /** A closed store: one base, and a commit behind it in the log. */
 async function closedStore(): Promise<World> {
@@ -12,7 +20,10 @@ async function closedStore(): Promise<World> {
   engine.operator('op').value('v').set('k', 'value');
   engine.operator('op').list('l', { itemsMax: 2 }).append('k', 1);
   engine.operator('op').map('m').clear('k');
-  engine.operator('op').blob('b').set('k', new Uint8Array([1]));
+  engine
+    .operator('op')
+    .blob('b')
+    .set('k', new Uint8Array([1]));
   await engine.commit({ positions: { s: 1 } });
   await engine.checkpoint();
   engine.operator('op').value('v').set('k', 'later');

@@ -202,7 +202,10 @@ describe('what a directory holds', () => {
     const engines: Engine[] = [];
     for (let n = 0; n < 2; n++) {
       const engine = await openEngine({ dir: ':memory:', segmentBytesMax: 65_536 });
-      engine.operator('op').counter('c').add('k', n + 1);
+      engine
+        .operator('op')
+        .counter('c')
+        .add('k', n + 1);
       await engine.commit();
       await engine.checkpoint();
       engines.push(engine);

@@ -68,7 +68,11 @@ export class Model {
   positions: Record<string, unknown> = {};
 
   copy(): Model {
-    return Object.assign(new Model(), structuredClone({ ...this }));
+    const { value, map, list, all, counter, blob, positions } = this;
+    return Object.assign(
+      new Model(),
+      structuredClone({ value, map, list, all, counter, blob, positions }),
+    );
   }
 
   apply(step: Step): void {

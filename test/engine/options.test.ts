@@ -24,18 +24,25 @@ describe('options of openEngine', () => {
     ['commitBytesMax', [0, 2 ** 31]],
   ];
 
-  test.each(bad)('%s with bad values: INVALID_OPTION names it, nothing is made', async (name, values) => {
-    for (const value of values) {
-      const world = worldOn();
-      const error = await errorOf(open(world, { [name]: value } as object));
-      expect([value, error.code, error.details['option']]).toEqual([value, 'INVALID_OPTION', name]);
-      expect(await digestsEmpty(world)).toBe(true);
-    }
-  });
+  test.each(bad)(
+    '%s with bad values: INVALID_OPTION names it, nothing is made',
+    async (name, values) => {
+      for (const value of values) {
+        const world = worldOn();
+        const error = await errorOf(open(world, { [name]: value }));
+        expect([value, error.code, error.details['option']]).toEqual([
+          value,
+          'INVALID_OPTION',
+          name,
+        ]);
+        expect(await digestsEmpty(world)).toBe(true);
+      }
+    },
+  );
 
   test('unknown ones: INVALID_OPTION names it', async () => {
     for (const name of ['memtableBytes', 'sync', 'constructor']) {
-      const error = await errorOf(open(worldOn(), { [name]: 1 } as object));
+      const error = await errorOf(open(worldOn(), { [name]: 1 }));
       expect([error.code, error.details['option']]).toEqual(['INVALID_OPTION', name]);
     }
     const { openEngine } = await import('../../src/engine/index.ts');

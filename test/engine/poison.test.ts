@@ -45,7 +45,7 @@ describe('an error after sealing', () => {
         ['OUTCOME_UNKNOWN', 'unknown'],
       ]);
       expect(pending.map(({ details }) => details['lsn'])).toEqual([2, 3]);
-      expect(pending[0]!.cause).toMatchObject({ code: 'IO' });
+      expect(pending[0].cause).toMatchObject({ code: 'IO' });
       world.fs.before = () => {};
       const before = await digests(world.fs);
       const calls = world.fs.calls.length;

@@ -147,7 +147,7 @@ describe('blobs', () => {
     const engine = await open(worldOn());
     const blob = engine.operator('op').blob('b');
     for (const bad of ['text', [1], new ArrayBuffer(1), new Uint16Array(1), undefined, null]) {
-      expect(await codeOf(() => blob.set('k', bad as Uint8Array))).toBe('INVALID_VALUE');
+      expect(await codeOf(() => blob.set('k', bad as unknown as Uint8Array))).toBe('INVALID_VALUE');
     }
     expect(engine.stats().openChanges).toBe(0);
     await engine.close();

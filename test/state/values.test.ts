@@ -25,9 +25,9 @@ describe('a value that cannot be stored', () => {
   test('in a value, a map and a list: INVALID_VALUE says where, the transaction is still open', async () => {
     const engine = await open(worldOn());
     const op = engine.operator('op');
-    const value = op.value<unknown>('v');
-    const map = op.map<string, unknown>('m');
-    const list = op.list<unknown>('l');
+    const value = op.value('v');
+    const map = op.map<string>('m');
+    const list = op.list('l');
     value.set('good', 1);
     const bad = { a: [{ b: () => {} }] };
     const places: [() => void, () => void, object][] = [
@@ -66,8 +66,8 @@ describe('a value that cannot be stored', () => {
 describe('sizes', () => {
   test('key and value above recordBytesMax: RECORD_TOO_LARGE, the transaction is still open', async () => {
     const engine = await open(worldOn(), { recordBytesMax: 2000 });
-    const value = engine.operator('op').value<unknown>('v');
-    const map = engine.operator('op').map<string, unknown>('m');
+    const value = engine.operator('op').value('v');
+    const map = engine.operator('op').map<string>('m');
     for (const spoil of [
       () => value.set('k', 'x'.repeat(2001)),
       () => value.set('k'.repeat(1500), 'x'.repeat(600)),
@@ -87,7 +87,7 @@ describe('sizes', () => {
   test('a commit above commitBytesMax: COMMIT_TOO_LARGE, the transaction is still open', async () => {
     const options = { commitBytesMax: 10_000, recordBytesMax: 9000 };
     const engine = await open(worldOn(), options);
-    const value = engine.operator('op').value<unknown>('v');
+    const value = engine.operator('op').value('v');
     value.set('a', 'x'.repeat(6000));
     value.set('b', 'x'.repeat(6000));
     expect(await codeOf(engine.commit())).toBe('COMMIT_TOO_LARGE');
@@ -289,7 +289,7 @@ describe('classes as values', () => {
       },
     };
     const engine = await open(worldOn(), { types: [meddling] });
-    const state = engine.operator('op').value<unknown>('s');
+    const state = engine.operator('op').value('s');
     const attempts: (() => unknown)[] = [
       () => state.set('k', 'meddled'),
       () => engine.operator('op').counter('c').add('k'),
