@@ -85,6 +85,7 @@ function badGroup(
 
 /** Entries of a range in log order. */
 class LogColumns {
+  readonly #tableClears = new Map<number, { readonly at: number; readonly record: number }>();
   readonly #bytes: Uint8Array;
   readonly #range: RunLogRange;
   readonly #options: LogRunOptions;
@@ -125,7 +126,7 @@ class LogColumns {
 
   #add(lsn: number, start: number, end: number): void {
     const bytes = this.#bytes;
-    const { seed, groupBits } = this.#options;
+    const { seed } = this.#options;
     const header = decodeCommitHeader(bytes, start, end);
     const record = this.#recordCount;
     if (record === 0) this.#firstLsn = lsn;
@@ -141,17 +142,22 @@ class LogColumns {
     for (let i = 0; i < header.entryCount; i++) {
       decodeCommitEntry(bytes, at, end, entry);
       const place = this.#placeOf(entry.table);
-      if (entry.op === ops.clearTable) {
-        for (let group = 0; group < 2 ** groupBits; group++) {
-          this.#push(at, groupStart(group, groupBits), place, record);
-        }
-      } else {
-        this.#push(at, hashBytes(bytes, entry.keyStart, entry.keyEnd, seed), place, record);
-      }
+      if (entry.op === ops.clearTable) this.#tableClears.set(place, { at, record });
+      else this.#push(at, hashBytes(bytes, entry.keyStart, entry.keyEnd, seed), place, record);
       at = entry.end;
     }
     if (at !== end) {
       throw new CorruptionError('CORRUPT_FRAME', 'commit record goes on behind its entries');
+    }
+  }
+
+  /** One entry a key group for each clear of a table: the newest in the range, which kills the others. */
+  #pushTableClears(): void {
+    const { groupBits } = this.#options;
+    for (const [place, { at, record }] of this.#tableClears) {
+      for (let group = 0; group < 2 ** groupBits; group++) {
+        this.#push(at, groupStart(group, groupBits), place, record);
+      }
     }
   }
 
@@ -181,6 +187,7 @@ class LogColumns {
   }
 
   async sort(turns: Turns): Promise<LogRun> {
+    this.#pushTableClears();
     const bytes = this.#bytes;
     const length = this.#length;
     const offsets = this.#offsets.subarray(0, length);

@@ -18,17 +18,27 @@ export class GrowingSegments {
   readonly #marksBytes: number;
   readonly #reserved = new Map<PlannedSegment, Reserved>();
 
-  constructor(fs: FileSystem, directory: string, marksBytes: number) {
+  readonly #fillBytesLeft: () => number;
+
+  /** `fillBytesLeft`: what the running fill of a segment has still to take. */
+  constructor(fs: FileSystem, directory: string, marksBytes: number, fillBytesLeft: () => number) {
     this.#fs = fs;
     this.#directory = directory;
     this.#marksBytes = marksBytes;
+    this.#fillBytesLeft = fillBytesLeft;
+  }
+
+  /** Bytes that segments which were planned will still take. */
+  get reservedBytes(): number {
+    let bytes = 0;
+    for (const { left } of this.#reserved.values()) bytes += left;
+    return bytes;
   }
 
   /** Plans a segment whose groups end at or below `limit`, or throws NO_SPACE. */
   plan(limit: number): PlannedSegment {
     const needed = limit + this.#marksBytes;
-    let free = this.#freeBytes();
-    for (const { left } of this.#reserved.values()) free -= left;
+    const free = this.#freeBytes() - this.reservedBytes - this.#fillBytesLeft();
     if (free < needed) {
       const message = `not enough free space for the commit: ${needed} bytes needed, ${free} free`;
       throw new StorageError('NO_SPACE', message, { needed, free });

@@ -105,7 +105,9 @@ export class LogWriter {
     this.#tailOffset = opened.end.offset;
     this.#mix = opened.end.chain.mix;
     this.#sealedLsn = opened.end.lsn;
-    this.#growing = new GrowingSegments(fs, directory, MARKS_BYTES);
+    const fillBytesLeft = (): number => this.#pipeline.fillBytesLeft;
+    this.#growing = new GrowingSegments(fs, directory, MARKS_BYTES, fillBytesLeft);
+    this.#pipeline.reservedElsewhere = (): number => this.#growing.reservedBytes;
     this.#output = new LogOutput({
       fs,
       directory,
@@ -172,9 +174,11 @@ export class LogWriter {
     for (const record of records) frameBytes += record.length;
     const group = this.#place(frameBytes, records.length);
     const firstLsn = this.#sealedLsn + 1;
-    this.#mix = mixFrame(this.#mix, firstLsn, frameBytes);
+    const mix = mixFrame(this.#mix, firstLsn, frameBytes);
+    // May throw where memory is short: nothing has changed yet.
     group.add(records, frameBytes);
-    group.mix = this.#mix;
+    this.#mix = mix;
+    group.mix = mix;
     this.#sealedLsn += records.length;
     this.#undurableBytes += frameBytes;
     this.#undurableBytesPeak = Math.max(this.#undurableBytesPeak, this.#undurableBytes);
@@ -278,8 +282,14 @@ export class LogWriter {
     }
     const offset = open ? open.endWith(0) : this.#tailOffset;
     const bytes = align8(groupHeaderBytes + frameBytes);
-    if (offset + bytes <= this.#tail.limit) return this.#startGroup(this.#tail, offset, bytes);
-    return this.#startGroup(this.#planSegment(bytes), segmentHeaderBytes, bytes);
+    const buffer = this.#buffers.take(bytes);
+    if (offset + bytes <= this.#tail.limit) return this.#startGroup(this.#tail, offset, buffer);
+    try {
+      return this.#startGroup(this.#planSegment(bytes), segmentHeaderBytes, buffer);
+    } catch (error) {
+      this.#buffers.give(buffer);
+      throw error;
+    }
   }
 
   #fitsOpen(open: PendingGroup, frameBytes: number, recordCount: number): boolean {
@@ -316,11 +326,10 @@ export class LogWriter {
     );
   }
 
-  #startGroup(segment: PlannedSegment, offset: number, bytes: number): PendingGroup {
+  #startGroup(segment: PlannedSegment, offset: number, buffer: Uint8Array): PendingGroup {
     this.#closeGroup();
     this.#tail = segment;
     this.#tailOffset = offset;
-    const buffer = this.#buffers.take(bytes);
     this.#open = new PendingGroup(segment, offset, this.#sealedLsn + 1, this.#mix, buffer);
     return this.#open;
   }

@@ -4,7 +4,7 @@
  * `readyMax` wait. One fill runs at a time; one that fails leaves nothing behind and is tried again
  * when the writer next asks. After `stop` no file is touched any more (L11).
  */
-import { toStorageError, type TidemarkError } from '../errors.ts';
+import { StorageError, toStorageError, type TidemarkError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import { temporaryName } from './segment-format.ts';
 
@@ -30,6 +30,11 @@ export class SegmentPipeline {
   #leaving = false;
   #failure: TidemarkError | undefined;
   #reserved = 0;
+
+  /** Bytes that the running fill has still to take. */
+  fillBytesLeft = 0;
+  /** Bytes of the volume that are promised to others. */
+  reservedElsewhere: () => number = () => 0;
 
   constructor(
     fs: FileSystem,
@@ -109,6 +114,7 @@ export class SegmentPipeline {
     while (this.#ready.length < this.#readyMax && !this.#stopped) {
       const path = `${this.#directory}/${temporaryName(this.#nextNumber())}`;
       try {
+        this.#checkSpace();
         const handle = await this.#fill(path);
         if (!handle) return;
         this.#ready.push({ handle, path, size: this.#size });
@@ -116,8 +122,22 @@ export class SegmentPipeline {
       } catch (error) {
         this.#failure = toStorageError(error, 'fill a segment', path);
         return;
+      } finally {
+        this.fillBytesLeft = 0;
       }
     }
+  }
+
+  /** Zeros must not take the space of frames that are sealed already (L10). */
+  #checkSpace(): void {
+    const free = this.#fs.freeBytes(this.#directory) - this.reservedElsewhere();
+    this.fillBytesLeft = this.#size;
+    if (free >= this.#size) return;
+    throw new StorageError(
+      'NO_SPACE',
+      `not enough free space for a segment: ${this.#size} bytes needed, ${free} free`,
+      { needed: this.#size, free },
+    );
   }
 
   async #fill(path: string): Promise<FileHandle | undefined> {
@@ -140,6 +160,7 @@ export class SegmentPipeline {
       if (this.#stopped) return;
       const left = this.#size - at;
       await handle.write(left < zeros.length ? zeros.subarray(0, left) : zeros, at);
+      this.fillBytesLeft = Math.max(0, left - zeros.length);
       if ((at + zeros.length) % SYNC_EVERY_BYTES === 0 && !this.#stopped) await handle.sync();
     }
     if (!this.#stopped) await handle.sync();

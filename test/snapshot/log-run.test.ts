@@ -59,7 +59,7 @@ describe('order', () => {
         put(17, key, `s${i}`, { subKey: String((i * 7) % 50) }),
       ];
       if (i % 20 === 0) changes.unshift({ table: 17, op: ops.clearKey, key });
-      if (i % 70 === 0) changes.unshift({ table: 38, op: ops.clearTable, key: '' });
+      if (i === 140) changes.unshift({ table: 38, op: ops.clearTable, key: '' });
       return { timestamp: 100 + i, changes, metadata: 'm'.repeat(i % 4) };
     });
     await expectSorted(commits);
@@ -83,6 +83,19 @@ describe('order', () => {
     const hashes: number[] = [];
     while (cursor.next()) hashes.push(cursor.hash);
     expect(hashes).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map((group) => group * 2 ** 29));
+  });
+
+  test('many clears of a table: the newest in each key group, whatever the length of the log', async () => {
+    const commits = Array.from({ length: 50 }, (_, i) =>
+      encodeCommit({
+        timestamp: i + 1,
+        changes: [{ table: 16, op: ops.clearTable, key: '' }, put(16, `k${i}`, '')],
+      }),
+    );
+    const { cursor } = await run(commits);
+    const lsns: number[] = [];
+    while (cursor.next()) if (cursor.op === ops.clearTable) lsns.push(cursor.lsn);
+    expect(lsns).toEqual(Array.from({ length: 8 }, () => 50));
   });
 
   test('a clear of a table in a store of one key group: one entry', async () => {
