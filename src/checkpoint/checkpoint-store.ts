@@ -101,6 +101,13 @@ export class CheckpointStore {
     });
   }
 
+  /** Removes the snapshot of an id that has no record. */
+  async removeUnnamed(id: number, snapshot: string): Promise<void> {
+    const record = recordName(id);
+    if (await storeCall('read', record, () => this.#store.get(record))) return;
+    await storeCall('delete', snapshot, () => this.#store.delete(snapshot));
+  }
+
   /** Marks a savepoint as dropped: nothing keeps it any longer but its age. */
   async drop(id: number): Promise<void> {
     const name = droppedName(id);

@@ -118,6 +118,17 @@ export class Checkpointer {
     return this.#enqueue(this.#freeze(), request);
   }
 
+  /** Drops the savepoint of a record, in turn with publications, so that `close` waits for it. */
+  drop(id: number): Promise<void> {
+    return this.#exclusively(() => this.#in.checkpoints.drop(id));
+  }
+
+  /** Resolves when a compaction that was cut off has cleared up behind itself. */
+  async settled(): Promise<void> {
+    await this.#compaction;
+    await this.#publishing;
+  }
+
   /** Lets checkpoints that run end; a compaction is not waited for. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -245,7 +256,6 @@ export class Checkpointer {
       ...this.#snapshotInput(stagedPath, isBase, fromLsn, frozen),
       ranges,
       fromTimestamp: images.chain.at(-1)?.lastTimestamp ?? 0,
-      parents: isBase ? [] : images.chain.map((link) => link.sha256),
       spareSlabs: slabs.drain(),
     });
     for (const slab of output.spareSlabs) slabs.release(slab);
@@ -260,7 +270,7 @@ export class Checkpointer {
       lastTimestamp: frozen.timestamp,
     };
     const image = new Image(output.slices, { slabs, groupBits });
-    return { link, image, stagedPath };
+    return { link, image, stagedPath, sha256 };
   }
 
   /** Runs a task; what the file system said in it is an error of storage. */
@@ -357,16 +367,29 @@ export class Checkpointer {
   #publish<T>(built: BuiltSnapshot, act: (id: number) => Promise<T>): Promise<T> {
     const { checkpoints, transfer } = this.#in;
     return this.#exclusively(async () => {
+      const id = checkpoints.nextId();
       try {
         this.#assertMayPublish();
-        return await act(checkpoints.nextId());
+        return await act(id);
       } catch (error) {
         built.image.release();
+        await this.#removeUnnamed(id, built.sha256);
         // What cannot be removed now is a staged file: the next opening removes those.
         await transfer.discard(built.stagedPath).catch(() => {});
         throw error;
       }
     });
+  }
+
+  /**
+   * Removes the snapshot of an attempt whose record is certainly not there, so that retries do not
+   * fill the disk. Elsewhere than on this machine a put that failed may still arrive: it stays.
+   */
+  async #removeUnnamed(id: number, sha256: string): Promise<void> {
+    const { checkpoints, transfer, log } = this.#in;
+    if (!transfer.isLocal || log.failure !== undefined) return;
+    // What cannot be looked up or removed now, the next opening looks at again.
+    await checkpoints.removeUnnamed(id, snapshotName(sha256, id)).catch(() => {});
   }
 
   /** One publication at a time: records follow each other. */
@@ -401,12 +424,11 @@ export class Checkpointer {
     const output = await this.#runTask('mergeImages', {
       ...this.#snapshotInput(stagedPath, true, 0, last),
       inputs: prefix.map(({ image }) => image.descriptors),
-      parents: [],
       spareSlabs: slabs.drain(),
     });
     for (const slab of output.spareSlabs) slabs.release(slab);
     const image = new Image(output.slices, { slabs, groupBits });
-    return this.#publish({ image, stagedPath }, async (id) => {
+    return this.#publish({ image, stagedPath, sha256: output.sha256 }, async (id) => {
       // Nothing is published once the engine gives its directory up.
       if (this.#closing && kind === 'merge') throw new AbortedError('ABORTED', 'closing');
       const { sha256, bytes, entryCount } = output;
@@ -437,6 +459,7 @@ export class Checkpointer {
 /** A snapshot that a worker built and that has no name yet. */
 interface BuiltSnapshot {
   readonly image: Image;
+  readonly sha256: string;
   readonly stagedPath: string;
 }
 

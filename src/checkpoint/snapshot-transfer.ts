@@ -37,6 +37,11 @@ export class SnapshotTransfer {
     }
   }
 
+  /** Objects are files of this machine: an operation that failed does not happen later. */
+  get isLocal(): boolean {
+    return this.#store.local !== undefined;
+  }
+
   /** A path for a worker to write a snapshot to. */
   stagedPath(label: string): string {
     return this.#store.local?.stagingPath(label) ?? `${this.#directory}/${label}`;

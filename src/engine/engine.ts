@@ -22,7 +22,7 @@ import type { RecoveryReport } from '../recovery/recover.ts';
 import { CommitEncoder } from '../state/commit-encoder.ts';
 import { checkName, Operator } from '../state/operator.ts';
 import type { StateSpace } from '../state/state-space.ts';
-import { definitionToPlain } from '../state/table-definition.ts';
+import { definitionToPlain, type TableDefinition } from '../state/table-definition.ts';
 import { checkKnown } from '../state/write-options.ts';
 import { resolveDurability, type Durability } from '../wal/log-options.ts';
 import type { LogWriter, LogWriterStats } from '../wal/log-writer.ts';
@@ -253,7 +253,7 @@ export class Engine {
       throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}`, { name });
     }
     this.#life.assertWritable();
-    await this.#parts.checkpoints.drop(found.id);
+    await this.#parts.checkpointer.drop(found.id);
   }
 
   /** All checkpoint records, oldest first. */
@@ -372,7 +372,7 @@ export class Engine {
     this.#pressure.refuseOverload();
     const holdersSealed = this.#holders?.collect((serialize) => life.whileEncoding(serialize));
     const moment = { lsn: writer.sealedLsn + 1, timestamp: space.nextTimestamp() };
-    const { record, entryCount, positionsSealed } = life.whileEncoding(() =>
+    const { record, entryCount, definitions, positionsSealed } = life.whileEncoding(() =>
       this.#encode(options, moment),
     );
     writer.seal([record], level, {
@@ -382,7 +382,7 @@ export class Engine {
     // Sealed: from here on nothing may throw.
     space.transaction.committed(moment);
     space.lastTimestamp = moment.timestamp;
-    space.definitionsLogged();
+    space.definitionsLogged(definitions);
     positionsSealed();
     holdersSealed?.();
     checkpointer.addBytes(record.length + entryCount * entryOverheadBytes);
@@ -398,15 +398,17 @@ export class Engine {
       moment.timestamp,
       metadata === undefined ? undefined : space.codec.encode(metadata),
     );
-    this.#encodeDefinitions();
+    const definitions = space.unlogged;
+    this.#encodeDefinitions(definitions);
     const positionsSealed = positions.encode(options.positions, encoder);
     space.transaction.encode(encoder, moment);
-    return { record: encoder.finish(), entryCount: encoder.entryCount, positionsSealed };
+    const { entryCount } = encoder;
+    return { record: encoder.finish(), entryCount, definitions, positionsSealed };
   }
 
-  #encodeDefinitions(): void {
+  #encodeDefinitions(definitions: readonly TableDefinition[]): void {
     const { space } = this.#parts;
-    for (const definition of space.unlogged) {
+    for (const definition of definitions) {
       this.#encoder.add({
         table: reservedTables.catalog,
         op: ops.put,
@@ -439,6 +441,8 @@ interface EncodedCommit {
   /** Borrowed until the next commit is encoded. */
   readonly record: Uint8Array;
   readonly entryCount: number;
+  /** Definitions that the record logs. */
+  readonly definitions: readonly TableDefinition[];
   /** To be called once the record is sealed. */
   readonly positionsSealed: () => void;
 }

@@ -126,6 +126,7 @@ class Opening {
   readonly #life = new EngineLife();
   #store: ObjectStore | undefined;
   #pool: TaskPool | undefined;
+  #checkpointer: Checkpointer | undefined;
 
   constructor(
     options: ResolvedEngineOptions,
@@ -143,6 +144,7 @@ class Opening {
   async release(): Promise<void> {
     try {
       await this.#pool?.close();
+      await this.#checkpointer?.settled();
       await this.#store?.close();
     } finally {
       await this.#lock.release();
@@ -159,7 +161,7 @@ class Opening {
     await storeCall('open', store.kind, () => store.open());
     this.#store = store;
     const logDirectory = `${dir}/wal`;
-    await fs.makeDirectory(logDirectory);
+    await makeDirectory(fs, logDirectory);
     const checkpoints = new CheckpointStore(store, storeId);
     const transfer = new SnapshotTransfer(fs, store, `${dir}/staging`);
     await transfer.prepare();
@@ -187,7 +189,7 @@ class Opening {
     const { plan, opening } = recovered;
     const startedAt = clock.monotonicMs();
     const opened = await applyOpening(fs, logDirectory, plan, opening, random);
-    const leftoversRemoved = await checkpoints.removeLeftovers(recovered.record);
+    const leftoversRemoved = await this.#clearLeftovers(checkpoints, recovered, opened);
     const openLog = clock.monotonicMs() - startedAt;
     const { report } = recovered;
     const total = report.phasesMs.total + openLog;
@@ -211,6 +213,20 @@ class Opening {
     }
     if (found) return found;
     return createIdentity(fs, dir, 'engine', keyGroups ?? keyGroupsDefault, random);
+  }
+
+  /** An opening that fails here leaves no handle behind. */
+  async #clearLeftovers(
+    checkpoints: CheckpointStore,
+    recovered: Recovered,
+    opened: OpenedSegment,
+  ): Promise<number> {
+    try {
+      return await checkpoints.removeLeftovers(recovered.record);
+    } catch (error) {
+      await opened.handle.close();
+      throw error;
+    }
   }
 
   #refuseUnwanted(recovered: Recovered): void {
@@ -297,6 +313,7 @@ class Opening {
         failure: (error) => engineNow().fail(error),
       },
     });
+    this.#checkpointer = checkpointer;
     const parts: EngineParts = {
       options,
       space,
@@ -329,6 +346,14 @@ interface Built extends OpenedState {
   readonly slabs: SlabPool;
   readonly opened: OpenedSegment;
   readonly recovery: RecoveryReport;
+}
+
+async function makeDirectory(fs: FileSystem, path: string): Promise<void> {
+  try {
+    await fs.makeDirectory(path);
+  } catch (error) {
+    throw toStorageError(error, 'make the directory', path);
+  }
 }
 
 function seedOf(identity: StoreIdentity): HashSeed {

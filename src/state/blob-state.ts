@@ -19,6 +19,7 @@ import { putCell } from './value-state.ts';
 
 const DIGEST_BYTES = 32;
 const LENGTH_BYTES = 8;
+const NO_BYTES = new Uint8Array(0);
 
 /** Byte arrays by key. */
 export class BlobState {
@@ -38,11 +39,10 @@ export class BlobState {
     const bytes = new Uint8Array(readU64(manifest, 0));
     let at = 0;
     for (const chunk of chunksOf(manifest)) {
-      const found = this.#chunk(chunk);
-      if (!found || found.count <= 0) throw missingChunk(key, chunk);
-      if (at + found.bytes.length > bytes.length) throw missingChunk(key, chunk);
-      bytes.set(found.bytes, at);
-      at += found.bytes.length;
+      const content = this.#content(chunk);
+      if (!content) throw missingChunk(key, chunk);
+      bytes.set(content, at);
+      at += content.length;
     }
     assert(at === bytes.length, 'the chunks of a blob make its length', { key });
     return bytes;
@@ -112,32 +112,45 @@ export class BlobState {
     return entry?.bytes.slice(entry.subKeyEnd, entry.valueEnd);
   }
 
-  #chunk(chunk: MapKey): ChunkValue | undefined {
+  /** How often a chunk is referenced. */
+  #count(chunk: MapKey): number {
     const { chunks, images } = this.#space;
     const cell = chunks.find(chunk);
-    if (cell) return cell.value as ChunkValue;
+    if (cell) return (cell.value as ChunkValue).count;
     const entry = images.find(chunks.id, chunk, undefined, 0);
-    if (!entry) return undefined;
-    const count = Number(decodeInt64(entry.bytes, entry.subKeyEnd));
-    return { count, bytes: entry.bytes.slice(entry.subKeyEnd + LENGTH_BYTES, entry.valueEnd) };
+    return entry ? Number(decodeInt64(entry.bytes, entry.subKeyEnd)) : 0;
   }
 
-  /** Takes or gives up a reference. */
+  /** A chunk's bytes: of the newest layer that holds them, since they never change. */
+  #content(chunk: MapKey): Uint8Array | undefined {
+    if (this.#count(chunk) <= 0) return undefined;
+    const { chunks, images } = this.#space;
+    for (const layer of chunks.layers()) {
+      const value = layer.cells.get(chunk)?.value as ChunkValue | undefined;
+      if (value && value.bytes.length > 0) return value.bytes;
+    }
+    const entry = images.find(chunks.id, chunk, undefined, 0);
+    return entry?.bytes.slice(entry.subKeyEnd + LENGTH_BYTES, entry.valueEnd);
+  }
+
+  /**
+   * Takes or gives up a reference. The memtable holds the bytes only of a chunk that is new: what an
+   * older layer has is not copied.
+   */
   #refer(chunk: MapKey, by: 1 | -1, content: Uint8Array | undefined): void {
     const { chunks, transaction } = this.#space;
-    const found = this.#chunk(chunk);
-    const count = (found?.count ?? 0) + by;
-    const known = found && found.count > 0 ? found.bytes : undefined;
-    // Not `slice`: that of a Buffer shares its memory with the caller.
-    const value: ChunkValue = { count, bytes: known ?? new Uint8Array(content ?? []) };
+    const before = this.#count(chunk);
+    const count = before + by;
     const previous = chunks.active.cells.get(chunk);
     if (previous && previous.lsn === 0) {
-      const open = previous.value as ChunkValue;
-      previous.value = { count, bytes: open.bytes.length > 0 ? open.bytes : value.bytes };
+      previous.value = { count, bytes: (previous.value as ChunkValue).bytes };
       return;
     }
+    const kept = (previous?.value as ChunkValue | undefined)?.bytes ?? NO_BYTES;
+    // Not `slice`: that of a Buffer shares its memory with the caller.
+    const bytes = before > 0 ? kept : new Uint8Array(content ?? []);
+    const value: ChunkValue = { count, bytes };
     const cell: Cell = { value, lsn: 0, timestamp: 0, expiry: 0, crc: 0 };
-    const before = found?.count ?? 0;
     transaction.add(new ChunkChange(this.#space, chunks, chunk, cell, previous, before));
   }
 }

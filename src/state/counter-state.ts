@@ -46,7 +46,9 @@ export class CounterState {
     const now = space.now();
     const expiry = expiryOf(options, this.#ttlMs, () => now);
     const before = this.#before(mapKey);
-    const alive = before !== undefined && (before.expiry === 0 || before.expiry > now);
+    // What the open transaction added is logged as one operand: it is one sum, whatever its expiry.
+    const isOpen = this.#table.active.cells.get(mapKey)?.lsn === 0;
+    const alive = before && (isOpen || before.expiry === 0 || before.expiry > now);
     const start = alive ? before.value : 0;
     const value = safeCounter(BigInt(start) + BigInt(amount), { operator, state, key });
     this.#changeOf(mapKey, before).add(amount, value, expiry);

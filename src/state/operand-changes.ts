@@ -73,7 +73,10 @@ export function safeCounter(value: bigint, where: Readonly<Record<string, unknow
   );
 }
 
-/** A chunk as a memtable holds it: how often it is referenced, and its content. */
+/**
+ * A chunk as a memtable holds it: how often it is referenced, and its content where that is new; no
+ * bytes where an older layer has them.
+ */
 export interface ChunkValue {
   readonly count: number;
   readonly bytes: Uint8Array;

@@ -107,9 +107,10 @@ export class StateSpace implements ValueEncoder {
     return this.#unlogged;
   }
 
-  definitionsLogged(): void {
-    for (const definition of this.#unlogged) this.#setLogged(definition);
-    this.#unlogged = [];
+  /** A commit was sealed with these; others may have been made while it was encoded. */
+  definitionsLogged(logged: readonly TableDefinition[]): void {
+    for (const definition of logged) this.#setLogged(definition);
+    this.#unlogged = this.#unlogged.filter((definition) => !logged.includes(definition));
   }
 
   /** Takes a definition that the store holds. */
