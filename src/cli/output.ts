@@ -1,13 +1,12 @@
 /*
  * What the command prints: text in large pieces, no faster than the reader takes it, and tables.
- * Colours only on a terminal that wants them.
+ * No colours: the same text on a terminal and in a file.
  */
 import { once } from 'node:events';
 import CliTable, { type HorizontalTableRow } from 'cli-table3';
 
 /** What of a stream is needed. */
 export interface TextStream extends NodeJS.EventEmitter {
-  readonly isTTY?: boolean;
   write(text: string): boolean;
 }
 
@@ -41,10 +40,9 @@ export class Output {
 
   /** Prints rows under headings. */
   async table(headings: readonly string[], rows: readonly HorizontalTableRow[]): Promise<void> {
-    const head = this.#stream.isTTY && !process.env['NO_COLOR'] ? ['bold'] : [];
     const table = new CliTable({
       head: [...headings],
-      style: { head, border: [], compact: true },
+      style: { head: [], border: [], compact: true },
     });
     table.push(...rows);
     await this.line(table.toString());
