@@ -2,6 +2,7 @@
  * Entry file of a worker thread: runs the tasks that it is sent over the real file system, whose
  * calls are synchronous here, and answers with their output or error.
  */
+import { platform, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { blockingFileSystem } from '../fs/blocking-file-system.ts';
 import type { FileSystem } from '../fs/file-system.ts';
@@ -9,16 +10,32 @@ import { must } from '../std/assert.ts';
 import { errorToPlain } from './error-transfer.ts';
 import type { TaskReply, TaskRequest } from './task-messages.ts';
 import { yieldNow } from './task-pool.ts';
-import { tasks, type TaskContext } from './tasks.ts';
+import { tasks, type TaskContext, type TaskName } from './tasks.ts';
 
 const port = must(parentPort, 'the worker has a parent');
 // A stopped engine ends the thread, so nothing is cancelled from within.
 const context: TaskContext = { yieldNow, cancelled: () => false };
 
+/** Beside an open engine; the other tasks are waited for by somebody. */
+const backgroundTasks: readonly TaskName[] = ['buildDelta', 'mergeImages'];
+const backgroundNice = 10;
+let yielding = false;
+
+/**
+ * Gives the main thread the first right to a core. On Linux the priority is that of the calling
+ * thread; elsewhere it would be that of the whole process. It cannot be raised again.
+ */
+function yieldToMainThread(): void {
+  if (yielding || platform() !== 'linux') return;
+  yielding = true;
+  setPriority(backgroundNice);
+}
+
 async function answer(request: TaskRequest): Promise<TaskReply> {
   const { id, name, input } = request;
   const task = tasks[name] as (fs: FileSystem, input: unknown, on: TaskContext) => Promise<unknown>;
   try {
+    if (backgroundTasks.includes(name)) yieldToMainThread();
     return { id, output: await task(blockingFileSystem, input, context) };
   } catch (error) {
     return { id, error: errorToPlain(error) };
