@@ -227,7 +227,8 @@ export class StateSpace implements ValueEncoder {
     const { operator, state } = table.definition;
     const details = { ...error.details, operator, state, key: keyOfMapKey(key) };
     const where = subKey === undefined ? details : { ...details, subKey: keyOfMapKey(subKey) };
-    const message = `value of ${operator}.${state} cannot be stored: ${error.message}`;
+    const what = error.message.replace(/^the value cannot be stored: /, '');
+    const message = `value of ${operator}.${state} cannot be stored: ${what}`;
     return new InvalidArgumentError('INVALID_VALUE', message, where, error);
   }
 
