@@ -69,7 +69,7 @@ export interface RecoveryReport {
   readonly replayedCommits: number;
   readonly replayedBytes: number;
   readonly tornTail: TornTail | undefined;
-  /** The log ended before the newest checkpoint: history between them is gone, the state is whole. */
+  /** The log ended before the newest checkpoint: commits behind that checkpoint may be lost. */
   readonly damagedHistory: boolean;
   /** Files of unfinished checkpoints that were removed. */
   readonly leftoversRemoved: number;
