@@ -46,10 +46,10 @@ export class ChainImages {
     tail?.release();
   }
 
-  /** A merge replaced the oldest `count` links. */
-  replacePrefix(count: number, base: LoadedLink): void {
-    const old = this.#links.slice(0, count);
-    this.#links = [base, ...this.#links.slice(count)];
+  /** A merge replaced a run of links by one. */
+  replaceRun(start: number, count: number, merged: LoadedLink): void {
+    const old = this.#links.slice(start, start + count);
+    this.#links = [...this.#links.slice(0, start), merged, ...this.#links.slice(start + count)];
     this.#install(this.#space.imagesLsn);
     for (const { image } of old) image.release();
   }

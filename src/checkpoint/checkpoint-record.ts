@@ -15,6 +15,21 @@ import {
 } from '../state/table-definition.ts';
 import { formatChain, parseChain } from '../wal/chain-value.ts';
 import type { LogPosition } from '../wal/log-position.ts';
+import { RecordFields as Fields } from './record-fields.ts';
+import {
+  checkpointTriggers,
+  decodeMerge,
+  decodePolicy,
+  decodeRates,
+  decodeTotals,
+  type ChainPolicy,
+  type CheckpointTrigger,
+  type MergeNote,
+  type RestoreRates,
+  type WrittenTotals,
+} from './record-notes.ts';
+
+export type * from './record-notes.ts';
 
 export const recordVersion = 1;
 
@@ -26,6 +41,8 @@ export interface ChainLink {
   readonly sha256: string;
   readonly bytes: number;
   readonly entryCount: number;
+  /** Bytes of the entries before compression. */
+  readonly dataBytes: number;
   /** LSN that the snapshot starts behind; 0 for a base. */
   readonly fromLsn: number;
   readonly lastLsn: number;
@@ -60,6 +77,14 @@ export interface CheckpointRecord {
   readonly chain: readonly ChainLink[];
   /** Bytes of the log that the checkpoint took in. */
   readonly logBytes: number;
+  readonly trigger: CheckpointTrigger;
+  readonly totals: WrittenTotals;
+  /** In force when the record was made. */
+  readonly policy: ChainPolicy;
+  /** Undefined until something was measured. */
+  readonly rates: RestoreRates | undefined;
+  /** Of a record that a merge made. */
+  readonly merge: MergeNote | undefined;
   readonly tables: readonly TableDefinition[];
   readonly codec: string;
   readonly keyGroups: number;
@@ -149,6 +174,11 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
     position: decodePosition(fields.object('position')),
     chain: fields.list('chain').map(decodeLink),
     logBytes: fields.count('logBytes'),
+    trigger: fields.oneOf('trigger', checkpointTriggers),
+    totals: decodeTotals(fields.object('totals')),
+    policy: decodePolicy(fields.object('policy')),
+    rates: body['rates'] === undefined ? undefined : decodeRates(fields.object('rates')),
+    merge: body['merge'] === undefined ? undefined : decodeMerge(fields.object('merge')),
     tables: fields.list('tables').map((field) => {
       const table = definitionFromPlain(field.body);
       if (!table) throw corrupt('has a bad table');
@@ -182,46 +212,9 @@ function decodeLink(fields: Fields): ChainLink {
     sha256: fields.text('sha256'),
     bytes: fields.count('bytes'),
     entryCount: fields.count('entryCount'),
+    dataBytes: fields.count('dataBytes'),
     fromLsn: fields.count('fromLsn'),
     lastLsn: fields.count('lastLsn'),
     lastTimestamp: fields.count('lastTimestamp'),
   };
-}
-
-/** Typed reading of a JSON object. */
-class Fields {
-  readonly body: Readonly<Record<string, unknown>>;
-  readonly corrupt: (why: string) => CorruptionError;
-
-  constructor(body: Record<string, unknown>, corrupt: (why: string) => CorruptionError) {
-    this.body = body;
-    this.corrupt = corrupt;
-  }
-
-  count(name: string): number {
-    const value = this.body[name];
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-    throw this.corrupt(`has no ${name}`);
-  }
-
-  text(name: string): string {
-    const value = this.body[name];
-    if (typeof value === 'string') return value;
-    throw this.corrupt(`has no ${name}`);
-  }
-
-  object(name: string): Fields {
-    return this.#wrap(name, this.body[name]);
-  }
-
-  list(name: string): Fields[] {
-    const value = this.body[name];
-    if (!Array.isArray(value)) throw this.corrupt(`has no ${name}`);
-    return value.map((item: unknown) => this.#wrap(name, item));
-  }
-
-  #wrap(name: string, value: unknown): Fields {
-    if (typeof value !== 'object' || value === null) throw this.corrupt(`has no ${name}`);
-    return new Fields(value as Record<string, unknown>, this.corrupt);
-  }
 }

@@ -12,8 +12,9 @@ import type { TableDefinition } from '../state/table-definition.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
 import type { LogPosition, LogRange } from '../wal/log-position.ts';
 import type { ChainImages } from './chain-images.ts';
-import type { CheckpointRecord } from './checkpoint-record.ts';
+import type { ChainPolicy, CheckpointRecord, CheckpointTrigger } from './checkpoint-record.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import type { RestoreMeter } from './restore-estimate.ts';
 import type { SnapshotTransfer } from './snapshot-transfer.ts';
 
 /** What the log gives to checkpoints. */
@@ -43,7 +44,21 @@ export interface CheckpointerInput {
   readonly transfer: SnapshotTransfer;
   readonly newest: CheckpointRecord | undefined;
   readonly images: ChainImages;
+  readonly policy: ChainPolicy;
+  /** Bounds of one merge. */
+  readonly mergeLimits: MergeLimits;
+  readonly meter: RestoreMeter;
+  /** Free bytes where snapshots are written. */
+  readonly freeBytes: () => number;
   readonly events: CheckpointEvents;
+}
+
+/** Bounds of one merge. */
+export interface MergeLimits {
+  /** Undefined: none. */
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly threadsMax: number;
 }
 
 /** What is told of finished work. */
@@ -59,6 +74,7 @@ export interface CheckpointRequest {
   readonly kind: 'auto' | 'delta' | 'base';
   readonly savepoint: string | undefined;
   readonly metadata: unknown;
+  readonly trigger: CheckpointTrigger;
   /** Throws when the record may not be published. */
   readonly check?: () => Promise<void>;
 }
@@ -68,6 +84,7 @@ export const plainRequest: CheckpointRequest = {
   kind: 'auto',
   savepoint: undefined,
   metadata: undefined,
+  trigger: 'call',
 };
 
 /** How a merge treats tables of these definitions. */

@@ -35,7 +35,7 @@ export function checkpointRequest(options: CheckpointOptions): CheckpointRequest
     );
   }
   if (savepoint !== undefined) checkName('savepoint', savepoint);
-  return { kind, savepoint, metadata: copyOf(metadata) };
+  return { kind, savepoint, metadata: copyOf(metadata), trigger: 'call' };
 }
 
 function copyOf(metadata: unknown): unknown {

@@ -280,7 +280,7 @@ export class Engine {
       chainLength: images.links.length,
       imageBytes: images.slabBytes,
       openChanges: space.transaction.size,
-      compacting: checkpointer.compacting,
+      compacting: checkpointer.compactor.running,
       waitingFor: log.waitingFor ?? (this.#pressure.waiting ? 'memtable' : undefined),
       poisoned: this.#life.poisoned,
       failure: this.#unheard,

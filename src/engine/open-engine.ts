@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { ChainImages } from '../checkpoint/chain-images.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { Checkpointer } from '../checkpoint/checkpointer.ts';
+import { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
@@ -41,6 +42,7 @@ import { applyOpening, type OpenedSegment } from '../wal/log-opening.ts';
 import { LogSegments } from '../wal/log-segments.ts';
 import { LogWriter } from '../wal/log-writer.ts';
 import { readLowWater } from '../wal/low-water.ts';
+import { backgroundThreadsMax } from './chain-options.ts';
 import { Engine, type EngineParts } from './engine.ts';
 import { EngineLife } from './engine-life.ts';
 import { EventHub } from './events.ts';
@@ -185,7 +187,7 @@ class Opening {
       slabs,
     });
     const state = this.#state(recovered, identity);
-    await threads.limit(Math.max(1, availableParallelism() - 1));
+    await threads.limit(backgroundThreadsMax());
     const { plan, opening } = recovered;
     const startedAt = clock.monotonicMs();
     const opened = await applyOpening(fs, logDirectory, plan, opening, random);
@@ -195,7 +197,21 @@ class Opening {
     const total = report.phasesMs.total + openLog;
     const phasesMs = { ...report.phasesMs, openLog, total };
     const recovery = { ...report, phasesMs, leftoversRemoved };
-    const built = { identity, checkpoints, transfer, pool, slabs, opened, recovery, ...state };
+    const meter = new RestoreMeter(recovered.record?.rates);
+    meter.loaded(report.chainBytes, phasesMs.load);
+    meter.replayed(report.replayedBytes, phasesMs.replay);
+    meter.opened(total - phasesMs.load - phasesMs.replay);
+    const built = {
+      meter,
+      identity,
+      checkpoints,
+      transfer,
+      pool,
+      slabs,
+      opened,
+      recovery,
+      ...state,
+    };
     return this.#build(recovered, built);
   }
 
@@ -307,6 +323,10 @@ class Opening {
       transfer: built.transfer,
       newest: recovered.record,
       images,
+      policy: options.chain.policy,
+      mergeLimits: options.chain.limits,
+      meter: built.meter,
+      freeBytes: () => fs.freeBytes(options.dir),
       events: {
         checkpoint: (record) => hub.emit('checkpoint', record),
         merge: (record) => hub.emit('merge', record),
@@ -339,6 +359,7 @@ interface OpenedState {
 }
 
 interface Built extends OpenedState {
+  readonly meter: RestoreMeter;
   readonly identity: StoreIdentity;
   readonly checkpoints: CheckpointStore;
   readonly transfer: SnapshotTransfer;

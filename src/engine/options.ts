@@ -3,7 +3,6 @@
  * a misspelt one is never ignored.
  */
 import { isAbsolute, resolve } from 'node:path';
-import { types as utilTypes } from 'node:util';
 import type { CodecName } from '../codec/compression.ts';
 import type { TypeDefinition } from '../codec/value.ts';
 import { InvalidArgumentError } from '../errors.ts';
@@ -16,9 +15,18 @@ import {
   type LogOptions,
   type ResolvedLogOptions,
 } from '../wal/log-options.ts';
+import {
+  chainOptionNames,
+  resolveChainOptions,
+  type ChainOptions,
+  type ResolvedChainOptions,
+} from './chain-options.ts';
+import { badOption } from './option-checks.ts';
+
+export { badOption } from './option-checks.ts';
 
 /** Options of `openEngine`. */
-export interface EngineOptions extends LogOptions {
+export interface EngineOptions extends LogOptions, ChainOptions {
   /** Directory of the store, made if it is not there; `':memory:'` keeps everything in memory. */
   readonly dir: string;
   /**
@@ -62,6 +70,7 @@ export interface ResolvedEngineOptions {
   /** As asked for; undefined: what the store has, or the default for a new one. */
   readonly keyGroups: number | undefined;
   readonly log: ResolvedLogOptions;
+  readonly chain: ResolvedChainOptions;
 }
 
 export const keyGroupsDefault = 128;
@@ -79,6 +88,7 @@ const names: readonly string[] = [
   'codec',
   'keyGroups',
   ...logOptionNames,
+  ...chainOptionNames,
 ] satisfies readonly (keyof EngineOptions)[];
 
 const codecs: readonly unknown[] = ['none', 'lz4', 'snappy', 'zstd'];
@@ -118,6 +128,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     codec: codec ?? 'lz4',
     keyGroups: keyGroups === undefined ? undefined : checkKeyGroups(keyGroups),
     log: resolveLogOptions(options),
+    chain: resolveChainOptions(options),
   });
 }
 
@@ -144,15 +155,4 @@ function checkKeyGroups(value: unknown): number {
     if (value >= 1 && value <= keyGroupsMost) return value;
   }
   throw badOption('keyGroups', `must be a power of two from 1 to ${keyGroupsMost}`, value);
-}
-
-/** An option that the call, or the store, does not take. */
-export function badOption(name: string, why: string, value: unknown): InvalidArgumentError {
-  const shown =
-    value === undefined || utilTypes.isProxy(value) || typeof value === 'object'
-      ? ''
-      : `: ${String(value)}`;
-  return new InvalidArgumentError('INVALID_OPTION', `option ${name} ${why}${shown}`, {
-    option: name,
-  });
 }

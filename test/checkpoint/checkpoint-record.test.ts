@@ -38,6 +38,7 @@ const record: CheckpointRecord = {
       sha256: 'ab'.repeat(32),
       bytes: 4096,
       entryCount: 10,
+      dataBytes: 16_000,
       fromLsn: 0,
       lastLsn: 1000,
       lastTimestamp: 1_600_000_000_000_000,
@@ -48,12 +49,31 @@ const record: CheckpointRecord = {
       sha256: 'cd'.repeat(32),
       bytes: 512,
       entryCount: 2,
+      dataBytes: 900,
       fromLsn: 1000,
       lastLsn: 1234,
       lastTimestamp: 1_700_000_000_000_001,
     },
   ],
   logBytes: 8000,
+  trigger: 'merge',
+  totals: { logBytes: 80_000, checkpointBytes: 9000, mergeBytes: 12_000 },
+  rates: { loadBytesPerSecond: 2.5e8, replayBytesPerSecond: 1e8, overheadSeconds: 0.0125 },
+  merge: {
+    strategy: 'optimal',
+    why: 'one delta of 2 snapshots',
+    inputs: [snapshotName('ef'.repeat(32), 5), snapshotName('01'.repeat(32), 6)],
+    inputBytes: 700,
+    outputBytes: 512,
+    milliseconds: 1.5,
+  },
+  policy: {
+    strategy: 'optimal',
+    maxChainLength: 10,
+    restoreSecondsMax: 2.5,
+    restoreBytesMax: undefined,
+    mergeBytesPerLogByteMax: 10,
+  },
   tables: [
     { id: 16, operator: 'op', state: 'list', kind: 'list', ttlType: 'none', itemsMax: 10 },
     {
@@ -75,6 +95,9 @@ interface Body {
   readonly chain: object[];
   readonly tables: object[];
   readonly position: object;
+  readonly rates: object;
+  readonly merge: object;
+  readonly policy: object;
 }
 
 /** The record's bytes with one field changed, and a CRC that fits. */
@@ -138,6 +161,9 @@ describe('a checkpoint record', () => {
     'tables',
     'codec',
     'format',
+    'trigger',
+    'totals',
+    'policy',
   ];
   test.each(missing)('without %s: CORRUPT_RECORD', (name) => {
     const bytes = withBody((body) => {
@@ -154,6 +180,10 @@ describe('a checkpoint record', () => {
       (body) => Object.assign(body.tables[0]!, { kind: 'other' }),
       (body) => Object.assign(body.position, { chain: 'xyz' }),
       (body) => Object.assign(body.position, { offset: -1 }),
+      (body) => Object.assign(body.rates, { loadBytesPerSecond: null }),
+      (body) => Object.assign(body.merge, { strategy: 'other' }),
+      (body) => Object.assign(body.merge, { inputs: [1] }),
+      (body) => Object.assign(body.policy, { restoreSecondsMax: -1 }),
     ];
     for (const change of changes) {
       const bytes = withBody((body) => change(body as unknown as Body));

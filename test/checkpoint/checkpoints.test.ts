@@ -64,9 +64,10 @@ describe('kinds', () => {
     await engine.close();
   });
 
-  test('a chain of eight: merged beside further deltas, which stay behind the new base', async () => {
+  test('a chain of its greatest length: merged beside further deltas, which stay behind the new base', async () => {
     const world = worldOn();
-    let engine = await open(world);
+    const options = { maxChainLength: 8, merge: { strategy: 'sequential' as const } };
+    let engine = await open(world, options);
     const merges: CheckpointRecord[] = [];
     engine.on('merge', (record) => merges.push(record));
     for (let n = 0; n < 30; n++) {

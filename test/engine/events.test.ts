@@ -134,7 +134,7 @@ describe('events', () => {
 
   test('a merge in the background fails: told, the chain stays, a later merge works', async () => {
     const world = worldOn();
-    const engine = await open(world);
+    const engine = await open(world, { maxChainLength: 8, merge: { strategy: 'sequential' } });
     const failures: unknown[] = [];
     let merges = 0;
     engine.on('failure', (error) => failures.push(error));

@@ -1,0 +1,208 @@
+/*
+ * Merges of the chain of an open engine: a run of adjacent snapshots becomes one, a base when it
+ * starts with the base, while deltas go on being made behind it (C5). The record of a merge names
+ * what it made, what was older, and the deltas made meanwhile. A merge that fails, is aborted or
+ * takes too long leaves the old chain. One merge at a time.
+ */
+import { AbortedError } from '../errors.ts';
+import { Image } from '../snapshot/image.ts';
+import { must } from '../std/assert.ts';
+import { planMerge, type ChainState, type MergePlan, type NoMerge } from './chain-policy.ts';
+import { sampleOverlap } from './chain-overlap.ts';
+import {
+  snapshotName,
+  type ChainLink,
+  type CheckpointKind,
+  type CheckpointRecord,
+  type MergeStrategy,
+} from './checkpoint-record.ts';
+import {
+  plainRequest,
+  type CheckpointRequest,
+  type CheckpointerInput,
+} from './checkpointer-input.ts';
+import { assertRoom, mergeRoom } from './free-space.ts';
+import type { Publisher } from './publisher.ts';
+import { runSnapshotTask, snapshotInput } from './snapshot-tasks.ts';
+
+/** A merge that is to be done. */
+interface Order {
+  readonly plan: Pick<MergePlan, 'start' | 'count' | 'outputBytes' | 'why'>;
+  readonly strategy: MergeStrategy;
+  readonly kind: CheckpointKind;
+  readonly request: CheckpointRequest;
+}
+
+const mergeRequest: CheckpointRequest = { ...plainRequest, trigger: 'merge' };
+
+export class Compactor {
+  readonly #in: CheckpointerInput;
+  readonly #publisher: Publisher;
+  #running: Promise<unknown> | undefined;
+  #background: Promise<void> | undefined;
+  #held = false;
+  #closing = false;
+
+  constructor(input: CheckpointerInput, publisher: Publisher) {
+    this.#in = input;
+    this.#publisher = publisher;
+  }
+
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** The bound on rewriting forbids a merge that is due. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** The chain as the policy sees it, with so much log behind it. */
+  state(logBytes: number): ChainState {
+    const { images, meter } = this.#in;
+    const { links } = images;
+    const { totals } = this.#publisher;
+    const distinctShare = sampleOverlap(links.map(({ image }) => image));
+    return { links: images.chain, logBytes, rates: meter.rates, totals, distinctShare };
+  }
+
+  /** What would be merged now, if anything. */
+  plan(asked: boolean, strategy?: MergeStrategy): MergePlan | NoMerge {
+    const { policy } = this.#in;
+    const logBytes = this.#publisher.newest?.logBytes ?? 0;
+    const chosen = strategy === undefined ? policy : { ...policy, strategy };
+    return planMerge(this.state(logBytes), chosen, asked);
+  }
+
+  /** Starts a merge in the background when one is due. */
+  consider(): void {
+    if (this.#closing || this.#running || this.#background) return;
+    const plan = this.plan(false);
+    this.#held = !('start' in plan) && plan.held;
+    if (!('start' in plan)) return;
+    const { strategy } = this.#in.policy;
+    const order: Order = { plan, strategy, kind: 'merge', request: mergeRequest };
+    let failed = false;
+    this.#background = this.#run(order)
+      .then(() => {})
+      .catch((error: unknown) => {
+        failed = true;
+        if (!this.#closing) this.#in.events.failure(error);
+      })
+      .finally(() => {
+        this.#background = undefined;
+        // What came meanwhile may ask for another one; a failure waits for the next checkpoint.
+        if (!failed) this.consider();
+      });
+  }
+
+  /** Merges what the policy chooses, because somebody asked; or says why there is nothing to do. */
+  async merge(strategy: MergeStrategy): Promise<CheckpointRecord | NoMerge> {
+    await this.#idle();
+    const plan = this.plan(true, strategy);
+    if (!('start' in plan)) return plan;
+    return this.#run({ plan, strategy, kind: 'merge', request: mergeRequest });
+  }
+
+  /** Merges the whole chain into a base that is the checkpoint asked for; undefined: it is one. */
+  async mergeAll(request: CheckpointRequest): Promise<CheckpointRecord | undefined> {
+    await this.#idle();
+    const { length } = this.#in.images.links;
+    if (length < 2) return undefined;
+    const { distinctShare, links } = this.state(0);
+    const inputBytes = links.reduce((sum, link) => sum + link.bytes, 0);
+    const outputBytes = Math.ceil(inputBytes * distinctShare(0, length));
+    const plan = { start: 0, count: length, outputBytes, why: 'a base was asked for' };
+    return this.#run({ plan, strategy: this.#in.policy.strategy, kind: 'base', request });
+  }
+
+  /** Nothing is begun any more, and what runs is not published. */
+  close(): void {
+    this.#closing = true;
+  }
+
+  /** Resolves when a merge that was cut off has cleared up behind itself. */
+  async settled(): Promise<void> {
+    await this.#background;
+    await this.#running?.catch(() => {});
+  }
+
+  async #idle(): Promise<void> {
+    // The one that ran reports its own failure.
+    while (this.#running) await this.#running.catch(() => {});
+  }
+
+  #run(order: Order): Promise<CheckpointRecord> {
+    const running = this.#merge(order).finally(() => {
+      this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+
+  async #merge({ plan, strategy, kind, request }: Order): Promise<CheckpointRecord> {
+    const { transfer, slabs, groupBits, images, clock, events } = this.#in;
+    this.#publisher.assertMayPublish();
+    assertRoom(this.#in, mergeRoom(plan.outputBytes));
+    const { start, count } = plan;
+    const run = images.links.slice(start, start + count);
+    const { lastLsn, lastTimestamp } = must(run.at(-1), 'a merge has inputs').link;
+    const fromLsn = must(run[0], 'a merge has inputs').link.fromLsn;
+    // Of a record that is durable: what is only sealed may still be lost, and trims nothing (C2).
+    const { tables } = must(this.#publisher.newest, 'a chain has a record');
+    const stagedPath = this.#publisher.stagedPath('merge');
+    const last = { lsn: lastLsn, timestamp: lastTimestamp, tables };
+    const base = start === 0;
+    const startedAt = clock.monotonicMs();
+    const output = await runSnapshotTask(this.#in, 'mergeImages', {
+      ...snapshotInput(this.#in, { stagedPath, base, fromLsn, last }),
+      inputs: run.map(({ image }) => image.descriptors),
+      spareSlabs: slabs.drain(),
+    });
+    const milliseconds = clock.monotonicMs() - startedAt;
+    for (const slab of output.spareSlabs) slabs.release(slab);
+    const image = new Image(output.slices, { slabs, groupBits });
+    return this.#publisher.publish({ image, stagedPath, sha256: output.sha256 }, async (id) => {
+      // Nothing is published once the engine gives its directory up.
+      if (this.#closing && kind === 'merge') throw new AbortedError('ABORTED', 'closing');
+      const { sha256, bytes, entryCount, dataBytes } = output;
+      const name = snapshotName(sha256, id);
+      await transfer.publish(stagedPath, name);
+      const link: ChainLink = {
+        name,
+        kind: base ? 'base' : 'delta',
+        sha256,
+        bytes,
+        entryCount,
+        dataBytes,
+        fromLsn,
+        lastLsn,
+        lastTimestamp,
+      };
+      const { lsn, timestamp, position, tables } = must(
+        this.#publisher.newest,
+        'a chain has a record',
+      );
+      const before = images.chain;
+      const chain = [...before.slice(0, start), link, ...before.slice(start + count)];
+      const merge = {
+        strategy,
+        why: plan.why,
+        inputs: run.map((input) => input.link.name),
+        inputBytes: run.reduce((sum, input) => sum + input.link.bytes, 0),
+        outputBytes: bytes,
+        milliseconds,
+      };
+      const { trigger } = request;
+      const made = { id, kind, lsn, timestamp, position, chain, tables, logBytes: 0 } as const;
+      const record = this.#publisher.record(
+        { ...made, trigger, checkpointBytes: 0, merge },
+        request,
+      );
+      await this.#publisher.put(record);
+      images.replaceRun(start, count, { link, image });
+      events.merge(record);
+      return record;
+    });
+  }
+}

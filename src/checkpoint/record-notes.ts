@@ -1,0 +1,111 @@
+/*
+ * What a checkpoint record says beside where the state is: why it was made, what a merge did, what
+ * was written so far, how fast a restore is here, and the policy in force. Recovery needs none of
+ * it; the next opening, `inspect` and `tune` do.
+ */
+import type { RecordFields } from './record-fields.ts';
+
+export const checkpointTriggers = [
+  'call',
+  'entries',
+  'commits',
+  'logBytes',
+  'time',
+  'budget',
+  'memtable',
+  'close',
+  'merge',
+] as const;
+
+/** Why a checkpoint was taken. */
+export type CheckpointTrigger = (typeof checkpointTriggers)[number];
+
+export const mergeStrategies = ['sequential', 'optimal', 'parallel'] as const;
+
+/**
+ * How the chain is merged. 'sequential': the whole chain into a base, in one worker; 'parallel': the
+ * same over key groups in several; 'optimal': the run of snapshots that costs least for what it
+ * gives.
+ */
+export type MergeStrategy = (typeof mergeStrategies)[number];
+
+/** Sums since the store was made, along its ancestry: what write amplification is worked out from. */
+export interface WrittenTotals {
+  /** Bytes of the log that checkpoints took in. */
+  readonly logBytes: number;
+  /** Bytes of snapshots that checkpoints wrote. */
+  readonly checkpointBytes: number;
+  /** Bytes of snapshots that merges wrote. */
+  readonly mergeBytes: number;
+}
+
+/** How fast a restore was measured to be, where the record was made. */
+export interface RestoreRates {
+  /** Bytes of snapshot files a second: read, checked, decompressed. */
+  readonly loadBytesPerSecond: number;
+  /** Bytes of log a second: read, checked, folded into an image. */
+  readonly replayBytesPerSecond: number;
+  /** Seconds of an opening beside these two. */
+  readonly overheadSeconds: number;
+}
+
+/** What a merge did, and why it chose so. */
+export interface MergeNote {
+  readonly strategy: MergeStrategy;
+  /** For people. */
+  readonly why: string;
+  /** Object names of what was merged, oldest first. */
+  readonly inputs: readonly string[];
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  readonly milliseconds: number;
+}
+
+/** What a user decided about the chain. */
+export interface ChainPolicy {
+  readonly strategy: MergeStrategy;
+  readonly maxChainLength: number;
+  /** Undefined: no bound. */
+  readonly restoreSecondsMax: number | undefined;
+  readonly restoreBytesMax: number | undefined;
+  readonly mergeBytesPerLogByteMax: number;
+}
+
+export function decodeTotals(fields: RecordFields): WrittenTotals {
+  return {
+    logBytes: fields.count('logBytes'),
+    checkpointBytes: fields.count('checkpointBytes'),
+    mergeBytes: fields.count('mergeBytes'),
+  };
+}
+
+export function decodeRates(fields: RecordFields): RestoreRates {
+  return {
+    loadBytesPerSecond: fields.amount('loadBytesPerSecond'),
+    replayBytesPerSecond: fields.amount('replayBytesPerSecond'),
+    overheadSeconds: fields.amount('overheadSeconds'),
+  };
+}
+
+export function decodeMerge(fields: RecordFields): MergeNote {
+  return {
+    strategy: fields.oneOf('strategy', mergeStrategies),
+    why: fields.text('why'),
+    inputs: fields.texts('inputs'),
+    inputBytes: fields.count('inputBytes'),
+    outputBytes: fields.count('outputBytes'),
+    milliseconds: fields.amount('milliseconds'),
+  };
+}
+
+export function decodePolicy(fields: RecordFields): ChainPolicy {
+  return {
+    strategy: fields.oneOf('strategy', mergeStrategies),
+    maxChainLength: fields.count('maxChainLength'),
+    restoreSecondsMax: fields.optional('restoreSecondsMax', () =>
+      fields.amount('restoreSecondsMax'),
+    ),
+    restoreBytesMax: fields.optional('restoreBytesMax', () => fields.count('restoreBytesMax')),
+    mergeBytesPerLogByteMax: fields.amount('mergeBytesPerLogByteMax'),
+  };
+}

@@ -1,0 +1,102 @@
+/*
+ * Options about the chain: how long it may become, what a restore may cost, how it is merged.
+ */
+import { availableParallelism } from 'node:os';
+import {
+  mergeStrategies,
+  type ChainPolicy,
+  type MergeStrategy,
+} from '../checkpoint/record-notes.ts';
+import type { MergeLimits } from '../checkpoint/checkpointer-input.ts';
+import { amount, badOption, knownOnly, wholeNumber } from './option-checks.ts';
+
+/** How the chain is merged. */
+export interface MergeOptions {
+  /**
+   * 'sequential': the whole chain into a base, in one worker; 'parallel': the same over key groups
+   * in several; 'optimal': the run of snapshots that costs least for what it gives: several deltas
+   * into one, overlapping ones first, the base when it pays. @defaultValue 'optimal'
+   */
+  readonly strategy?: MergeStrategy;
+  /** Milliseconds after which a merge is given up; the old chain stays. @defaultValue none */
+  readonly timeoutMs?: number;
+  /** Gives up the merge that runs, and every later one. @defaultValue none */
+  readonly signal?: AbortSignal;
+}
+
+/** Options about the chain. */
+export interface ChainOptions {
+  /** Snapshots of a chain at which it is merged. @defaultValue 10 */
+  readonly maxChainLength?: number;
+  /**
+   * Seconds that opening the store may take: the chain is merged and checkpoints are taken before
+   * the estimate, from rates measured here, exceeds it. @defaultValue no bound
+   */
+  readonly restoreSecondsMax?: number;
+  /** Bytes of snapshots and log that opening the store may read. @defaultValue no bound */
+  readonly restoreBytesMax?: number;
+  /** Bytes that merges may write for each byte of log, since the store was made. @defaultValue 10 */
+  readonly mergeBytesPerLogByteMax?: number;
+  readonly merge?: MergeOptions;
+}
+
+/** Options about the chain, in force. */
+export interface ResolvedChainOptions {
+  readonly policy: ChainPolicy;
+  readonly limits: MergeLimits;
+}
+
+export const chainOptionNames: readonly (keyof ChainOptions)[] = [
+  'maxChainLength',
+  'restoreSecondsMax',
+  'restoreBytesMax',
+  'mergeBytesPerLogByteMax',
+  'merge',
+];
+
+const mergeOptionNames: readonly (keyof MergeOptions)[] = ['strategy', 'timeoutMs', 'signal'];
+
+export const maxChainLengthDefault = 10;
+export const mergeBytesPerLogByteDefault = 10;
+
+/** Fills in the defaults; a bad value is INVALID_OPTION with its name. */
+export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions {
+  const merge = options.merge ?? {};
+  knownOnly(merge, mergeOptionNames, 'merge');
+  const { strategy = 'optimal', signal, timeoutMs } = merge;
+  if (!mergeStrategies.includes(strategy)) {
+    throw badOption('merge.strategy', `must be one of ${mergeStrategies.join(', ')}`, strategy);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw badOption('merge.signal', 'must be an AbortSignal', signal);
+  }
+  const { maxChainLength, restoreSecondsMax, restoreBytesMax, mergeBytesPerLogByteMax } = options;
+  return Object.freeze({
+    policy: Object.freeze({
+      strategy,
+      maxChainLength: wholeNumber('maxChainLength', maxChainLength ?? maxChainLengthDefault, 1),
+      restoreSecondsMax: optional(restoreSecondsMax, (value) => amount('restoreSecondsMax', value)),
+      restoreBytesMax: optional(restoreBytesMax, (value) =>
+        wholeNumber('restoreBytesMax', value, 1),
+      ),
+      mergeBytesPerLogByteMax: amount(
+        'mergeBytesPerLogByteMax',
+        mergeBytesPerLogByteMax ?? mergeBytesPerLogByteDefault,
+      ),
+    }),
+    limits: Object.freeze({
+      timeoutMs: optional(timeoutMs, (value) => wholeNumber('merge.timeoutMs', value, 1)),
+      signal,
+      threadsMax: backgroundThreadsMax(),
+    }),
+  });
+}
+
+/** Threads that work in the background while the engine is open. */
+export function backgroundThreadsMax(): number {
+  return Math.max(1, availableParallelism() - 1);
+}
+
+function optional<T, R>(value: T | undefined, check: (value: T) => R): R | undefined {
+  return value === undefined ? undefined : check(value);
+}
