@@ -8,7 +8,8 @@
  * |      8 |    8 | lsn            |                                                              |
  * |     16 |    8 | timestamp      | of the commit, microseconds                                  |
  * |     24 |    1 | op             | 1 put, 2 delete, 3 merge, 4 clear of a key, 5 clear of a table|
- * |     25 |    1 | operator       | of a merge, and of a put made of operands: 1 add, 2 chunk; else 0 |
+ * |     25 |    1 | operator       | of a merge, and of a put made of operands: 1 add, 2 chunk,   |
+ * |        |      |                | 3 min, 4 max, 5 patch (operators.ts); else 0                 |
  * |     26 |    1 | flags          | bit 0 sub-key, 1 expiry, 2 event time, 3 first timestamp     |
  * |     27 |    1 | reserved       | 0                                                            |
  * |     28 |    2 | keyBytes       | 0 only for a clear of a table                                |
@@ -22,7 +23,7 @@
 export const ops = { put: 1, delete: 2, merge: 3, clearKey: 4, clearTable: 5 } as const;
 export type Op = (typeof ops)[keyof typeof ops];
 
-export const operatorIds = { none: 0, add: 1, chunk: 2 } as const;
+export const operatorIds = { none: 0, add: 1, chunk: 2, min: 3, max: 4, patch: 5 } as const;
 export type OperatorId = (typeof operatorIds)[keyof typeof operatorIds];
 
 export const entryFlags = { subKey: 1, expiry: 2, eventTime: 4, firstTimestamp: 8 } as const;

@@ -13,7 +13,7 @@
  */
 import type { Entry } from './entry.ts';
 import { entryFlags, operatorIds, ops } from './entry-format.ts';
-import { checkOperand, combineValues, isUnreferenced, type FoldScratch } from './operators.ts';
+import { applyToNothing, combineValues, isUnreferenced, type FoldScratch } from './operators.ts';
 
 /** When the oldest operand of an entry came. */
 function firstTimestampOf(entry: Entry): number {
@@ -22,7 +22,7 @@ function firstTimestampOf(entry: Entry): number {
 
 /** Makes an operand the value that it gives on nothing. */
 export function startFromIdentity(operand: Entry): void {
-  checkOperand(operand);
+  applyToNothing(operand);
   operand.op = ops.put;
   operand.firstTimestamp = 0;
 }

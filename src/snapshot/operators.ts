@@ -2,17 +2,25 @@
  * Built-in merge operators on their stored form. Each is exactly associative (E3), so operands may
  * be folded in any legal order with the same bytes as the result.
  *
- *   add    value and operand: int64 LE. Identity 0.
+ *   add    value and operand: int64 LE. Identity 0. A sum that leaves int64 is refused, never
+ *          wrapped: one lineage cannot make one, where lineages are joined it is a conflict.
  *   chunk  reference count int64 LE, then the chunk's content or nothing. Counts add; the content
  *          comes from the newest that has one (all are equal: the key is its digest). Identity: 0,
  *          nothing. In a base a count of 0 or less is no entry.
+ *   min,   value and operand: a finite number or a bigint, as values are stored. Compared by what
+ *   max    they are, number or bigint; of two that are equal (1 and 1n) the older stays. Identity:
+ *          nothing, so the first operand is the value.
+ *   patch  value: any stored value; operand: a merge patch (patch-format.ts). Identity: nothing.
  *
  * Pure, and independent of anything that a store can name (DESIGN.md, 1).
  */
+import { readNumber } from '../codec/value-number.ts';
 import { CorruptionError } from '../errors.ts';
-import { copyBytes, readU32, writeU32 } from '../std/bytes.ts';
+import { copyBytes, readU32, toHex, writeU32 } from '../std/bytes.ts';
 import type { Entry } from './entry.ts';
 import { operatorIds, ops } from './entry-format.ts';
+import { applyPatch, composePatches } from './patch.ts';
+import { PatchWriter, type BytesRange } from './patch-format.ts';
 
 const INT64_BYTES = 8;
 
@@ -28,36 +36,84 @@ export class FoldScratch {
   }
 }
 
-/** Refuses an operand whose form its operator cannot have. */
-export function checkOperand(operand: Entry): void {
-  const size = operand.valueEnd - operand.subKeyEnd;
-  if (operand.operator === operatorIds.add) {
-    if (size !== INT64_BYTES) throw badValue(operand, size);
-  } else if (operand.operator === operatorIds.chunk) {
-    if (size < INT64_BYTES) throw badValue(operand, size);
-  } else {
-    throw new CorruptionError(
-      'BROKEN_CHAIN',
-      `table ${operand.table}: no operator ${operand.operator} is known`,
-      { table: operand.table, operator: operand.operator, lsn: operand.lsn },
-    );
-  }
+/** Makes the value of an operand what the operator gives on nothing. */
+export function applyToNothing(operand: Entry): void {
+  checkOperand(operand);
+  if (operand.operator !== operatorIds.patch) return;
+  setComputed(operand, (out) => applyPatch(valueOf(operand), undefined, out), operand);
 }
 
 /**
  * Makes the value of `into` the older value followed by the newer operand. `into` is one of the
  * two; its key and sub-key are kept, its other fields untouched.
+ * @throws CorruptionError BROKEN_CHAIN when the two do not fit each other, or a sum leaves int64
  */
 export function combineValues(older: Entry, newer: Entry, into: Entry, scratch: FoldScratch): void {
-  checkOperand(newer);
-  // A put that the user wrote has no operator; whether it fits is seen by its size.
+  const { operator } = newer;
+  // A put that the user wrote has no operator; whether it fits is seen by its form.
   const plain = older.op === ops.put && older.operator === operatorIds.none;
-  if (!plain && older.operator !== newer.operator) throw mismatch(older, newer);
+  if (!plain && older.operator !== operator) {
+    checkOperand(newer);
+    throw mismatch(older, newer);
+  }
+  if (operator === operatorIds.min || operator === operatorIds.max) {
+    combineExtremes(older, newer, into);
+  } else if (operator === operatorIds.patch) {
+    combinePatches(older, newer, into);
+  } else {
+    checkOperand(newer);
+    combineCounts(older, newer, into, scratch);
+  }
+}
+
+/** Whether the sum of a value, or operand, and a newer operand of `add` leaves int64. */
+export function sumOverflows(older: Entry, newer: Entry): boolean {
+  const a = readU32(older.bytes, older.subKeyEnd + 4) | 0;
+  const b = readU32(newer.bytes, newer.subKeyEnd + 4) | 0;
+  const low = readU32(older.bytes, older.subKeyEnd) + readU32(newer.bytes, newer.subKeyEnd);
+  const sum = (a + b + (low > 0xffff_ffff ? 1 : 0)) | 0;
+  // Two of one sign whose sum has the other.
+  return ((a ^ sum) & (b ^ sum)) < 0;
+}
+
+/** Whether a base drops the put: a chunk that nothing refers to. */
+export function isUnreferenced(entry: Entry): boolean {
+  if (entry.operator !== operatorIds.chunk) return false;
+  const low = readU32(entry.bytes, entry.subKeyEnd);
+  const high = readU32(entry.bytes, entry.subKeyEnd + 4) | 0;
+  return high < 0 || (high === 0 && low === 0);
+}
+
+/** Refuses an operand whose form its operator cannot have; of a patch its fields are not looked at. */
+function checkOperand(operand: Entry): void {
+  const size = operand.valueEnd - operand.subKeyEnd;
+  switch (operand.operator) {
+    case operatorIds.add:
+      if (size !== INT64_BYTES) throw badValue(operand);
+      return;
+    case operatorIds.chunk:
+      if (size < INT64_BYTES) throw badValue(operand);
+      return;
+    case operatorIds.min:
+    case operatorIds.max:
+      numberOf(operand);
+      return;
+    case operatorIds.patch:
+      return;
+    default:
+      throw new CorruptionError(
+        'BROKEN_CHAIN',
+        `table ${operand.table}: no operator ${operand.operator} is known`,
+        { table: operand.table, operator: operand.operator, lsn: operand.lsn },
+      );
+  }
+}
+
+function combineCounts(older: Entry, newer: Entry, into: Entry, scratch: FoldScratch): void {
   const olderSize = older.valueEnd - older.subKeyEnd;
   const isChunk = newer.operator === operatorIds.chunk;
-  if (isChunk ? olderSize < INT64_BYTES : olderSize !== INT64_BYTES) {
-    throw badValue(older, olderSize);
-  }
+  if (isChunk ? olderSize < INT64_BYTES : olderSize !== INT64_BYTES) throw badValue(older);
+  if (sumOverflows(older, newer)) throw overflow(older, newer);
   const low = readU32(older.bytes, older.subKeyEnd) + readU32(newer.bytes, newer.subKeyEnd);
   const carry = low > 0xffff_ffff ? 1 : 0;
   const high =
@@ -72,10 +128,7 @@ export function combineValues(older: Entry, newer: Entry, into: Entry, scratch: 
   // What already lies in the scratch lies at the same place: the layout depends on the key alone.
   if (into.bytes !== target) {
     copyBytes(into.bytes, into.keyStart, into.subKeyEnd, target, 0);
-    into.bytes = target;
-    into.keyEnd -= into.keyStart;
-    into.subKeyEnd = keyBytes;
-    into.keyStart = 0;
+    place(into, target, keyBytes);
   }
   if (contentBytes !== target) copyBytes(contentBytes, contentStart, contentEnd, target, contentAt);
   writeU32(target, keyBytes, low >>> 0);
@@ -83,12 +136,69 @@ export function combineValues(older: Entry, newer: Entry, into: Entry, scratch: 
   into.valueEnd = end;
 }
 
-/** Whether a base drops the put: a chunk that nothing refers to. */
-export function isUnreferenced(entry: Entry): boolean {
-  if (entry.operator !== operatorIds.chunk) return false;
-  const low = readU32(entry.bytes, entry.subKeyEnd);
-  const high = readU32(entry.bytes, entry.subKeyEnd + 4) | 0;
-  return high < 0 || (high === 0 && low === 0);
+function combineExtremes(older: Entry, newer: Entry, into: Entry): void {
+  const before = numberOf(older);
+  const after = numberOf(newer);
+  const chosen = (newer.operator === operatorIds.min ? after < before : after > before)
+    ? newer
+    : older;
+  if (chosen === into) return;
+  // Both have the same key, so that the bytes of either serve.
+  into.bytes = chosen.bytes;
+  into.keyStart = chosen.keyStart;
+  into.keyEnd = chosen.keyEnd;
+  into.subKeyEnd = chosen.subKeyEnd;
+  into.valueEnd = chosen.valueEnd;
+}
+
+function combinePatches(older: Entry, newer: Entry, into: Entry): void {
+  const [before, patch] = [valueOf(older), valueOf(newer)];
+  const write = (out: PatchWriter): void => {
+    if (older.op === ops.put) applyPatch(patch, before, out);
+    else composePatches(before, patch, out);
+  };
+  setComputed(into, write, newer);
+}
+
+/** Gives an entry a value that is written behind a copy of its key, in memory of its own. */
+function setComputed(into: Entry, write: (out: PatchWriter) => void, newer: Entry): void {
+  const keyBytes = into.subKeyEnd - into.keyStart;
+  const out = new PatchWriter(keyBytes + 2 * (into.valueEnd - into.subKeyEnd) + 64);
+  out.copy(into.bytes, into.keyStart, into.subKeyEnd);
+  try {
+    write(out);
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    throw badValue(newer, error);
+  }
+  place(into, out.bytes, keyBytes);
+  into.valueEnd = out.length;
+}
+
+/** Moves an entry to bytes at whose start its key has been written. */
+function place(into: Entry, bytes: Uint8Array, keyBytes: number): void {
+  into.bytes = bytes;
+  into.keyEnd -= into.keyStart;
+  into.subKeyEnd = keyBytes;
+  into.keyStart = 0;
+}
+
+function valueOf({ bytes, subKeyEnd, valueEnd }: Entry): BytesRange {
+  return { bytes, start: subKeyEnd, end: valueEnd };
+}
+
+function numberOf(entry: Entry): number | bigint {
+  const { bytes, subKeyEnd, valueEnd } = entry;
+  let value: number | bigint | undefined;
+  let cause: unknown;
+  try {
+    value = readNumber(bytes, subKeyEnd, valueEnd);
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    cause = error;
+  }
+  if (value === undefined) throw badValue(entry, cause);
+  return value;
 }
 
 function operatorName(entry: Entry): string {
@@ -105,11 +215,22 @@ function mismatch(older: Entry, newer: Entry): CorruptionError {
   );
 }
 
-function badValue(entry: Entry, size: number): CorruptionError {
+function badValue(entry: Entry, cause?: unknown): CorruptionError {
   const name = operatorName(entry);
+  const size = entry.valueEnd - entry.subKeyEnd;
   return new CorruptionError(
     'BROKEN_CHAIN',
     `table ${entry.table}: a value of ${size} bytes is none of operator ${name}`,
     { table: entry.table, lsn: entry.lsn, operator: name, actual: size },
+    cause,
+  );
+}
+
+function overflow(older: Entry, newer: Entry): CorruptionError {
+  const key = toHex(newer.bytes.subarray(newer.keyStart, newer.keyEnd));
+  return new CorruptionError(
+    'BROKEN_CHAIN',
+    `table ${newer.table}: a sum leaves 64 bits at LSN ${newer.lsn}, key ${key}`,
+    { table: newer.table, lsn: newer.lsn, olderLsn: older.lsn, key },
   );
 }

@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/snapshot/entry.ts';
 import { operatorIds, ops } from '../../src/snapshot/entry-format.ts';
 import { foldNewer, foldOlder, settleInBase, settleInDelta } from '../../src/snapshot/fold.ts';
-import { FoldScratch } from '../../src/snapshot/operators.ts';
+import { FoldScratch, sumOverflows } from '../../src/snapshot/operators.ts';
 import { int64, toBytes, type Change } from './log-builder.ts';
+import { decodeValue, encodeValue, hex } from './model.ts';
 import { entryOf } from './runs.ts';
+import { patchOfObject } from '../../src/snapshot/patch.ts';
 
 const entry = (change: Omit<Partial<Change>, 'op'> & { op: number }, timestamp: number): Entry =>
   entryOf({ table: 17, key: 'k', subKey: 's', ...change }, timestamp, timestamp, 9);
@@ -115,7 +117,7 @@ describe('an operand', () => {
     expect(summary(down)).toMatchObject({ op: ops.put, count: 3 });
   });
 
-  test('a sum past the safe integers, and past 64 bits: exact, then wrapped', () => {
+  test('a sum past the safe integers: exact; past 64 bits: refused with its key, never wrapped', () => {
     const big = fold(
       () => add(Number.MAX_SAFE_INTEGER, 1),
       () => add(Number.MAX_SAFE_INTEGER, 2),
@@ -125,8 +127,22 @@ describe('an operand', () => {
       { op: ops.merge, operator: operatorIds.add, value: int64(0x7fff_ffff_ffff_ffffn) },
       1,
     );
-    foldNewer(full, add(1, 2), new FoldScratch());
-    expect(valueOf(full).readBigInt64LE(0)).toBe(-0x8000_0000_0000_0000n);
+    expect([sumOverflows(full, add(1, 2)), sumOverflows(full, add(-1, 2))]).toEqual([true, false]);
+    expect(sumOverflows(add(-1, 1), add(1, 2))).toBe(false);
+    const least = entry(
+      { op: ops.merge, operator: operatorIds.add, value: int64(-0x8000_0000_0000_0000n) },
+      1,
+    );
+    expect([sumOverflows(least, add(-1, 2)), sumOverflows(least, add(0, 2))]).toEqual([
+      true,
+      false,
+    ]);
+    expect(() => foldNewer(full, add(1, 2), new FoldScratch())).toThrow(
+      expect.objectContaining({
+        code: 'BROKEN_CHAIN',
+        details: expect.objectContaining({ key: '6b' }),
+      }),
+    );
   });
 
   test('of a chunk: counts add, the content comes from whichever has it', () => {
@@ -161,6 +177,141 @@ describe('an operand', () => {
     for (let i = 2; i <= 50; i++) foldNewer(into, chunk(1, i === 20 ? 'abc' : '', i), scratch);
     expect(summary(into)).toMatchObject({ count: 50, content: 'abc', firstTimestamp: 1 });
   });
+});
+
+describe('min and max', () => {
+  const extreme = (operator: number, value: unknown, timestamp: number, expiry = 0): Entry =>
+    entry({ op: ops.merge, operator, value: encodeValue(value), expiry }, timestamp);
+  const bytesOf = (of: Entry): string => hex(valueOf(of));
+
+  /** Folds both ways; returns what is left for min and for max. */
+  function both(older: unknown, newer: unknown): unknown[] {
+    return [operatorIds.min, operatorIds.max].map((operator) => {
+      const up = extreme(operator, older, 1);
+      foldNewer(up, extreme(operator, newer, 2), new FoldScratch());
+      const down = extreme(operator, newer, 2);
+      foldOlder(extreme(operator, older, 1), down, new FoldScratch());
+      expect(bytesOf(down)).toBe(bytesOf(up));
+      expect(up).toMatchObject({
+        op: ops.merge,
+        operator,
+        lsn: 2,
+        timestamp: 2,
+        firstTimestamp: 1,
+      });
+      expect(Buffer.from(up.bytes.slice(up.keyStart, up.subKeyEnd)).toString()).toBe('ks');
+      return decodeValue(valueOf(up));
+    });
+  }
+
+  test.each<[unknown, unknown, unknown, unknown]>([
+    [1, 2, 1, 2],
+    [-5, 3n, -5, 3n],
+    [2n ** 53n + 1n, 2 ** 53, 2 ** 53, 2n ** 53n + 1n],
+    [-(2n ** 80n), -1e24, -(2n ** 80n), -1e24],
+    [0.5, 0n, 0n, 0.5],
+    [1e300, 2n ** 2000n, 1e300, 2n ** 2000n],
+    // Equal: the older stays, whichever type it has.
+    [1, 1n, 1, 1],
+    [1n, 1, 1n, 1n],
+    [0, -0, 0, 0],
+    [-0, 0n, -0, -0],
+  ])('of %s and then %s: %s and %s', (older, newer, low, high) => {
+    expect(both(older, newer)).toEqual([low, high]);
+  });
+
+  test('over a put, over nothing, over what had expired', () => {
+    const up = plain(encodeValue(3), 1);
+    foldNewer(up, extreme(operatorIds.min, 5, 2), new FoldScratch());
+    expect([up.op, up.operator, decodeValue(valueOf(up))]).toEqual([ops.put, operatorIds.min, 3]);
+    foldNewer(up, extreme(operatorIds.min, 2, 3, 10), new FoldScratch());
+    expect([up.expiry, decodeValue(valueOf(up))]).toEqual([10, 2]);
+    foldNewer(up, extreme(operatorIds.min, 9, 10), new FoldScratch());
+    expect([up.op, up.expiry, decodeValue(valueOf(up))]).toEqual([ops.put, 0, 9]);
+    const none = gone(1);
+    foldNewer(none, extreme(operatorIds.max, 4n, 2), new FoldScratch());
+    expect([none.op, none.firstTimestamp, decodeValue(valueOf(none))]).toEqual([ops.put, 0, 4n]);
+  });
+
+  test.each([
+    ['text', encodeValue('1')],
+    ['NaN', encodeValue(Number.NaN)],
+    ['nothing', new Uint8Array(0)],
+    ['half a number', Uint8Array.of(0xcb, 0, 0)],
+  ])('%s for a number: BROKEN_CHAIN', (_, value) => {
+    const bad = (): Entry => entry({ op: ops.merge, operator: operatorIds.max, value }, 2);
+    const error = expect.objectContaining({ code: 'BROKEN_CHAIN' });
+    expect(() => foldNewer(extreme(operatorIds.max, 1, 1), bad(), new FoldScratch())).toThrow(
+      error,
+    );
+    expect(() => foldNewer(gone(1), bad(), new FoldScratch())).toThrow(error);
+  });
+});
+
+describe('a patch', () => {
+  const patch = (object: object, timestamp: number, expiry = 0): Entry => {
+    const value = patchOfObject(encodeValue(object));
+    return entry({ op: ops.merge, operator: operatorIds.patch, value, expiry }, timestamp);
+  };
+
+  test('over a put: a value, with the times of the patch', () => {
+    const value = fold2(
+      () => plain(encodeValue({ b: 1, a: 1 }), 1),
+      () => patch({ b: null, c: 1 }, 2, 9),
+    );
+    expect(value).toMatchObject({ op: ops.put, operator: operatorIds.patch, lsn: 2, expiry: 9 });
+    expect(decodeValue(valueOf(value))).toEqual({ a: 1, c: 1 });
+  });
+
+  test('over a patch, then settled in a base: what is deleted is kept until then', () => {
+    const folded = fold2(
+      () => patch({ a: null, b: 1 }, 1),
+      () => patch({ a: { c: null, d: 1 } }, 2),
+    );
+    expect(folded).toMatchObject({ op: ops.merge, firstTimestamp: 1 });
+    expect(hex(valueOf(folded))).toBe('82a161c181a16401a16201');
+    expect(settleInBase(folded, 5)).toBe(true);
+    expect(decodeValue(valueOf(folded))).toEqual({ a: { d: 1 }, b: 1 });
+    expect(folded).toMatchObject({ op: ops.put, operator: operatorIds.patch, firstTimestamp: 0 });
+  });
+
+  test('over what had expired, or was deleted: as over nothing', () => {
+    for (const older of [() => plain(encodeValue({ x: 1 }), 1, 2), () => patch({ x: 1 }, 1, 2)]) {
+      const folded = fold2(older, () => patch({ a: { b: null } }, 2));
+      expect([folded.op, decodeValue(valueOf(folded))]).toEqual([ops.put, { a: {} }]);
+    }
+    const none = gone(1);
+    foldNewer(none, patch({ a: null, b: 2 }, 2), new FoldScratch());
+    expect([none.op, decodeValue(valueOf(none))]).toEqual([ops.put, { b: 2 }]);
+  });
+
+  test('bytes that are no patch: BROKEN_CHAIN, with the reason as its cause', () => {
+    const bad = (): Entry =>
+      entry({ op: ops.merge, operator: operatorIds.patch, value: encodeValue(1) }, 2);
+    const error = expect.objectContaining({
+      code: 'BROKEN_CHAIN',
+      cause: expect.objectContaining({ message: expect.stringContaining('is no object') }),
+    });
+    for (const older of [plain(encodeValue({}), 1), patch({}, 1), gone(1)]) {
+      expect(() => foldNewer(older, bad(), new FoldScratch())).toThrow(error);
+    }
+  });
+
+  function fold2(older: () => Entry, newer: () => Entry): Entry {
+    const up = older();
+    foldNewer(up, newer(), new FoldScratch());
+    const down = newer();
+    foldOlder(older(), down, new FoldScratch());
+    expect(hex(valueOf(down))).toBe(hex(valueOf(up)));
+    expect(down).toMatchObject({
+      op: up.op,
+      operator: up.operator,
+      lsn: up.lsn,
+      expiry: up.expiry,
+    });
+    expect(Buffer.from(down.bytes.slice(down.keyStart, down.subKeyEnd)).toString()).toBe('ks');
+    return up;
+  }
 });
 
 describe('a put or a delete', () => {

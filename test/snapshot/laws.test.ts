@@ -5,16 +5,20 @@ import { operatorIds, ops, reservedTables } from '../../src/snapshot/entry-forma
 import { Image, setProbe } from '../../src/snapshot/image.ts';
 import { slicesCursor } from '../../src/snapshot/log-fold.ts';
 import { MergeIterator } from '../../src/snapshot/merge-iterator.ts';
+import { patchOfObject } from '../../src/snapshot/patch.ts';
 import { PointFold } from '../../src/snapshot/point-fold.ts';
 import { SlabPool } from '../../src/snapshot/slab-pool.ts';
 import type { SliceDescriptor } from '../../src/snapshot/slice.ts';
 import { int64, toBytes, type Change, type Commit } from './log-builder.ts';
-import { Model } from './model.ts';
+import { encodeValue, Model } from './model.ts';
 import { describeEntry, runOf, slicesOf, sliceTexts, viewOf, type HashOf } from './runs.ts';
 
 const MAPS = 16;
 const COUNTERS = 17;
 const LISTS = 18;
+const LOWS = 19;
+const HIGHS = 20;
+const VALUES = 21;
 const KEYS = ['a', 'b', 'ab', 'b\u0000'];
 const itemsMax = new Map([[LISTS, 2]]);
 const groupBits = 2;
@@ -71,8 +75,50 @@ const chunkDraft: fc.Arbitrary<Draft> = fc.record({
   ttl: fc.constant(0),
 });
 
+const numbersOfAll = [0, -0, 1, 1n, 2 ** 53, 2n ** 53n + 1n, -1.5, -(2n ** 70n), 1e300];
+
+const extremeDraft = (table: number, operator: number): fc.Arbitrary<Draft> =>
+  fc.record({
+    table: fc.constant(table),
+    op: fc.constantFrom(ops.merge, ops.merge, ops.merge, ops.put, ops.delete),
+    operator: fc.constant(operator),
+    key: keyArbitrary,
+    value: fc.constantFrom(...numbersOfAll).map(encodeValue),
+    ttl,
+  });
+const lowDraft = extremeDraft(LOWS, operatorIds.min);
+const highDraft = extremeDraft(HIGHS, operatorIds.max);
+
+/** Patches, and values that are patched: few names, so that they meet. */
+const leaf = fc.constantFrom<unknown>(null, 0, 'text', [{ b: 1, a: null }], new Map([['b', null]]));
+const patchable = fc.letrec<{ object: Record<string, unknown>; field: unknown }>((tie) => ({
+  object: fc.dictionary(fc.constantFrom('b', 'a', '10', '9', 'é', '__proto__'), tie('field'), {
+    maxKeys: 3,
+    noNullPrototype: true,
+  }),
+  field: fc.oneof({ depthSize: 'small', withCrossShrink: true }, leaf, tie('object')),
+}));
+
+const patchDraft: fc.Arbitrary<Draft> = fc.oneof(
+  fc.record({
+    table: fc.constant(VALUES),
+    op: fc.constant(ops.merge),
+    operator: fc.constant(operatorIds.patch),
+    key: keyArbitrary,
+    value: patchable.object.map((object) => patchOfObject(encodeValue(object))),
+    ttl,
+  }),
+  fc.record({
+    table: fc.constant(VALUES),
+    op: fc.constantFrom(ops.put, ops.put, ops.delete),
+    key: keyArbitrary,
+    value: patchable.field.map(encodeValue),
+    ttl,
+  }),
+);
+
 const clearDraft: fc.Arbitrary<Draft> = fc.record({
-  table: fc.constantFrom(MAPS, COUNTERS, LISTS),
+  table: fc.constantFrom(MAPS, COUNTERS, LISTS, LOWS, HIGHS, VALUES),
   op: fc.constantFrom(ops.clearKey, ops.clearKey, ops.clearTable),
   key: keyArbitrary,
   ttl: fc.constant(0),
@@ -83,6 +129,9 @@ const anyDraft = fc.oneof(
   { weight: 6, arbitrary: counterDraft },
   { weight: 4, arbitrary: listDraft },
   { weight: 3, arbitrary: chunkDraft },
+  { weight: 2, arbitrary: lowDraft },
+  { weight: 2, arbitrary: highDraft },
+  { weight: 4, arbitrary: patchDraft },
   { weight: 2, arbitrary: clearDraft },
 );
 
@@ -97,7 +146,10 @@ const narrow = (draft: fc.Arbitrary<Draft>): typeof wide => {
   const drafts = fc.tuple(change);
   return fc.array(fc.record({ wait, drafts }), { minLength: 2, maxLength: 12 });
 };
-const history = fc.oneof(wide, narrow(counterDraft), narrow(listDraft), narrow(mapDraft));
+const history = fc.oneof(
+  wide,
+  ...[counterDraft, listDraft, mapDraft, lowDraft, highDraft, patchDraft, patchDraft].map(narrow),
+);
 
 /** Makes drafts into commits that an engine can write: clears first, each key once. */
 function commitsOf(drafts: readonly { wait: number; drafts: readonly Draft[] }[]): Commit[] {
@@ -188,7 +240,7 @@ function lookups(parts: readonly Part[], time: number, hashOf: HashOf): string[]
   const probe = new Entry();
   const fold = new PointFold();
   const found: string[] = [];
-  for (const table of [MAPS, COUNTERS, reservedTables.chunks]) {
+  for (const table of [MAPS, COUNTERS, LOWS, HIGHS, VALUES, reservedTables.chunks]) {
     for (const key of KEYS) {
       for (const subKey of [undefined, '', 'x', 'y']) {
         const bytes = toBytes(key + (subKey ?? ''));
@@ -247,7 +299,7 @@ describe.each(Object.keys(hashes))('keys with %s hashes', (name) => {
       const options = { base, lastTimestamp, rules, groupBits };
       const whole = new MergeIterator([image.cursor()], options);
       const parts = [0, 1, 2, 3].map((group) => {
-        const ranges = [MAPS, COUNTERS, LISTS, reservedTables.chunks].sort((a, b) => a - b);
+        const ranges = [reservedTables.chunks, MAPS, COUNTERS, LISTS, LOWS, HIGHS, VALUES];
         const cursors = ranges.map((table) =>
           image.cursor({
             table,

@@ -2,6 +2,7 @@
  * The meaning of a log, written as plainly as it can be: a map that commits are applied to one by
  * one. Shares no code with the kernel; the laws compare the two.
  */
+import { createValueCodec } from '../../src/codec/value.ts';
 import { operatorIds, ops } from '../../src/snapshot/entry-format.ts';
 import { toBytes, type Change, type Commit } from './log-builder.ts';
 
@@ -23,7 +24,61 @@ export const hex = (bytes: Uint8Array | string): string =>
 
 const count = (value: string): bigint => Buffer.from(value, 'hex').readBigInt64LE(0);
 
-function combine(older: string, newer: string): string {
+const codec = createValueCodec();
+
+export const encodeValue = (value: unknown): Uint8Array => codec.encode(value).slice();
+
+export function decodeValue(bytes: Uint8Array): unknown {
+  return codec.decode(bytes, 0, bytes.length);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return (
+    typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  );
+}
+
+/** An object with the same fields, in the order that patches keep; JS itself puts indices first. */
+export function inOrder(object: Record<string, unknown>): Record<string, unknown> {
+  const names = Object.keys(object).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const ordered: Record<string, unknown> = {};
+  for (const name of names) {
+    const value = object[name];
+    Object.defineProperty(ordered, name, {
+      value,
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
+  }
+  return ordered;
+}
+
+/** RFC 7386, as it stands there, on plain objects. */
+export function mergePatch(target: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) return patch;
+  const fields = new Map(isObject(target) ? Object.entries(target) : []);
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) fields.delete(name);
+    else fields.set(name, mergePatch(fields.get(name), value));
+  }
+  // Not assigned: a field may be called `__proto__`.
+  return inOrder(Object.fromEntries(fields));
+}
+
+/** What an operator makes of a value, or of nothing, and an operand; all in hexadecimal. */
+function combine(operator: number, older: string | undefined, newer: string): string {
+  const bytes = (text: string): Uint8Array => Buffer.from(text, 'hex');
+  if (operator === operatorIds.patch) {
+    const before = older === undefined ? undefined : decodeValue(bytes(older));
+    return hex(encodeValue(mergePatch(before, decodeValue(bytes(newer)))));
+  }
+  if (older === undefined) return newer;
+  if (operator === operatorIds.min || operator === operatorIds.max) {
+    const before = decodeValue(bytes(older)) as number;
+    const after = decodeValue(bytes(newer)) as number;
+    return (operator === operatorIds.min ? after < before : after > before) ? newer : older;
+  }
   const sum = Buffer.alloc(8);
   sum.writeBigInt64LE(BigInt.asIntN(64, count(older) + count(newer)), 0);
   const content = newer.length > 16 ? newer : older;
@@ -67,7 +122,8 @@ export class Model {
     const before = this.#state.get(name);
     const alive = before && (before.expiry === 0 || before.expiry > timestamp);
     let value = hex(change.value ?? '');
-    if (op === ops.merge && alive) value = combine(before.value, value);
+    if (op === ops.merge)
+      value = combine(change.operator!, alive ? before.value : undefined, value);
     this.#state.set(name, {
       table,
       key,
