@@ -54,6 +54,13 @@ export class ChainImages {
     for (const { image } of old) image.release();
   }
 
+  /** Bytes of the snapshot files. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const { link } of this.#links) bytes += link.bytes;
+    return bytes;
+  }
+
   /** Bytes of memory that the images take. */
   get slabBytes(): number {
     let bytes = this.#tail?.slabBytes ?? 0;

@@ -92,6 +92,29 @@ function shareOfBudget(estimate: RestoreEstimate, policy: ChainPolicy): number {
   );
 }
 
+/** Share of the budget that the log may always take, however near the chain is to it. */
+const LOG_SHARE = 0.1;
+
+/** Bytes of log behind the chain at which a checkpoint has to be taken for the budget's sake. */
+export function budgetLogBytes(
+  chainBytes: number,
+  rates: RestoreRates,
+  policy: ChainPolicy,
+): number {
+  const { restoreSecondsMax, restoreBytesMax } = policy;
+  let bytes = Number.POSITIVE_INFINITY;
+  if (restoreSecondsMax !== undefined) {
+    const chain = estimateRestore(chainBytes, 0, rates);
+    const seconds = budgetMargin * restoreSecondsMax - chain.seconds;
+    bytes = Math.max(seconds, LOG_SHARE * restoreSecondsMax) * rates.replayBytesPerSecond;
+  }
+  if (restoreBytesMax !== undefined) {
+    const left = budgetMargin * restoreBytesMax - chainBytes;
+    bytes = Math.min(bytes, Math.max(left, LOG_SHARE * restoreBytesMax));
+  }
+  return bytes;
+}
+
 /** What is due, or what somebody asked for with `asked`. */
 export function planMerge(
   chain: ChainState,

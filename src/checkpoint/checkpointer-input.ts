@@ -12,6 +12,7 @@ import type { TableDefinition } from '../state/table-definition.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
 import type { LogPosition, LogRange } from '../wal/log-position.ts';
 import type { ChainImages } from './chain-images.ts';
+import type { BudgetState } from './chain-policy.ts';
 import type { ChainPolicy, CheckpointRecord, CheckpointTrigger } from './checkpoint-record.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { RestoreMeter } from './restore-estimate.ts';
@@ -65,6 +66,10 @@ export interface MergeLimits {
 export interface CheckpointEvents {
   checkpoint(record: CheckpointRecord): void;
   merge(record: CheckpointRecord): void;
+  /** Where a restore stands against its budget was judged again. */
+  budget(budget: BudgetState): void;
+  /** A merge that is due is held by the bound on rewriting, or is not. */
+  held(isHeld: boolean): void;
   /** A merge in the background failed. */
   failure(error: unknown): void;
 }

@@ -22,9 +22,11 @@ import {
   type CheckpointRequest,
   type CheckpointerInput,
 } from './checkpointer-input.ts';
+import type { SinceCheckpoint } from './checkpoint-triggers.ts';
 import { Compactor } from './compactor.ts';
 import { assertRoom, deltaRoom } from './free-space.ts';
 import { Publisher, type BuiltSnapshot } from './publisher.ts';
+import { sampleBytesMin } from './restore-estimate.ts';
 import { runSnapshotTask, snapshotInput } from './snapshot-tasks.ts';
 
 /** Memtables that may be frozen at once. */
@@ -38,6 +40,8 @@ interface Frozen {
   /** As commits up to `lsn` had logged them. */
   readonly tables: readonly TableDefinition[];
   readonly bytes: number;
+  /** Bytes of the records that it holds. */
+  readonly logBytes: number;
   readonly position: Promise<LogPosition>;
 }
 
@@ -47,6 +51,11 @@ export class Checkpointer {
   readonly compactor: Compactor;
   #frozen: Frozen[] = [];
   #activeBytes = 0;
+  #entries = 0;
+  #commits = 0;
+  #logBytes = 0;
+  #firstCommitMs = 0;
+  #calibrating: Promise<void> | undefined;
   #jobs: Promise<unknown> = Promise.resolve();
   #waiting: (() => void)[] = [];
   #running = 0;
@@ -82,9 +91,34 @@ export class Checkpointer {
     return this.#activeBytes;
   }
 
-  /** Counts what a commit added to the active memtable. */
-  addBytes(bytes: number): void {
-    this.#activeBytes += bytes;
+  /** What was committed since the last freeze. */
+  get since(): SinceCheckpoint {
+    const commits = this.#commits;
+    const milliseconds = commits === 0 ? 0 : this.#in.clock.monotonicMs() - this.#firstCommitMs;
+    return { entries: this.#entries, commits, logBytes: this.#logBytes, milliseconds };
+  }
+
+  /** Bytes of log that no checkpoint has taken in, or has begun to. */
+  get logBytes(): number {
+    let bytes = this.#logBytes;
+    for (const frozen of this.#frozen) bytes += frozen.logBytes;
+    return bytes;
+  }
+
+  /** Counts the log that the opening replayed and no checkpoint has taken in. */
+  recovered(commits: number, logBytes: number): void {
+    if (commits > 0) this.#firstCommitMs = this.#in.clock.monotonicMs();
+    this.#commits += commits;
+    this.#logBytes += logBytes;
+  }
+
+  /** Counts what a commit added to the active memtable and to the log. */
+  committed(memtableBytes: number, logBytes: number, entries: number): void {
+    if (this.#commits === 0) this.#firstCommitMs = this.#in.clock.monotonicMs();
+    this.#activeBytes += memtableBytes;
+    this.#entries += entries;
+    this.#commits++;
+    this.#logBytes += logBytes;
   }
 
   /**
@@ -109,6 +143,7 @@ export class Checkpointer {
   /** Resolves when a merge that was cut off has cleared up behind itself. */
   async settled(): Promise<void> {
     await this.compactor.settled();
+    await this.#calibrating;
     await this.#publisher.settled();
   }
 
@@ -146,9 +181,13 @@ export class Checkpointer {
       timestamp: space.lastTimestamp,
       tables: space.loggedDefinitions(),
       bytes: this.#activeBytes,
+      logBytes: this.#logBytes,
       position,
     };
     this.#activeBytes = 0;
+    this.#entries = 0;
+    this.#commits = 0;
+    this.#logBytes = 0;
     this.#frozen.push(frozen);
     return frozen;
   }
@@ -162,6 +201,7 @@ export class Checkpointer {
       }
       const record = await this.#take(frozen, position, request);
       this.compactor.consider();
+      this.#calibrate(record);
       return record;
     } finally {
       this.#running--;
@@ -262,6 +302,29 @@ export class Checkpointer {
     };
     const image = new Image(output.slices, { slabs, groupBits });
     return { link, image, stagedPath, sha256 };
+  }
+
+  /** Measures once how fast snapshots load here, with one that was just written. */
+  #calibrate(record: CheckpointRecord): void {
+    const { meter, transfer, pool, slabs, clock, events } = this.#in;
+    const link = must(record.chain.at(-1), 'a record names a chain');
+    if (meter.knowsLoad || this.#calibrating || this.#closing || !transfer.isLocal) return;
+    if (link.bytes < sampleBytesMin) return;
+    const { name, sha256, bytes } = link;
+    const startedAt = clock.monotonicMs();
+    this.#calibrating = transfer
+      .withLocal(name, (path) => pool.run('loadSnapshot', { path, sha256, bytes }))
+      .then((output) => {
+        meter.loaded(bytes, clock.monotonicMs() - startedAt);
+        for (const { buffer } of output.slices) slabs.release(buffer);
+        for (const slab of output.spareSlabs) slabs.release(slab);
+      })
+      .catch((error: unknown) => {
+        if (!this.#closing) events.failure(error);
+      })
+      .finally(() => {
+        this.#calibrating = undefined;
+      });
   }
 
   /** The frozen memtables up to this one give way to the image. */

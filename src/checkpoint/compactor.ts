@@ -7,7 +7,14 @@
 import { AbortedError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { must } from '../std/assert.ts';
-import { planMerge, type ChainState, type MergePlan, type NoMerge } from './chain-policy.ts';
+import {
+  judgeBudget,
+  planMerge,
+  type BudgetState,
+  type ChainState,
+  type MergePlan,
+  type NoMerge,
+} from './chain-policy.ts';
 import { sampleOverlap } from './chain-overlap.ts';
 import {
   snapshotName,
@@ -41,6 +48,7 @@ export class Compactor {
   #running: Promise<unknown> | undefined;
   #background: Promise<void> | undefined;
   #held = false;
+  #budget: BudgetState | undefined;
   #closing = false;
 
   constructor(input: CheckpointerInput, publisher: Publisher) {
@@ -57,6 +65,11 @@ export class Compactor {
     return this.#held;
   }
 
+  /** As it was when the chain last changed; undefined before that in this opening. */
+  get budget(): BudgetState | undefined {
+    return this.#budget;
+  }
+
   /** The chain as the policy sees it, with so much log behind it. */
   state(logBytes: number): ChainState {
     const { images, meter } = this.#in;
@@ -68,10 +81,11 @@ export class Compactor {
 
   /** What would be merged now, if anything. */
   plan(asked: boolean, strategy?: MergeStrategy): MergePlan | NoMerge {
-    const { policy } = this.#in;
-    const logBytes = this.#publisher.newest?.logBytes ?? 0;
-    const chosen = strategy === undefined ? policy : { ...policy, strategy };
-    return planMerge(this.state(logBytes), chosen, asked);
+    const { policy, events } = this.#in;
+    const chain = this.state(this.#publisher.newest?.logBytes ?? 0);
+    this.#budget = judgeBudget(chain, policy);
+    events.budget(this.#budget);
+    return planMerge(chain, strategy === undefined ? policy : { ...policy, strategy }, asked);
   }
 
   /** Starts a merge in the background when one is due. */
@@ -79,6 +93,7 @@ export class Compactor {
     if (this.#closing || this.#running || this.#background) return;
     const plan = this.plan(false);
     this.#held = !('start' in plan) && plan.held;
+    this.#in.events.held(this.#held);
     if (!('start' in plan)) return;
     const { strategy } = this.#in.policy;
     const order: Order = { plan, strategy, kind: 'merge', request: mergeRequest };

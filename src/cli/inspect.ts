@@ -1,7 +1,7 @@
 /*
  * `tidemark inspect DIR`: checkpoints, chains, segments, tables, positions, timelines and sizes.
  */
-import { inspectStore, type StoreInspection } from '../engine/index.ts';
+import { inspectStore, type InspectedCheckpoint, type StoreInspection } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import type { Output } from './output.ts';
 import { formatBytes, formatTime, renderValue, toJson } from './render.ts';
@@ -16,6 +16,7 @@ export async function inspect(
     await output.line(toJson(inspectionToJson(found)));
   } else {
     await printSummary(output, found);
+    await printRestore(output, found);
     await printCheckpoints(output, found);
     await printSegments(output, found);
     await printState(output, found);
@@ -52,12 +53,34 @@ async function printSummary(output: Output, found: StoreInspection): Promise<voi
   for (const line of lines) await output.line(line);
 }
 
+async function printRestore(output: Output, { restore }: StoreInspection): Promise<void> {
+  if (!restore) return;
+  const { snapshotBytes, logBytes, seconds, measured, policy, totals } = restore;
+  const read = `${formatBytes(snapshotBytes)} of snapshots, ${formatBytes(logBytes)} of log`;
+  const basis = measured ? 'from rates measured here' : 'nothing measured yet';
+  const bounds = [
+    `chain ${policy.maxChainLength}`,
+    policy.restoreSecondsMax === undefined ? '' : `${policy.restoreSecondsMax} s`,
+    policy.restoreBytesMax === undefined ? '' : formatBytes(policy.restoreBytesMax),
+  ];
+  const { logBytes: taken, checkpointBytes, mergeBytes } = totals;
+  const amplification =
+    taken === 0 ? '' : `, ${((checkpointBytes + mergeBytes) / taken).toFixed(2)} a byte of log`;
+  for (const line of [
+    `restore     about ${seconds.toFixed(3)} s (${basis}): ${read}`,
+    `bounds      ${bounds.filter((bound) => bound !== '').join(', ')}; merges ${policy.strategy}`,
+    `written     checkpoints ${formatBytes(checkpointBytes)}, merges ${formatBytes(mergeBytes)}${amplification}`,
+  ]) {
+    await output.line(line);
+  }
+}
+
 async function printCheckpoints(output: Output, { checkpoints }: StoreInspection): Promise<void> {
   if (checkpoints.length === 0) return;
   await output.line();
   await output.table(
-    ['checkpoint', 'kind', 'LSN', 'last commit', 'chain', 'bytes', 'entries', 'savepoint'],
-    checkpoints.map(({ id, kind, lsn, timestamp, chain, chainBytes, savepoint, dropped }) => [
+    ['checkpoint', 'kind', 'LSN', 'last commit', 'chain', 'bytes', 'entries', 'cause', 'savepoint'],
+    checkpoints.map(({ id, kind, lsn, timestamp, chain, chainBytes, ...rest }) => [
       id,
       kind,
       lsn,
@@ -65,9 +88,16 @@ async function printCheckpoints(output: Output, { checkpoints }: StoreInspection
       chain.map((link) => `${link.kind} ${link.lastLsn}`).join(', '),
       formatBytes(chainBytes),
       chain.reduce((sum, link) => sum + link.entryCount, 0),
-      savepoint === undefined ? '' : `${printable(savepoint)}${dropped ? ' (dropped)' : ''}`,
+      rest.merge === undefined ? rest.trigger : `merge: ${rest.merge.why}`,
+      savepointText(rest),
     ]),
   );
+}
+
+function savepointText(checkpoint: Pick<InspectedCheckpoint, 'savepoint' | 'dropped'>): string {
+  const { savepoint, dropped } = checkpoint;
+  if (savepoint === undefined) return '';
+  return `${printable(savepoint)}${dropped ? ' (dropped)' : ''}`;
 }
 
 async function printSegments(output: Output, { log }: StoreInspection): Promise<void> {

@@ -61,7 +61,7 @@ export const mergeBytesPerLogByteDefault = 10;
 
 /** Fills in the defaults; a bad value is INVALID_OPTION with its name. */
 export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions {
-  const merge = options.merge ?? {};
+  const merge = options.merge === undefined ? {} : options.merge;
   knownOnly(merge, mergeOptionNames, 'merge');
   const { strategy = 'optimal', signal, timeoutMs } = merge;
   if (!mergeStrategies.includes(strategy)) {

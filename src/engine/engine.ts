@@ -9,7 +9,7 @@
 import type { CheckpointStore, ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
-import { unheardFailure } from '../checkpoint/checkpointer-input.ts';
+import { plainRequest, unheardFailure } from '../checkpoint/checkpointer-input.ts';
 import type { ChainImages } from '../checkpoint/chain-images.ts';
 import {
   ConflictError,
@@ -18,23 +18,30 @@ import {
   OutcomeUnknownError,
 } from '../errors.ts';
 import { operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
+import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
+import type { Clock } from '../std/clock.ts';
 import { CommitEncoder } from '../state/commit-encoder.ts';
 import { checkName, Operator } from '../state/operator.ts';
 import type { StateSpace } from '../state/state-space.ts';
 import { definitionToPlain, type TableDefinition } from '../state/table-definition.ts';
 import { checkKnown } from '../state/write-options.ts';
 import { resolveDurability, type Durability } from '../wal/log-options.ts';
-import type { LogWriter, LogWriterStats } from '../wal/log-writer.ts';
+import type { LogWriter } from '../wal/log-writer.ts';
+import { AutomaticCheckpoints } from './automatic-checkpoints.ts';
 import { checkpointRequest, type CheckpointOptions } from './checkpoint-request.ts';
 import type { EngineLife } from './engine-life.ts';
+import { engineStats, type EngineStats } from './engine-stats.ts';
 import type { EngineEventName, EngineListener, EventHub } from './events.ts';
 import { MemtablePressure } from './memtable-pressure.ts';
+import { mergeCall, mergeOutcome, type MergeCallOptions, type MergeOutcome } from './merge-call.ts';
 import type { ResolvedEngineOptions } from './options.ts';
 import type { Positions, PositionTable } from './positions.ts';
 import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
+import type { Watch } from './watch.ts';
 
 export type { CheckpointOptions } from './checkpoint-request.ts';
+export type { EngineStats } from './engine-stats.ts';
 
 /** Options of one commit. */
 export interface CommitOptions {
@@ -53,27 +60,6 @@ export interface Commit {
   readonly timestamp: number;
 }
 
-/** Figures of an engine, now. */
-export interface EngineStats {
-  readonly log: LogWriterStats;
-  /** Bytes of changes that only memtables hold, and of those in the active one. */
-  readonly memtableBytes: number;
-  readonly activeMemtableBytes: number;
-  readonly frozenMemtables: number;
-  readonly chainLength: number;
-  /** Bytes of memory of the images. */
-  readonly imageBytes: number;
-  readonly openChanges: number;
-  readonly compacting: boolean;
-  /** What commits wait for now. */
-  readonly waitingFor: 'sync' | 'segment' | 'memtable' | undefined;
-  /** Set after an error in writing: reads go on, and may include commits of unknown outcome. */
-  readonly poisoned: unknown;
-  /** A failure in the background that no listener heard; the next `checkpoint` rejects with it. */
-  readonly failure: unknown;
-  readonly failedListeners: number;
-}
-
 /** What an engine is made of. */
 export interface EngineParts {
   readonly options: ResolvedEngineOptions;
@@ -84,6 +70,9 @@ export interface EngineParts {
   readonly checkpoints: CheckpointStore;
   readonly images: ChainImages;
   readonly hub: EventHub;
+  readonly watch: Watch;
+  readonly meter: RestoreMeter;
+  readonly clock: Clock;
   readonly recovery: RecoveryReport;
   /** Ends threads, store and lock, in this order. */
   readonly release: () => Promise<void>;
@@ -101,6 +90,7 @@ export class Engine {
   readonly #encoder: CommitEncoder;
   readonly #operators = new Map<string, Operator>();
   readonly #pressure: MemtablePressure;
+  readonly #automatic: AutomaticCheckpoints;
   #holders: StateHolders | undefined;
   #inTransact = false;
   #unheard: unknown;
@@ -113,6 +103,18 @@ export class Engine {
     this.#pressure = new MemtablePressure({
       checkpointer: parts.checkpointer,
       bytesMax: parts.options.memtableBytesMax,
+      automatic: parts.options.checkpointing !== undefined,
+      fail: (error) => this.fail(error),
+    });
+    const { checkpointer, meter, clock, options, images } = parts;
+    this.#automatic = new AutomaticCheckpoints({
+      checkpointer,
+      meter,
+      clock,
+      pressure: this.#pressure,
+      triggers: options.checkpointing,
+      policy: options.chain.policy,
+      chainBytes: () => images.bytes,
       fail: (error) => this.fail(error),
     });
   }
@@ -243,6 +245,21 @@ export class Engine {
   }
 
   /**
+   * Merges the chain now, as the strategy chooses, whatever the policy would wait for; resolves with
+   * the record when it is durable, or says why there is nothing to merge.
+   *
+   * @throws StorageError NO_SPACE, IO; AbortedError ABORTED, TIMEOUT: the old chain stays
+   */
+  async merge(options: MergeCallOptions = {}): Promise<MergeOutcome> {
+    this.#life.assertWritable();
+    const { policy } = this.#parts.options.chain;
+    const request = mergeCall(options, policy.strategy);
+    const { compactor } = this.#parts.checkpointer;
+    if (request.dryRun) return mergeOutcome(compactor.plan(true, request.strategy));
+    return mergeOutcome(await compactor.merge(request.strategy));
+  }
+
+  /**
    * Drops a savepoint: nothing pins its checkpoint any longer.
    * @throws NotFoundError SAVEPOINT_NOT_FOUND
    */
@@ -270,22 +287,12 @@ export class Engine {
 
   /** Figures of now; after `close`, those of the end. */
   stats(): EngineStats {
-    const { writer, checkpointer, images, space, hub } = this.#parts;
-    const log = writer.stats();
-    return {
-      log,
-      memtableBytes: checkpointer.memtableBytes,
-      activeMemtableBytes: checkpointer.activeBytes,
-      frozenMemtables: checkpointer.frozenCount,
-      chainLength: images.links.length,
-      imageBytes: images.slabBytes,
-      openChanges: space.transaction.size,
-      compacting: checkpointer.compactor.running,
-      waitingFor: log.waitingFor ?? (this.#pressure.waiting ? 'memtable' : undefined),
+    return engineStats(this.#parts, {
+      waitingForMemtable: this.#pressure.waiting,
       poisoned: this.#life.poisoned,
       failure: this.#unheard,
-      failedListeners: hub.failedListeners,
-    };
+      backOffMs: this.#automatic.backOffMs,
+    });
   }
 
   /**
@@ -318,11 +325,31 @@ export class Engine {
   }
 
   async #close(): Promise<void> {
-    const { checkpointer, writer, images, space, release } = this.#parts;
+    const { space } = this.#parts;
     const life = this.#life;
     const poisonedBefore = life.poisoned;
     life.closed = true;
     space.transaction.rollback();
+    this.#automatic.release();
+    try {
+      await this.#checkpointOnClose();
+    } finally {
+      await this.#end();
+    }
+    // Commits of lower levels were acknowledged and are not known to be durable: their last chance
+    // to be told is this promise.
+    if (poisonedBefore === undefined && life.poisoned !== undefined) throw life.poisoned as Error;
+  }
+
+  async #checkpointOnClose(): Promise<void> {
+    const { options, checkpointer } = this.#parts;
+    if (options.checkpointing?.onClose !== true || this.#life.poisoned !== undefined) return;
+    if (checkpointer.logBytes === 0) return;
+    await this.#pressure.checkpoint({ ...plainRequest, trigger: 'close' });
+  }
+
+  async #end(): Promise<void> {
+    const { checkpointer, writer, images, release } = this.#parts;
     this.#pressure.release();
     try {
       await checkpointer.close();
@@ -331,9 +358,6 @@ export class Engine {
       await release();
       images.release();
     }
-    // Commits of lower levels were acknowledged and are not known to be durable: their last chance
-    // to be told is this promise.
-    if (poisonedBefore === undefined && life.poisoned !== undefined) throw life.poisoned as Error;
   }
 
   #checkNotInTransact(what: string): void {
@@ -385,8 +409,14 @@ export class Engine {
     space.definitionsLogged(definitions);
     positionsSealed();
     holdersSealed?.();
-    checkpointer.addBytes(record.length + entryCount * entryOverheadBytes);
+    const memtableBytes = record.length + entryCount * entryOverheadBytes;
+    checkpointer.committed(memtableBytes, record.length, entryCount);
     this.#pressure.checkpointIfLarge();
+    this.#automatic.committed();
+    this.#parts.watch.buffers({
+      memtables: checkpointer.memtableBytes / engine.memtableBytesMax,
+      log: writer.undurableBytes / engine.log.undurableBytesMax,
+    });
   }
 
   /** Makes the record of a commit, or throws before anything has changed. */

@@ -8,7 +8,16 @@ import { InvalidArgumentError } from '../errors.ts';
 
 /** Something that a person should know and that stops nothing. */
 export interface EngineWarning {
-  readonly code: 'TORN_TAIL' | 'DAMAGED_HISTORY' | 'LISTENER_FAILED';
+  readonly code:
+    | 'TORN_TAIL'
+    | 'DAMAGED_HISTORY'
+    | 'LISTENER_FAILED'
+    | 'SNAPSHOT_LARGE'
+    | 'DISK_LOW'
+    | 'BUDGET_NEAR'
+    | 'BUDGET_UNREACHABLE'
+    | 'MERGE_HELD'
+    | 'BUFFERS_FULL';
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
 }
@@ -17,7 +26,7 @@ export interface EngineWarning {
 export interface EngineEvents {
   /** A checkpoint has been published. */
   checkpoint: CheckpointRecord;
-  /** The chain has been merged into a new base. */
+  /** A run of the chain has been merged into one snapshot. */
   merge: CheckpointRecord;
   warning: EngineWarning;
   /** Work in the background failed, or the engine stopped taking commits. */
@@ -26,6 +35,9 @@ export interface EngineEvents {
 
 export type EngineEventName = keyof EngineEvents;
 export type EngineListener<N extends EngineEventName> = (event: EngineEvents[N]) => void;
+
+/** Warnings that are kept while nobody listens. */
+const keptMax = 100;
 
 const eventNames: readonly string[] = ['checkpoint', 'merge', 'warning', 'failure'];
 
@@ -81,9 +93,14 @@ export class EventHub {
     }
   }
 
-  /** Keeps a warning for the first listener. */
-  keep(warning: EngineWarning): void {
+  /** Tells a warning, or keeps it for the first listener; of many the newest are kept. */
+  warn(warning: EngineWarning): void {
+    if (this.has('warning')) {
+      this.emit('warning', warning);
+      return;
+    }
     this.#kept.push(warning);
+    if (this.#kept.length > keptMax) this.#kept.shift();
   }
 
   #of(name: EngineEventName): readonly Registered[] {

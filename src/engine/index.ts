@@ -10,6 +10,12 @@ export {
   type EngineStats,
 } from './engine.ts';
 export type { EngineOptions } from './options.ts';
+export type { ChainOptions, MergeOptions } from './chain-options.ts';
+export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-options.ts';
+export type { CheckpointingStats, RestoreStats } from './engine-stats.ts';
+export type { MergeCallOptions, MergeOutcome } from './merge-call.ts';
+export type { BudgetState, MergePlan } from '../checkpoint/chain-policy.ts';
+export type { RestoreEstimate } from '../checkpoint/restore-estimate.ts';
 export type { EngineEventName, EngineEvents, EngineListener, EngineWarning } from './events.ts';
 export type { Positions } from './positions.ts';
 export type { StateHolder } from './state-holders.ts';
@@ -28,6 +34,12 @@ export type {
   ChainLink,
   CheckpointKind,
   CheckpointRecord,
+  ChainPolicy,
+  CheckpointTrigger,
+  MergeNote,
+  MergeStrategy,
+  RestoreRates,
+  WrittenTotals,
 } from '../checkpoint/checkpoint-record.ts';
 export type { ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 export type { RecoveryReport } from '../recovery/recover.ts';
@@ -53,6 +65,7 @@ export {
   type InspectOptions,
   type InspectedCheckpoint,
   type InspectedLog,
+  type InspectedRestore,
   type InspectedSegment,
   type InspectedState,
   type InspectedTable,

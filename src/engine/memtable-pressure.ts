@@ -13,6 +13,8 @@ import { StorageError } from '../errors.ts';
 export interface MemtablePressureInput {
   readonly checkpointer: Checkpointer;
   readonly bytesMax: number;
+  /** Whether checkpoints are started by themselves. */
+  readonly automatic: boolean;
   /** Reports a checkpoint in the background that failed. */
   readonly fail: (error: unknown) => void;
 }
@@ -54,14 +56,14 @@ export class MemtablePressure {
 
   /** Starts a checkpoint when half the bound is reached. */
   checkpointIfLarge(): void {
-    const { checkpointer, bytesMax, fail } = this.#in;
-    if (this.#automatic || this.#released) return;
+    const { checkpointer, bytesMax, automatic, fail } = this.#in;
+    if (!automatic || this.#automatic || this.#released) return;
     if (checkpointer.busy && checkpointer.frozenCount >= frozenMax) return;
     // What an earlier attempt left frozen is tried again only when it begins to hold commits up.
     const left = !checkpointer.busy && checkpointer.memtableBytes > bytesMax;
     if (checkpointer.activeBytes <= bytesMax / 2 && !left) return;
     this.#automatic = true;
-    checkpointer.checkpoint(plainRequest).then(
+    checkpointer.checkpoint({ ...plainRequest, trigger: 'memtable' }).then(
       () => this.#endAutomatic(true),
       (error: unknown) => {
         fail(error);

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { ChainImages } from '../checkpoint/chain-images.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { Checkpointer } from '../checkpoint/checkpointer.ts';
+import type { CheckpointerInput, CheckpointLog } from '../checkpoint/checkpointer-input.ts';
 import { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
@@ -54,6 +55,7 @@ import {
   type ResolvedEngineOptions,
 } from './options.ts';
 import { PositionTable } from './positions.ts';
+import { checkpointEvents, Watch } from './watch.ts';
 
 /** Only one timeline is written so far; its number is in every header and record. */
 const timeline = 1;
@@ -297,42 +299,30 @@ class Opening {
     const hub = new EventHub();
     keepWarnings(hub, recovery);
     const engineNow = (): Engine => engine;
+    const freeBytes = (): number => fs.freeBytes(options.dir);
+    const watch = new Watch(hub, freeBytes);
+    const { pool, slabs, transfer, meter } = built;
     const checkpointer = new Checkpointer({
-      storeId: toHex(identity.storeId),
+      ...storeFacts(identity),
       timeline,
       epoch: opened.header.epoch,
-      seed: seedOf(identity),
-      keyGroups: identity.keyGroups,
-      groupBits: Math.log2(identity.keyGroups),
       codec: options.codec,
       clock,
       space,
-      log: {
-        get sealedLsn() {
-          return writer.sealedLsn;
-        },
-        get failure() {
-          return writer.failure;
-        },
-        cut: () => writer.cut(),
-        ranges: (from, to) => segments.ranges(from, to),
-      },
-      pool: built.pool,
-      slabs: built.slabs,
+      log: checkpointLog(writer, segments),
+      pool,
+      slabs,
       checkpoints,
-      transfer: built.transfer,
+      transfer,
       newest: recovered.record,
       images,
       policy: options.chain.policy,
       mergeLimits: options.chain.limits,
-      meter: built.meter,
-      freeBytes: () => fs.freeBytes(options.dir),
-      events: {
-        checkpoint: (record) => hub.emit('checkpoint', record),
-        merge: (record) => hub.emit('merge', record),
-        failure: (error) => engineNow().fail(error),
-      },
+      meter,
+      freeBytes,
+      events: checkpointEvents(hub, watch, (error) => engineNow().fail(error)),
     });
+    checkpointer.recovered(recovery.replayedCommits, recovery.replayedBytes);
     this.#checkpointer = checkpointer;
     const parts: EngineParts = {
       options,
@@ -343,6 +333,9 @@ class Opening {
       checkpoints,
       images,
       hub,
+      watch,
+      meter,
+      clock,
       recovery,
       release: () => this.release(),
     };
@@ -350,6 +343,27 @@ class Opening {
     writer.onFailure((error) => engine.poison(error));
     return engine;
   }
+}
+
+function storeFacts(
+  identity: StoreIdentity,
+): Pick<CheckpointerInput, 'storeId' | 'seed' | 'keyGroups' | 'groupBits'> {
+  const { keyGroups } = identity;
+  const storeId = toHex(identity.storeId);
+  return { storeId, seed: seedOf(identity), keyGroups, groupBits: Math.log2(keyGroups) };
+}
+
+function checkpointLog(writer: LogWriter, segments: LogSegments): CheckpointLog {
+  return {
+    get sealedLsn() {
+      return writer.sealedLsn;
+    },
+    get failure() {
+      return writer.failure;
+    },
+    cut: () => writer.cut(),
+    ranges: (from, to) => segments.ranges(from, to),
+  };
 }
 
 interface OpenedState {
@@ -386,11 +400,11 @@ function keepWarnings(hub: EventHub, recovery: RecoveryReport): void {
   const { tornTail, damagedHistory, lsn } = recovery;
   if (tornTail) {
     const message = `the end of the log was cut from LSN ${tornTail.lsn} on: ${tornTail.why}`;
-    hub.keep({ code: 'TORN_TAIL', message, details: { ...tornTail } });
+    hub.warn({ code: 'TORN_TAIL', message, details: { ...tornTail } });
   }
   if (damagedHistory) {
     const message = `the log ends before the newest checkpoint; it goes on behind LSN ${lsn}`;
-    hub.keep({ code: 'DAMAGED_HISTORY', message, details: { lsn } });
+    hub.warn({ code: 'DAMAGED_HISTORY', message, details: { lsn } });
   }
 }
 

@@ -3,6 +3,7 @@
  * a misspelt one is never ignored.
  */
 import { isAbsolute, resolve } from 'node:path';
+import type { CheckpointTriggers } from '../checkpoint/checkpoint-triggers.ts';
 import type { CodecName } from '../codec/compression.ts';
 import type { TypeDefinition } from '../codec/value.ts';
 import { InvalidArgumentError } from '../errors.ts';
@@ -21,6 +22,11 @@ import {
   type ChainOptions,
   type ResolvedChainOptions,
 } from './chain-options.ts';
+import {
+  resolveCheckpointing,
+  type CheckpointingOptions,
+  type CheckpointingPreset,
+} from './checkpointing-options.ts';
 import { badOption } from './option-checks.ts';
 
 export { badOption } from './option-checks.ts';
@@ -52,6 +58,12 @@ export interface EngineOptions extends LogOptions, ChainOptions {
   readonly memtableBytesMax?: number;
   /** Compression of new snapshots. @defaultValue 'lz4' */
   readonly codec?: CodecName;
+  /**
+   * When checkpoints are taken by themselves: bounds, or a named setting; false turns all of them
+   * off, also those that memtables would ask for: then only `checkpoint` makes room.
+   * @defaultValue 64 MiB of log or 60 s since the first commit behind the last checkpoint
+   */
+  readonly checkpointing?: false | CheckpointingPreset | CheckpointingOptions;
   /** Key groups, a power of two up to 65536; fixed when the store is made. @defaultValue 128 */
   readonly keyGroups?: number;
 }
@@ -71,6 +83,8 @@ export interface ResolvedEngineOptions {
   readonly keyGroups: number | undefined;
   readonly log: ResolvedLogOptions;
   readonly chain: ResolvedChainOptions;
+  /** Undefined: none. */
+  readonly checkpointing: CheckpointTriggers | undefined;
 }
 
 export const keyGroupsDefault = 128;
@@ -87,6 +101,7 @@ const names: readonly string[] = [
   'memtableBytesMax',
   'codec',
   'keyGroups',
+  'checkpointing',
   ...logOptionNames,
   ...chainOptionNames,
 ] satisfies readonly (keyof EngineOptions)[];
@@ -129,6 +144,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     keyGroups: keyGroups === undefined ? undefined : checkKeyGroups(keyGroups),
     log: resolveLogOptions(options),
     chain: resolveChainOptions(options),
+    checkpointing: resolveCheckpointing(options.checkpointing),
   });
 }
 

@@ -9,7 +9,12 @@ import {
   snapshotPrefix,
   type ChainLink,
   type CheckpointKind,
+  type ChainPolicy,
+  type CheckpointTrigger,
+  type MergeNote,
+  type WrittenTotals,
 } from '../checkpoint/checkpoint-record.ts';
+import { assumedRates, estimateRestore } from '../checkpoint/restore-estimate.ts';
 import { NotFoundError, TidemarkError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { toHex } from '../std/bytes.ts';
@@ -24,6 +29,7 @@ import {
   objectsOf,
   readInAgreement,
   readLogMoment,
+  type LogMoment,
   readRecord,
   readStoreIdentity,
   sourceOf,
@@ -57,6 +63,9 @@ export interface InspectedCheckpoint {
   readonly chain: readonly ChainLink[];
   /** Bytes of the snapshots of the chain. */
   readonly chainBytes: number;
+  readonly trigger: CheckpointTrigger;
+  /** What a merge did, and why it chose so. */
+  readonly merge: MergeNote | undefined;
   readonly savepoint: string | undefined;
   /** A savepoint that was dropped. */
   readonly dropped: boolean;
@@ -85,6 +94,19 @@ export interface InspectedState {
   readonly positions: Readonly<Record<string, unknown>>;
 }
 
+/** What opening the store would cost, by the newest checkpoint's record. */
+export interface InspectedRestore {
+  /** Of the chain's snapshots, and of the log behind them. */
+  readonly snapshotBytes: number;
+  readonly logBytes: number;
+  /** Estimated. */
+  readonly seconds: number;
+  /** False: nothing was measured when the record was made, and careful assumptions stand in. */
+  readonly measured: boolean;
+  readonly policy: ChainPolicy;
+  readonly totals: WrittenTotals;
+}
+
 /** What a directory holds. */
 export interface StoreInspection {
   readonly dir: string;
@@ -106,6 +128,8 @@ export interface StoreInspection {
   /** Oldest first. */
   readonly checkpoints: readonly InspectedCheckpoint[];
   readonly log: InspectedLog;
+  /** Undefined without a checkpoint, and when it cannot be read. */
+  readonly restore: InspectedRestore | undefined;
   /** Undefined for a log, and when the state cannot be read. */
   readonly state: InspectedState | undefined;
   readonly totals: {
@@ -159,6 +183,7 @@ export async function inspectStoreWith(
     damagedHistory: moment?.plan.damagedHistory ?? false,
     checkpoints,
     log,
+    restore: moment && inspectRestore(moment),
     state,
     totals: await inspectTotals(source, log, isEngine),
     faults: distinctFaults(faults),
@@ -181,6 +206,15 @@ export async function orFault<T>(
   }
 }
 
+function inspectRestore({ record, plan }: LogMoment): InspectedRestore | undefined {
+  if (!record) return undefined;
+  const { rates, policy, totals, chain } = record;
+  const snapshotBytes = chain.reduce((sum, link) => sum + link.bytes, 0);
+  const logBytes = plan.ranges.reduce((sum, range) => sum + range.end - range.start, 0);
+  const { seconds } = estimateRestore(snapshotBytes, logBytes, rates ?? assumedRates);
+  return { snapshotBytes, logBytes, seconds, measured: rates !== undefined, policy, totals };
+}
+
 async function inspectCheckpoints(
   source: ReaderSource,
   storeId: Uint8Array,
@@ -197,6 +231,7 @@ async function inspectCheckpoints(
     const record = await orFault(faults, () => orGone(readRecord(objects, id, toHex(storeId))));
     if (!record) continue;
     const { kind, timeline, epoch, lsn, timestamp, createdAt, chain, savepoint, metadata } = record;
+    const { trigger, merge } = record;
     found.push({
       id,
       kind,
@@ -207,6 +242,8 @@ async function inspectCheckpoints(
       createdAt,
       chain,
       chainBytes: chain.reduce((sum, link) => sum + link.bytes, 0),
+      trigger,
+      merge,
       savepoint,
       dropped: dropped.has(id),
       metadata,

@@ -22,6 +22,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import type { ChainLink, CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { LoadedLink } from '../checkpoint/chain-images.ts';
+import { estimateRestore } from '../checkpoint/restore-estimate.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { Image } from '../snapshot/image.ts';
 import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
@@ -68,6 +69,11 @@ export interface RecoveryReport {
   readonly chainBytes: number;
   readonly replayedCommits: number;
   readonly replayedBytes: number;
+  /**
+   * What the rates in that checkpoint's record would have this opening take, to be compared with
+   * `phasesMs.total`; undefined when the record has none.
+   */
+  readonly estimatedMs: number | undefined;
   readonly tornTail: TornTail | undefined;
   /** The log ended before the newest checkpoint: commits behind that checkpoint may be lost. */
   readonly damagedHistory: boolean;
@@ -121,15 +127,17 @@ export async function recover(input: RecoveryInput): Promise<Recovered> {
       total: replayedAt - startedAt,
     };
     const { tail, commits, bytes } = replayed;
+    const chainBytes = links.reduce((sum, { link }) => sum + link.bytes, 0);
     const report = {
       checkpoint: record?.id,
       checkpointLsn: record?.lsn ?? 0,
       lsn: plan.lastLsn,
       chainLength: links.length,
       chainEntries: links.reduce((sum, { link }) => sum + link.entryCount, 0),
-      chainBytes: links.reduce((sum, { link }) => sum + link.bytes, 0),
+      chainBytes,
       replayedCommits: commits,
       replayedBytes: bytes,
+      estimatedMs: record?.rates && estimateRestore(chainBytes, bytes, record.rates).seconds * 1000,
       tornTail: plan.tornTail,
       damagedHistory: plan.damagedHistory,
       phasesMs,

@@ -1,0 +1,123 @@
+/*
+ * Figures of an engine, put together from its parts.
+ */
+import { budgetMargin, type BudgetState } from '../checkpoint/chain-policy.ts';
+import type { RestoreRates } from '../checkpoint/record-notes.ts';
+import { estimateRestore } from '../checkpoint/restore-estimate.ts';
+import type { LogWriterStats } from '../wal/log-writer.ts';
+import type { EngineParts } from './engine.ts';
+
+/** Figures of an engine, now. */
+export interface EngineStats {
+  readonly log: LogWriterStats;
+  /** Bytes of changes that only memtables hold, and of those in the active one. */
+  readonly memtableBytes: number;
+  readonly activeMemtableBytes: number;
+  readonly frozenMemtables: number;
+  readonly chainLength: number;
+  /** Bytes of memory of the images. */
+  readonly imageBytes: number;
+  readonly openChanges: number;
+  readonly compacting: boolean;
+  readonly restore: RestoreStats;
+  readonly checkpointing: CheckpointingStats;
+  /** What commits wait for now. */
+  readonly waitingFor: 'sync' | 'segment' | 'memtable' | undefined;
+  /** Set after an error in writing: reads go on, and may include commits of unknown outcome. */
+  readonly poisoned: unknown;
+  /** A failure in the background that no listener heard; the next `checkpoint` rejects with it. */
+  readonly failure: unknown;
+  readonly failedListeners: number;
+}
+
+/** What opening the store would cost now, and what it may cost. */
+export interface RestoreStats {
+  /** Estimated from `rates`. */
+  readonly seconds: number;
+  /** Of snapshots and log that would be read. */
+  readonly bytes: number;
+  readonly secondsMax: number | undefined;
+  readonly bytesMax: number | undefined;
+  /** 'near' is past nine tenths of the budget; 'unreachable': one base costs more. */
+  readonly state: BudgetState['state'];
+  /** The cost of one base and no log, as of the last checkpoint; undefined before one. */
+  readonly floor: { readonly seconds: number; readonly bytes: number } | undefined;
+  readonly rates: RestoreRates;
+  /** False: nothing was measured yet, and `rates` are careful assumptions. */
+  readonly measured: boolean;
+}
+
+/** What asks for the next checkpoint. */
+export interface CheckpointingStats {
+  /** Since the last one was begun. */
+  readonly entries: number;
+  readonly commits: number;
+  readonly logBytes: number;
+  readonly milliseconds: number;
+  readonly running: boolean;
+  /** Milliseconds until one that failed is tried again by itself; 0: none waits. */
+  readonly backOffMs: number;
+  /** A merge is due and held by `mergeBytesPerLogByteMax`. */
+  readonly mergeHeld: boolean;
+}
+
+/** What only the engine itself knows. */
+export interface EngineNow {
+  readonly waitingForMemtable: boolean;
+  readonly poisoned: unknown;
+  readonly failure: unknown;
+  readonly backOffMs: number;
+}
+
+export function engineStats(parts: EngineParts, now: EngineNow): EngineStats {
+  const { writer, checkpointer, images, space, hub } = parts;
+  const log = writer.stats();
+  return {
+    log,
+    memtableBytes: checkpointer.memtableBytes,
+    activeMemtableBytes: checkpointer.activeBytes,
+    frozenMemtables: checkpointer.frozenCount,
+    chainLength: images.links.length,
+    imageBytes: images.slabBytes,
+    openChanges: space.transaction.size,
+    compacting: checkpointer.compactor.running,
+    restore: restoreStats(parts),
+    checkpointing: {
+      ...checkpointer.since,
+      running: checkpointer.busy,
+      backOffMs: now.backOffMs,
+      mergeHeld: checkpointer.compactor.held,
+    },
+    waitingFor: log.waitingFor ?? (now.waitingForMemtable ? 'memtable' : undefined),
+    poisoned: now.poisoned,
+    failure: now.failure,
+    failedListeners: hub.failedListeners,
+  };
+}
+
+function restoreStats({ checkpointer, images, meter, options }: EngineParts): RestoreStats {
+  const { restoreSecondsMax, restoreBytesMax } = options.chain.policy;
+  const { rates } = meter;
+  const { seconds, bytes } = estimateRestore(images.bytes, checkpointer.logBytes, rates);
+  const { budget } = checkpointer.compactor;
+  const share = Math.max(
+    seconds / (restoreSecondsMax ?? Infinity),
+    bytes / (restoreBytesMax ?? Infinity),
+  );
+  const state = (): BudgetState['state'] => {
+    if (restoreSecondsMax === undefined && restoreBytesMax === undefined) return 'none';
+    if (budget?.state === 'unreachable') return 'unreachable';
+    if (share > 1) return 'over';
+    return share > budgetMargin ? 'near' : 'within';
+  };
+  return {
+    seconds,
+    bytes,
+    secondsMax: restoreSecondsMax,
+    bytesMax: restoreBytesMax,
+    state: state(),
+    floor: budget?.floor,
+    rates,
+    measured: meter.measured !== undefined,
+  };
+}

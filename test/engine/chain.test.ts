@@ -1,0 +1,299 @@
+/*
+ * The chain of an open engine under its policy: what is merged and when, what the record, stats and
+ * warnings say of it, and that a merge that fails leaves the chain as it was.
+ */
+import { describe, expect, test } from 'vitest';
+import type {
+  CheckpointRecord,
+  Engine,
+  EngineOptions,
+  EngineWarning,
+} from '../../src/engine/index.ts';
+import { injected } from '../tools/faulty-file-system.ts';
+import { codeOf, noise, open, settle, worldOn, type World } from './engine-fixture.ts';
+
+const checkpointing = false;
+
+/** An engine and the merges it has published. */
+async function watched(
+  options: Partial<EngineOptions>,
+  world: World = worldOn(),
+): Promise<{
+  engine: Engine;
+  merges: CheckpointRecord[];
+  warnings: EngineWarning[];
+  world: World;
+}> {
+  const engine = await open(world, { checkpointing, ...options });
+  const merges: CheckpointRecord[] = [];
+  const warnings: EngineWarning[] = [];
+  engine.on('merge', (record) => merges.push(record));
+  engine.on('warning', (warning) => warnings.push(warning));
+  return { engine, merges, warnings, world };
+}
+
+/** Puts so many keys from `first` on, each of so many bytes, and takes a checkpoint. */
+async function step(engine: Engine, first: number, keys = 20, bytes = 200): Promise<void> {
+  const state = engine.operator('op').value('v');
+  for (let n = first; n < first + keys; n++) state.set(n, noise(bytes, n));
+  await engine.commit();
+  await engine.checkpoint();
+  await settle();
+}
+
+const kinds = ({ chain }: CheckpointRecord): string =>
+  chain.map((link) => (link.kind === 'base' ? 'B' : 'd')).join('');
+const codes = (warnings: readonly EngineWarning[]): string[] => warnings.map(({ code }) => code);
+
+function contents(engine: Engine): unknown[] {
+  return [...engine.operator('op').value('v').entries()];
+}
+
+describe('strategies', () => {
+  test('each reaches the same state; the whole chain into a base, or the cheapest run', async () => {
+    const states: unknown[] = [];
+    const shapes: Record<string, string[]> = {};
+    for (const strategy of ['sequential', 'optimal', 'parallel'] as const) {
+      const { engine, merges, world } = await watched({ maxChainLength: 4, merge: { strategy } });
+      await step(engine, 0, 400);
+      for (let n = 1; n < 8; n++) await step(engine, n * 10);
+      expect(engine.stats().chainLength).toBeLessThan(4);
+      states.push(contents(engine));
+      shapes[strategy] = merges.map(kinds);
+      await engine.close();
+      const again = await open(world);
+      expect(contents(again)).toEqual(states[0]);
+      await again.close();
+    }
+    expect(states[1]).toEqual(states[0]);
+    expect(states[2]).toEqual(states[0]);
+    expect(shapes['sequential']!.every((shape) => shape === 'B')).toBe(true);
+    expect(shapes['parallel']).toEqual(shapes['sequential']);
+    expect(shapes['optimal']!.some((shape) => shape.startsWith('Bd'))).toBe(true);
+  });
+
+  test('the record says what was chosen, why, from what, and what was written so far', async () => {
+    const { engine, merges } = await watched({ maxChainLength: 3, merge: { strategy: 'optimal' } });
+    await step(engine, 0, 400);
+    await step(engine, 0);
+    await step(engine, 0);
+    expect(merges).toHaveLength(1);
+    const [merged] = merges;
+    const records = await engine.checkpoints();
+    const inputs = records.at(-2)!.chain.slice(1);
+    expect(merged!.trigger).toBe('merge');
+    expect(merged!.merge).toMatchObject({
+      strategy: 'optimal',
+      inputs: inputs.map((link) => link.name),
+      inputBytes: inputs.reduce((sum, link) => sum + link.bytes, 0),
+      outputBytes: merged!.chain[1]!.bytes,
+    });
+    expect(merged!.merge!.why).toContain('one delta of 2');
+    const { totals } = merged!;
+    const deltas = records.filter(({ kind }) => kind !== 'merge');
+    expect(totals.mergeBytes).toBe(merged!.chain[1]!.bytes);
+    expect(totals.logBytes).toBe(deltas.reduce((sum, { logBytes }) => sum + logBytes, 0));
+    expect(totals.checkpointBytes).toBe(
+      deltas.reduce((sum, { chain }) => sum + chain.at(-1)!.bytes, 0),
+    );
+    await engine.close();
+  });
+
+  test('deltas of a run that are merged hide nothing: deletes, clears, sums and lists', async () => {
+    for (const strategy of ['optimal', 'sequential'] as const) {
+      const { engine, world } = await watched({ maxChainLength: 3, merge: { strategy } });
+      const op = engine.operator('op');
+      await step(engine, 0, 300);
+      for (let n = 0; n < 6; n++) {
+        op.counter('c').add('k', n + 1);
+        op.list('l', { itemsMax: 3 }).append('k', n);
+        op.map('m').set('k', n, n);
+        if (n === 3) op.map('m').clear('k');
+        op.value('v').delete(n);
+        await engine.commit();
+        await engine.checkpoint();
+        await settle();
+      }
+      const shown = (from: Engine): unknown => {
+        const op = from.operator('op');
+        const [list, map] = [op.list('l', { itemsMax: 3 }), op.map('m')];
+        return [op.counter('c').get('k'), list.get('k'), [...map.entries('k')], contents(from)];
+      };
+      const before = shown(engine);
+      expect((before as unknown[]).slice(0, 3)).toEqual([
+        21,
+        [3, 4, 5],
+        [
+          [3, 3],
+          [4, 4],
+          [5, 5],
+        ].slice(1),
+      ]);
+      await engine.close();
+      const again = await open(world);
+      expect(shown(again)).toEqual(before);
+      await again.close();
+    }
+  });
+});
+
+describe('a merge that somebody asks for', () => {
+  test('merges below every bound; a dry run says what it would, and does nothing', async () => {
+    const { engine, merges } = await watched({});
+    await step(engine, 0, 300);
+    await step(engine, 0);
+    await step(engine, 0);
+    const planned = await engine.merge({ dryRun: true });
+    expect(planned).toMatchObject({
+      record: undefined,
+      plan: { start: 1, count: 2, cause: 'call' },
+    });
+    expect(merges).toEqual([]);
+    const done = await engine.merge();
+    expect([done.record?.id, done.why]).toEqual([merges[0]!.id, merges[0]!.merge!.why]);
+    expect(kinds(done.record!)).toBe('Bd');
+    expect(kinds((await engine.merge({ strategy: 'sequential' })).record!)).toBe('B');
+    expect(await engine.merge()).toEqual({
+      why: 'the chain is one snapshot',
+      record: undefined,
+      plan: undefined,
+    });
+    await engine.close();
+  });
+
+  test('bad options, and a closed engine: refused', async () => {
+    const { engine } = await watched({});
+    expect(await codeOf(engine.merge({ strategy: 'best' as 'optimal' }))).toBe('INVALID_OPTION');
+    expect(await codeOf(engine.merge({ dryRun: 1 as unknown as boolean }))).toBe('INVALID_OPTION');
+    expect(await codeOf(engine.merge({ force: true } as object))).toBe('INVALID_OPTION');
+    await engine.close();
+    expect(await codeOf(engine.merge())).toBe('CLOSED');
+  });
+
+  test('it fails: the error, the old chain, and a later one works', async () => {
+    const { engine, world } = await watched({});
+    await step(engine, 0);
+    await step(engine, 5);
+    world.fs.before = ({ call, path }) => {
+      if (call === 'write' && path.includes('merge')) throw injected('EIO');
+    };
+    expect(await codeOf(engine.merge())).toBe('IO');
+    world.fs.before = () => {};
+    expect(engine.stats().chainLength).toBe(2);
+    await engine.merge();
+    expect(engine.stats().chainLength).toBe(1);
+    await engine.close();
+  });
+});
+
+describe('the bound on rewriting', () => {
+  test('a merge beyond it: held, said once in a warning and in stats, and done when the log has grown', async () => {
+    const { engine, merges, warnings } = await watched({
+      maxChainLength: 2,
+      mergeBytesPerLogByteMax: 0.5,
+      merge: { strategy: 'sequential' },
+    });
+    for (let n = 0; n < 3; n++) await step(engine, n * 20);
+    const held = codes(warnings).filter((code) => code === 'MERGE_HELD');
+    expect(held).toEqual(merges.length === 0 ? ['MERGE_HELD'] : []);
+    while (!engine.stats().checkpointing.mergeHeld) await step(engine, 0);
+    expect(codes(warnings)).toContain('MERGE_HELD');
+    const before = merges.length;
+    for (let n = 0; n < 12 && merges.length === before; n++) await step(engine, 0, 60);
+    expect(merges.length).toBeGreaterThan(before);
+    const { totals } = merges.at(-1)!;
+    expect(totals.mergeBytes).toBeLessThan(totals.logBytes);
+    await engine.close();
+  });
+});
+
+describe('the budget of a restore', () => {
+  test('in bytes: the chain is merged before it breaks, and stats show where it stands', async () => {
+    const { engine, merges, warnings } = await watched({
+      restoreBytesMax: 40_000,
+      maxChainLength: 100,
+    });
+    for (let n = 0; n < 30; n++) {
+      await step(engine, 0);
+      const { restore } = engine.stats();
+      expect(restore.bytes).toBeLessThanOrEqual(40_000);
+      expect(['within', 'near']).toContain(restore.state);
+      expect(restore.bytesMax).toBe(40_000);
+    }
+    expect(merges.length).toBeGreaterThan(1);
+    expect(merges[0]!.merge!.why).toContain('a restore is estimated at');
+    expect(codes(warnings)).toContain('BUDGET_NEAR');
+    await engine.close();
+  });
+
+  test('below one base: unreachable, with the floor, in stats and once as a warning', async () => {
+    const { engine, merges, warnings } = await watched({ restoreBytesMax: 5000 });
+    await step(engine, 0, 100);
+    await step(engine, 0);
+    await step(engine, 0);
+    const { state, floor } = engine.stats().restore;
+    expect(state).toBe('unreachable');
+    expect(floor!.bytes).toBeGreaterThan(5000);
+    expect(codes(warnings)).toEqual(['BUDGET_UNREACHABLE']);
+    expect(merges).toEqual([]);
+    await engine.close();
+  });
+
+  test('without one: an estimate all the same, from assumptions until something was measured', async () => {
+    const { engine } = await watched({});
+    await step(engine, 0);
+    const { state, seconds, bytes, measured, secondsMax } = engine.stats().restore;
+    expect([state, measured, secondsMax]).toEqual(['none', false, undefined]);
+    expect(bytes).toBe((await engine.checkpoints()).at(-1)!.chain[0]!.bytes);
+    expect(seconds).toBeGreaterThan(0);
+    await engine.close();
+  });
+
+  test('rates that were measured: kept in the record, and the next opening is told its estimate', async () => {
+    const world = worldOn();
+    // Each look at the clock takes a millisecond, so that what is measured is not nothing.
+    const { clock } = world;
+    const monotonicMs = clock.monotonicMs.bind(clock);
+    let looks = 0;
+    clock.monotonicMs = () => monotonicMs() + ++looks;
+    const { engine } = await watched({ segmentBytesMax: 4 * 1024 * 1024 }, world);
+    await step(engine, 0, 400, 6000);
+    await step(engine, 0, 400, 6000);
+    const record = (await engine.checkpoints()).at(-1)!;
+    expect(record.rates!.loadBytesPerSecond).toBeGreaterThan(0);
+    expect(engine.stats().restore).toMatchObject({ measured: true, rates: record.rates });
+    await engine.close();
+    const again = await open(world, { checkpointing });
+    expect(again.recovery.estimatedMs).toBeGreaterThan(0);
+    await again.close();
+  });
+});
+
+describe('warnings', () => {
+  test('little free space: told once, again after there was more', async () => {
+    const { engine, warnings, world } = await watched({});
+    await step(engine, 0);
+    world.fs.freeBytes = () => 900 * 1024 * 1024;
+    await step(engine, 1);
+    await step(engine, 2);
+    expect(codes(warnings)).toEqual(['DISK_LOW']);
+    expect(warnings[0]!.details).toEqual({ freeBytes: 900 * 1024 * 1024 });
+    world.fs.freeBytes = () => 2 ** 40;
+    await step(engine, 3);
+    world.fs.freeBytes = () => 0.5 * 1024 * 1024 * 1024;
+    await step(engine, 4);
+    expect(codes(warnings)).toEqual(['DISK_LOW', 'DISK_LOW']);
+    await engine.close();
+  });
+
+  test('memtables at four fifths of their bound: told', async () => {
+    const { engine, warnings } = await watched({ memtableBytesMax: 64 * 1024 });
+    engine.operator('op').value('v').set('a', noise(40_000));
+    await engine.commit();
+    expect(warnings).toEqual([]);
+    engine.operator('op').value('v').set('b', noise(15_000));
+    await engine.commit();
+    expect(codes(warnings)).toEqual(['BUFFERS_FULL']);
+    await engine.close();
+  });
+});
