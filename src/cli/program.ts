@@ -1,16 +1,18 @@
 /*
- * The verbs of the command line, and how its errors end. Everything is read through the public API;
- * nothing is written to a store, and no lock is taken.
+ * The verbs of the command line, and how its errors end. Everything goes through the public API.
+ * Verbs that read take no lock and write nothing; those that write say so.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError as BadArgument } from 'commander';
+import { Command, CommanderError, InvalidArgumentError as BadArgument, Option } from 'commander';
 import { TidemarkError } from '../errors.ts';
 import { status, type CommonOptions } from './common.ts';
 import { dump } from './dump.ts';
 import { get } from './get.ts';
 import { inspect } from './inspect.ts';
+import { mergeStrategies } from '../engine/index.ts';
 import { log } from './log.ts';
+import { merge, type MergeVerbOptions } from './merge.ts';
 import { Output, type TextStream } from './output.ts';
 import { verify } from './verify.ts';
 
@@ -56,7 +58,9 @@ function createProgram(
   done: (status: number) => void,
 ): Command {
   const program = new Command('tidemark')
-    .description('Reads Tidemark stores, also those that another process has open.')
+    .description(
+      'Reads Tidemark stores, also those that another process has open, and looks after them.',
+    )
     .version(packageVersion())
     .exitOverride()
     .configureOutput({
@@ -105,6 +109,13 @@ function createProgram(
     .option('--limit <count>', 'at most so many commits', parseCount)
     .action(async (dir: string, options: CommonOptions & { from?: number; limit?: number }) => {
       done(await log(output, dir, options));
+    });
+  verb('merge', 'merge snapshots of the chain now; no other process may have the store open')
+    .argument('<dir>')
+    .option('--dry-run', 'say what would be merged; reads only')
+    .addOption(new Option('--strategy <name>', 'how').choices(mergeStrategies))
+    .action(async (dir: string, options: MergeVerbOptions) => {
+      done(await merge(output, dir, options));
     });
   return program;
 }

@@ -78,6 +78,12 @@ export {
   type StoreVerification,
   type VerifyOptions,
 } from '../recovery/verify.ts';
+export {
+  planStoreMerge,
+  type MergePlanOptions,
+  type StoreMergePlan,
+} from '../recovery/merge-plan.ts';
+export { mergeStrategies } from '../checkpoint/record-notes.ts';
 export { createStore, type StoreOptions } from '../store/create-store.ts';
 export type { ByteRange, LocalObjects, ObjectInfo, ObjectStore } from '../store/object-store.ts';
 export { checkObjectName } from '../store/object-name.ts';

@@ -1,0 +1,86 @@
+/*
+ * What a merge of a store's chain would do, read without a lock and without a write: the policy of
+ * the newest record over its chain, and the overlap of its snapshots.
+ */
+import { sampleOverlap } from '../checkpoint/chain-overlap.ts';
+import { planMerge, type MergePlan } from '../checkpoint/chain-policy.ts';
+import type { ChainLink, ChainPolicy, MergeStrategy } from '../checkpoint/checkpoint-record.ts';
+import {
+  assumedRates,
+  estimateRestore,
+  type RestoreEstimate,
+} from '../checkpoint/restore-estimate.ts';
+import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { systemClock } from '../std/clock.ts';
+import type { ObjectStore } from '../store/object-store.ts';
+import { readStateMoment, releaseMoment, sourceOf } from './reader-moment.ts';
+import type { ReaderComponents } from './reader.ts';
+
+/** Options of `planStoreMerge`. */
+export interface MergePlanOptions {
+  /** Where snapshots and records are. @defaultValue files in the directory */
+  readonly store?: ObjectStore;
+  /** @defaultValue that of the newest record */
+  readonly strategy?: MergeStrategy;
+}
+
+/** What a merge would do. */
+export interface StoreMergePlan {
+  /** For people. */
+  readonly why: string;
+  /** Undefined: there is nothing to merge. */
+  readonly plan: MergePlan | undefined;
+  /** Base first; empty without a checkpoint. */
+  readonly chain: readonly ChainLink[];
+  /** In force when the newest record was made. */
+  readonly policy: ChainPolicy | undefined;
+  /** Cost of a restore as things are, and after the merge. */
+  readonly before: RestoreEstimate;
+  readonly after: RestoreEstimate;
+}
+
+/**
+ * Plans a merge; another process may have the store open.
+ * @throws InvalidArgumentError NOT_A_STORE
+ * @throws CorruptionError when the newest moment cannot be read
+ */
+export function planStoreMerge(
+  dir: string,
+  options: MergePlanOptions = {},
+): Promise<StoreMergePlan> {
+  return planStoreMergeWith(dir, options, { fs: nodeFileSystem, clock: systemClock });
+}
+
+/** As {@link planStoreMerge}, over given components. */
+export async function planStoreMergeWith(
+  dir: string,
+  { store, strategy }: MergePlanOptions,
+  components: ReaderComponents,
+): Promise<StoreMergePlan> {
+  const moment = await readStateMoment(sourceOf(components, dir, store));
+  try {
+    const { record, plan: log, images } = moment;
+    const logBytes = log.ranges.reduce((sum, range) => sum + range.end - range.start, 0);
+    const links = record?.chain ?? [];
+    const rates = record?.rates ?? assumedRates;
+    const cost = (snapshotBytes: number): RestoreEstimate =>
+      estimateRestore(snapshotBytes, logBytes, rates);
+    const bytes = links.reduce((sum, link) => sum + link.bytes, 0);
+    const before = cost(bytes);
+    const nothing = (why: string): StoreMergePlan => {
+      const { policy } = record ?? {};
+      return { why, plan: undefined, chain: links, policy, before, after: before };
+    };
+    if (!record) return nothing('there is no checkpoint');
+    // The last image is that of the log.
+    const distinctShare = sampleOverlap(images.slice(0, links.length));
+    const chain = { links, logBytes, rates, totals: record.totals, distinctShare };
+    const { policy } = record;
+    const plan = planMerge(chain, strategy === undefined ? policy : { ...policy, strategy }, true);
+    if (!('start' in plan)) return nothing(plan.why);
+    const after = cost(bytes - plan.inputBytes + plan.outputBytes);
+    return { why: plan.why, plan, chain: links, policy, before, after };
+  } finally {
+    await releaseMoment(moment);
+  }
+}

@@ -1,0 +1,137 @@
+/*
+ * `tidemark merge`: what it would do, what it does, and what stops it.
+ */
+import { EventEmitter } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { TextStream } from '../../src/cli/output.ts';
+import { run } from '../../src/cli/program.ts';
+import { inspectStore, type Engine } from '../../src/engine/index.ts';
+import { openEngineWith } from '../../src/engine/open-engine.ts';
+import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
+import { systemClock } from '../../src/std/clock.ts';
+import { systemRandom } from '../../src/std/random.ts';
+
+const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
+
+let root: string;
+let dir: string;
+
+interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function tidemark(...args: string[]): Promise<Ran> {
+  const texts = { stdout: '', stderr: '' };
+  const streamOf = (name: 'stdout' | 'stderr'): TextStream =>
+    Object.assign(new EventEmitter(), {
+      write(text: string) {
+        texts[name] += text;
+        return true;
+      },
+    });
+  const status = await run(args, streamOf('stdout'), streamOf('stderr'));
+  return { status, ...texts };
+}
+
+async function openStore(): Promise<Engine> {
+  const bounds = { maxChainLength: 12, restoreSecondsMax: 5 };
+  return openEngineWith({ dir, checkpointing: false, segmentBytesMax: 1 << 20, ...bounds }, on);
+}
+
+const chainOf = async (): Promise<string> => {
+  const { checkpoints } = await inspectStore(dir);
+  return checkpoints
+    .at(-1)!
+    .chain.map((link) => (link.kind === 'base' ? 'B' : 'd'))
+    .join('');
+};
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'tidemark-merge-'));
+  dir = join(root, 'store');
+  const engine = await openStore();
+  for (let n = 0; n < 4; n++) {
+    for (let key = 0; key < (n === 0 ? 500 : 20); key++)
+      engine.operator('o').value('v').set(key, n);
+    await engine.commit();
+    await engine.checkpoint();
+  }
+  await engine.close();
+});
+
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+test('a dry run, beside a process that has the store open: says what and why, changes nothing', async () => {
+  const engine = await openStore();
+  const { status, stdout } = await tidemark('merge', dir, '--dry-run');
+  expect([status, stdout.split('\n')[0]]).toEqual([
+    0,
+    expect.stringMatching(/^would merge: one delta of 3, .*: it was asked for$/) as unknown,
+  ]);
+  expect(stdout.match(/ yes /g)).toHaveLength(3);
+  const printed = JSON.parse(
+    (await tidemark('merge', dir, '--dry-run', '--json')).stdout,
+  ) as object;
+  expect(printed).toMatchObject({
+    plan: { start: 1, count: 3 },
+    chain: [{ kind: 'base' }, {}, {}, {}],
+  });
+  expect(await chainOf()).toBe('Bddd');
+  await engine.close();
+});
+
+test('merges as the strategy says, and says what it did; the state is the same', async () => {
+  const first = await tidemark('merge', dir);
+  expect(first.stdout).toMatch(/^merged 3 snapshots, .* into .* in [\d.]+ s\n/);
+  expect(await chainOf()).toBe('Bd');
+  const second = await tidemark('merge', dir, '--strategy', 'sequential', '--json');
+  expect(JSON.parse(second.stdout)).toMatchObject({ merge: { strategy: 'sequential' } });
+  expect(await chainOf()).toBe('B');
+  expect((await inspectStore(dir)).restore!.policy).toMatchObject({
+    strategy: 'optimal',
+    maxChainLength: 12,
+    restoreSecondsMax: 5,
+  });
+  const third = await tidemark('merge', dir);
+  expect([third.status, third.stdout]).toEqual([
+    0,
+    'nothing was merged: the chain is one snapshot\n',
+  ]);
+  const engine = await openStore();
+  const state = engine.operator('o').value('v');
+  expect([state.get(0), state.get(19), state.get(20), state.count()]).toEqual([3, 3, 0, 500]);
+  await engine.close();
+});
+
+test('another process has the store open: LOCKED, and nothing changed', async () => {
+  const engine = await openStore();
+  const { status, stderr } = await tidemark('merge', dir);
+  expect([status, stderr]).toEqual([2, expect.stringContaining('LOCKED') as unknown]);
+  await engine.close();
+  expect(await chainOf()).toBe('Bddd');
+});
+
+test('a strategy that there is not: refused with those that there are', async () => {
+  const { status, stderr } = await tidemark('merge', dir, '--strategy', 'best');
+  expect([status, stderr]).toEqual([2, expect.stringContaining('optimal') as unknown]);
+});
+
+test('no store, and a store without a checkpoint: said, and none is made', async () => {
+  const none = join(root, 'none');
+  for (const flags of [['--dry-run'], []]) {
+    expect((await tidemark('merge', none, ...flags)).stderr).toContain('NOT_A_STORE');
+    expect(existsSync(none)).toBe(false);
+  }
+  dir = join(root, 'new');
+  await (await openStore()).close();
+  const { status, stdout } = await tidemark('merge', dir, '--dry-run');
+  expect([status, stdout.split('\n')[0]]).toEqual([
+    0,
+    'nothing would be merged: there is no checkpoint',
+  ]);
+});
