@@ -4,7 +4,7 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Engine } from '../../src/engine/index.ts';
+import type { Engine, EngineOptions } from '../../src/engine/index.ts';
 import { changes, type FaultyFileSystem } from '../tools/faulty-file-system.ts';
 import { ManualClock } from '../tools/manual-clock.ts';
 import { SeededRandom } from '../tools/seeded-random.ts';
@@ -45,7 +45,8 @@ type Act =
   | { readonly act: 'crash'; readonly how: 'kept' | 'dropped' | number }
   | { readonly act: 'cut'; readonly after: number; readonly how: 'kept' | 'dropped' | number }
   | { readonly act: 'advance'; readonly ms: number }
-  | { readonly act: 'rollback' | 'checkpoint' | 'background' | 'base' | 'burst' | 'reopen' };
+  | { readonly act: 'rollback' | 'checkpoint' | 'background' | 'base' | 'burst' | 'reopen' }
+  | { readonly act: 'merge'; readonly strategy: 'sequential' | 'optimal'; readonly wait: boolean };
 
 const simple = fc.constantFrom<Act>(
   { act: 'rollback' },
@@ -56,6 +57,9 @@ const simple = fc.constantFrom<Act>(
   { act: 'base' },
   { act: 'burst' },
   { act: 'reopen' },
+  { act: 'merge', strategy: 'sequential', wait: true },
+  { act: 'merge', strategy: 'optimal', wait: true },
+  { act: 'merge', strategy: 'optimal', wait: false },
 );
 
 const act: fc.Arbitrary<Act> = fc.oneof(
@@ -99,7 +103,21 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
 );
 
-const options = { memtableBytesMax: 64 * 1024, segmentBytesMax: 64 * 1024 };
+const sizes = { memtableBytesMax: 64 * 1024, segmentBytesMax: 64 * 1024 };
+
+/** How an opening looks after its chain; each opening of a run takes the next. */
+type Policy = Pick<
+  EngineOptions,
+  'maxChainLength' | 'restoreBytesMax' | 'mergeBytesPerLogByteMax' | 'checkpointing' | 'merge'
+>;
+
+const policy: fc.Arbitrary<Policy> = fc.record({
+  maxChainLength: fc.constantFrom(1, 2, 3, 8),
+  restoreBytesMax: fc.constantFrom(1000, 10_000, 1_000_000),
+  mergeBytesPerLogByteMax: fc.constantFrom(0.5, 10, 1e6),
+  checkpointing: fc.constantFrom(false as const, 'low' as const, { commits: 2 }, { intervalMs: 3 }),
+  merge: fc.record({ strategy: fc.constantFrom('sequential', 'optimal', 'optimal', 'parallel') }),
+});
 
 /** An engine and the model of each of its commits. */
 class Pair {
@@ -113,8 +131,10 @@ class Pair {
   readonly background: Promise<unknown>[] = [];
   /** Each opening has randomness of its own, as two processes have. */
   #openings = 1;
+  readonly #policies: readonly Policy[];
 
-  constructor(clock = new ManualClock()) {
+  constructor(policies: readonly Policy[], clock = new ManualClock()) {
+    this.#policies = policies;
     clock.advance(1000);
     this.world = worldOn(undefined, clock);
   }
@@ -124,7 +144,9 @@ class Pair {
   }
 
   async start(): Promise<void> {
-    this.engine = await open(this.world, options);
+    const policies = this.#policies;
+    const policy = policies[this.#openings % policies.length]!;
+    this.engine = await open(this.world, { ...sizes, ...policy });
   }
 
   async commit(level: 'memory' | 'os' | 'disk', wait: boolean): Promise<void> {
@@ -164,6 +186,7 @@ class Pair {
     } else {
       await this.engine.close();
       await Promise.all(this.background.splice(0));
+      this.#openings++;
       await this.start();
       expect(this.engine.recovery.lsn).toBe(this.committed.length - 1);
     }
@@ -214,6 +237,7 @@ class Pair {
     else if (next.act === 'background') this.checkpointBeside();
     else if (next.act === 'base') await this.engine.checkpoint({ kind: 'base' });
     else if (next.act === 'burst') await this.burst();
+    else if (next.act === 'merge') await this.merge(next.strategy, next.wait);
     else await this.reopen(undefined);
   }
 
@@ -223,6 +247,19 @@ class Pair {
       expect(error).toMatchObject({ code: 'CLOSED' });
     });
     this.background.push(done);
+  }
+
+  /** A merge that nobody waits for is given up when the engine is closed. */
+  async merge(strategy: 'sequential' | 'optimal', wait: boolean): Promise<void> {
+    const done = this.engine.merge({ strategy });
+    if (wait) {
+      await done;
+      return;
+    }
+    const beside = done.catch((error: unknown) => {
+      expect(error).toMatchObject({ code: 'ABORTED' });
+    });
+    this.background.push(beside);
   }
 
   /** As many deltas as make a merge in the background begin. */
@@ -242,23 +279,29 @@ class Pair {
   }
 }
 
+const policies = fc.array(policy, { minLength: 1, maxLength: 4 });
+
 describe('an engine under random use and power losses', () => {
   test('holds every acknowledged commit and nothing else, at every moment', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(act, { minLength: 10, maxLength: 60 }), async (acts) => {
-        const pair = new Pair();
-        await pair.start();
-        for (const next of acts) {
-          await pair.do(next);
+      fc.asyncProperty(
+        policies,
+        fc.array(act, { minLength: 10, maxLength: 60 }),
+        async (chosen, acts) => {
+          const pair = new Pair(chosen);
+          await pair.start();
+          for (const next of acts) {
+            await pair.do(next);
+            pair.check();
+          }
+          await pair.do({ act: 'commit', level: 'disk', wait: true });
+          const order = orderOf(pair.engine);
+          await pair.reopen(undefined);
           pair.check();
-        }
-        await pair.do({ act: 'commit', level: 'disk', wait: true });
-        const order = orderOf(pair.engine);
-        await pair.reopen(undefined);
-        pair.check();
-        expect(orderOf(pair.engine)).toEqual(order);
-        await pair.engine.close();
-      }),
+          expect(orderOf(pair.engine)).toEqual(order);
+          await pair.engine.close();
+        },
+      ),
       {
         numRuns: Number(process.env['TIDEMARK_PROPERTY_RUNS'] ?? 60),
         seed: Number(process.env['TIDEMARK_SEED'] ?? 20_261_121),
