@@ -26,8 +26,7 @@ export interface ReadContext {
   byte(): number;
   key(): string;
   string(): string;
-  /** In a buffer of its own, from its start. */
-  copy(length: number): Uint8Array;
+  copy(length: number): Uint8Array<ArrayBuffer>;
   float64(): number;
   more(): boolean;
   within<T>(length: number, reader: () => T): T;
@@ -102,8 +101,7 @@ function readView(context: ReadContext, length: number): unknown {
   if (kind === undefined || length % kind.width !== 0) context.fail('has an ill-formed view');
   const bytes = context.copy(length);
   swapForHost(bytes, kind.width);
-  // `copy` never makes shared memory; its type stays plain for compilers before 5.7.
-  return kind.make(bytes.buffer as ArrayBuffer);
+  return kind.make(bytes.buffer);
 }
 
 function readMap(context: ReadContext, depth: number): Map<unknown, unknown> {

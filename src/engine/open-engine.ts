@@ -43,7 +43,6 @@ import { applyOpening, type OpenedSegment } from '../wal/log-opening.ts';
 import { LogSegments } from '../wal/log-segments.ts';
 import { LogWriter } from '../wal/log-writer.ts';
 import { readLowWater } from '../wal/low-water.ts';
-import { BackgroundFailures } from './background-failures.ts';
 import { backgroundThreadsMax } from './chain-options.ts';
 import { Engine, type EngineParts } from './engine.ts';
 import { EngineLife } from './engine-life.ts';
@@ -299,7 +298,7 @@ class Opening {
     writer.onRotate((sealed, next) => segments.rotated(sealed, next));
     const hub = new EventHub();
     keepWarnings(hub, recovery);
-    const failures = new BackgroundFailures(hub);
+    const engineNow = (): Engine => engine;
     const freeBytes = (): number => fs.freeBytes(options.dir);
     const watch = new Watch(hub, freeBytes);
     const { pool, slabs, transfer, meter } = built;
@@ -321,7 +320,7 @@ class Opening {
       mergeLimits: options.chain.limits,
       meter,
       freeBytes,
-      events: checkpointEvents(hub, watch, (error) => failures.report(error)),
+      events: checkpointEvents(hub, watch, (error) => engineNow().fail(error)),
     });
     checkpointer.recovered(recovery.replayedCommits, recovery.replayedBytes);
     this.#checkpointer = checkpointer;
@@ -334,14 +333,15 @@ class Opening {
       checkpoints,
       images,
       hub,
-      failures,
       watch,
       meter,
       clock,
       recovery,
       release: () => this.release(),
     };
-    return new Engine(parts, life);
+    const engine = new Engine(parts, life);
+    writer.onFailure((error) => engine.poison(error));
+    return engine;
   }
 }
 

@@ -35,10 +35,10 @@ import {
   type ReaderSource,
   type StateMoment,
 } from './reader-moment.ts';
-import { createReaderDecoder } from './reader-values.ts';
+import { createReaderDecoder } from '../codec/value-reader.ts';
 
 export type { CommitRange, LoggedChange, LoggedCommit, LoggedOp } from './reader-commits.ts';
-export { UnknownTypeValue } from './reader-values.ts';
+export { UnknownTypeValue } from '../codec/value-reader.ts';
 
 /** Options of {@link openReader}. */
 export interface ReaderOptions {

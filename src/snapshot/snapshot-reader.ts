@@ -148,6 +148,16 @@ export class SnapshotReader {
     return readExactly(this.#handle, this.path, blocks[0]!.offset, bytes);
   }
 
+  /** Reads one block; its bytes are checked and decompressed. */
+  async readBlock(block: BlockPlace): Promise<Uint8Array> {
+    const stored = await this.readBlocks([block]);
+    this.checkBlock(block, stored);
+    if (block.codec === 0) return stored;
+    const raw = new Uint8Array(block.rawBytes);
+    this.#unpack({ ...block, slabAt: 0 }, stored, raw);
+    return raw;
+  }
+
   /** Reads a slice into a slab of the pool, which gets it back when the slice is damaged. */
   async loadSlice(
     index: number,

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { decodeCommit } from '../../src/recovery/reader-commits.ts';
-import { createReaderDecoder } from '../../src/recovery/reader-values.ts';
+import { createReaderDecoder } from '../../src/codec/value-reader.ts';
 import { operatorIds, ops } from '../../src/snapshot/entry-format.ts';
 import { CommitEncoder } from '../../src/state/commit-encoder.ts';
 import { encodeInt64 } from '../../src/state/operand-changes.ts';

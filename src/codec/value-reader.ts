@@ -3,8 +3,8 @@
  * have; those come as what `encode` of the type returned, with the name and version of the type, so
  * that a store can be read whole without running code that it names.
  */
-import { ValueDecoder } from '../codec/value-decoder.ts';
-import { createValueCodec, type TypeDefinition } from '../codec/value.ts';
+import { ValueDecoder } from './value-decoder.ts';
+import { createValueCodec, type TypeDefinition } from './value.ts';
 
 /** A stored value of a type that the reader was not given. */
 export class UnknownTypeValue {
