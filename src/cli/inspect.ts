@@ -50,6 +50,9 @@ async function printSummary(output: Output, found: StoreInspection): Promise<voi
   if (tornTail)
     lines.push(`torn tail   from LSN ${tornTail.lsn}, at ${tornTail.offset}: ${tornTail.why}`);
   if (found.damagedHistory) lines.push('history     the log ends before the newest checkpoint');
+  for (const lsn of found.lostBehind) {
+    lines.push(`history     the log was lost: commits behind LSN ${lsn} may be missing`);
+  }
   for (const line of lines) await output.line(line);
 }
 

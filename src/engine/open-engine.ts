@@ -39,10 +39,10 @@ import type { ObjectStore } from '../store/object-store.ts';
 import { InlinePool, ThreadPool, type TaskPool } from '../threads/task-pool.ts';
 import { createIdentity, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { lockDirectory } from '../wal/log.ts';
-import { applyOpening, type OpenedSegment } from '../wal/log-opening.ts';
 import { LogSegments } from '../wal/log-segments.ts';
 import { LogWriter } from '../wal/log-writer.ts';
 import { readLowWater } from '../wal/low-water.ts';
+import { applyOpening, openingRoomBytes, type OpenedSegment } from '../wal/opening-segment.ts';
 import { backgroundThreadsMax } from './chain-options.ts';
 import { Engine, type EngineParts } from './engine.ts';
 import { EngineLife } from './engine-life.ts';
@@ -177,7 +177,9 @@ class Opening {
     const recovered = await recover({
       fs,
       clock,
+      dir,
       logDirectory,
+      roomBytes: Math.min(openingRoomBytes, this.#options.log.segmentBytesMax),
       identity,
       seed: seedOf(identity),
       groupBits,

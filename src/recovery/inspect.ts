@@ -125,6 +125,8 @@ export interface StoreInspection {
   readonly tornTail: TornTail | undefined;
   /** The log ends before the newest checkpoint. */
   readonly damagedHistory: boolean;
+  /** LSNs of checkpoints before which an opening found the log to end; commits behind may be lost. */
+  readonly lostBehind: readonly number[];
   /** Oldest first. */
   readonly checkpoints: readonly InspectedCheckpoint[];
   readonly log: InspectedLog;
@@ -181,6 +183,7 @@ export async function inspectStoreWith(
     provedLsn: moment?.provedLsn,
     tornTail: moment?.plan.tornTail,
     damagedHistory: moment?.plan.damagedHistory ?? false,
+    lostBehind: moment?.plan.mark?.lostBehind ?? [],
     checkpoints,
     log,
     restore: moment && inspectRestore(moment),

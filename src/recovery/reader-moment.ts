@@ -178,7 +178,9 @@ export async function readLogMoment(
   const directory = logDirectoryOf(source);
   const lowWater = await readLowWater(files, directory);
   const checkpoint = record?.position;
-  const plan = await planOpening(files, directory, { storeId, timeline, checkpoint, lowWater });
+  const storeDirectory = source.dir;
+  const input = { storeDirectory, storeId, timeline, checkpoint, lowWater };
+  const plan = await planOpening(files, directory, input);
   const provedLsn = Math.max(plan.proved.lsn, record?.lsn ?? 0);
   return { identity, record, lowWater, plan, lsn: plan.lastLsn, provedLsn };
 }

@@ -5,7 +5,8 @@
  *
  * | newest record        | its chain      | log behind it                     | outcome                 |
  * |----------------------|----------------|-----------------------------------|-------------------------|
- * | none                 | –              | none                              | an empty store          |
+ * | none                 | –              | none, and never was               | an empty store          |
+ * | none                 | –              | none, but the mark says it was    | LOG_HOLE                |
  * | none                 | –              | whole, from LSN 1 (O2)            | replay of the log       |
  * | sound                | sound          | whole                             | images, then replay     |
  * | sound                | sound          | torn above the proof (L7)         | the same, cut, reported |
@@ -42,8 +43,12 @@ import type { LowWater } from '../wal/low-water.ts';
 export interface RecoveryInput {
   readonly fs: FileSystem;
   readonly clock: Clock;
+  /** Directory of the store. */
+  readonly dir: string;
   /** Directory of the log. */
   readonly logDirectory: string;
+  /** Room of the segment that the opening makes. */
+  readonly roomBytes: number;
   readonly identity: StoreIdentity;
   readonly seed: HashSeed;
   readonly groupBits: number;
@@ -105,11 +110,13 @@ export async function recover(input: RecoveryInput): Promise<Recovered> {
   const startedAt = clock.monotonicMs();
   const record = await checkpoints.newest();
   const opening: OpeningInput = {
+    storeDirectory: input.dir,
     storeId: input.identity.storeId,
     timeline: input.timeline,
     checkpoint: record?.position,
     lowWater: input.lowWater,
     epochKnown: record?.epoch ?? 0,
+    roomBytes: input.roomBytes,
   };
   const plan = await planOpening(input.fs, input.logDirectory, opening);
   const plannedAt = clock.monotonicMs();

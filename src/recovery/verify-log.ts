@@ -14,7 +14,8 @@ import {
   type LogListing,
   type SegmentFile,
 } from '../wal/log-directory.ts';
-import { encodeMark } from '../wal/log-opening.ts';
+import { encodeMark } from '../wal/marks.ts';
+import { logMarkName, readLogMark, type LogMark } from '../wal/log-mark.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { parseSegmentName, segmentHeaderBytes, segmentName } from '../wal/segment-format.ts';
 import { must } from '../std/assert.ts';
@@ -38,6 +39,8 @@ export interface LogReport extends PartReport {
 export interface LogToVerify {
   readonly fs: FileSystem;
   readonly directory: string;
+  /** Holds the mark of the log. */
+  readonly storeDirectory: string;
   readonly storeId: Uint8Array;
   /** Records that are sound, oldest first: their positions must be in the log. */
   readonly records: readonly { readonly path: string; readonly record: CheckpointRecord }[];
@@ -72,15 +75,18 @@ class LogCheck {
   }
 
   async run(): Promise<LogReport> {
-    const { fs, directory } = this.#in;
+    const { fs, directory, storeDirectory, storeId } = this.#in;
+    // Before the segments, as an opening does.
+    const mark = await this.#try(() => readLogMark(fs, storeDirectory, storeId));
     const listing = await listLog(fs, directory);
     const lowWater = await this.#try(() => readLowWater(fs, directory));
-    const walk = await this.#walk(listing, lowWater);
+    const walk = await this.#walk(listing, lowWater, mark);
     for (const { file, newer } of walk) {
       if (newer) await this.#checkSealed(file, newer);
       else await this.#checkOpen(file, file.name === listing.segments.at(-1)?.name);
     }
     this.#checkNewestRecord(listing, walk);
+    if (mark) this.#checkMark(mark, walk, lowWater);
     for (const { name } of listing.segments) {
       if (walk.some(({ file }) => file.name === name) || this.#report.faults.length > 0) continue;
       this.#report.notes.push(fault(`${directory}/${name}`, 'segment is not part of the log'));
@@ -92,7 +98,11 @@ class LogCheck {
    * Segments of the log, oldest first. Where one is missing or its header is damaged, the walk goes
    * on with the newest one before it, whose end is then not known.
    */
-  async #walk(listing: LogListing, lowWater: LowWater | undefined): Promise<WalkedSegment[]> {
+  async #walk(
+    listing: LogListing,
+    lowWater: LowWater | undefined,
+    mark: LogMark | undefined,
+  ): Promise<WalkedSegment[]> {
     const { fs, directory } = this.#in;
     const newestBelow = (number: number): string | undefined =>
       listing.segments.findLast((other) => other.number < number)?.name;
@@ -113,7 +123,7 @@ class LogCheck {
       const { predecessor } = file.header;
       if (number <= (lowWater?.segment ?? 0)) break;
       if (!predecessor) {
-        this.#checkFirst(file, lowWater);
+        this.#checkFirst(file, lowWater, mark);
         break;
       }
       name = segmentName(predecessor.number, predecessor.timeline);
@@ -139,15 +149,35 @@ class LogCheck {
     else this.#fault(newest.path, 'position is not in the log', { offset: 0, lsn });
   }
 
-  /** A log starts at LSN 1, at the low-water record, or behind a record (damaged history, L7). */
-  #checkFirst({ path, header }: SegmentFile, lowWater: LowWater | undefined): void {
+  /** What the mark says that segments cannot: that there was a log, and where one was lost (L7). */
+  #checkMark(
+    { lostBehind }: LogMark,
+    walk: readonly WalkedSegment[],
+    lowWater: LowWater | undefined,
+  ): void {
+    const { directory, storeDirectory, records } = this.#in;
+    const first = walk.at(0)?.file.header.firstLsn;
+    const untold = first === undefined && records.length === 0 && this.#report.faults.length === 0;
+    if (untold) this.#fault(directory, 'log has had a segment and has none', { lsn: 1 });
+    const path = `${storeDirectory}/${logMarkName}`;
+    for (const lsn of lostBehind) {
+      const what = `log was found to end before LSN ${lsn}: commits behind it may be lost`;
+      const found = fault(path, what, { offset: 0, lsn: lsn + 1 });
+      // Behind the kept log nothing can be checked; and a lost log may have been put back.
+      const isPast = (lowWater?.lsn ?? 1) > lsn || (first !== undefined && first <= lsn);
+      (isPast ? this.#report.notes : this.#report.faults).push(found);
+    }
+  }
+
+  /** A log starts at LSN 1, at the low-water record, or where the mark says that one was lost. */
+  #checkFirst(
+    { path, header }: SegmentFile,
+    lowWater: LowWater | undefined,
+    mark: LogMark | undefined,
+  ): void {
     const { firstLsn } = header;
     if (firstLsn === (lowWater?.lsn ?? 1)) return;
-    if (this.#in.records.some(({ record }) => record.lsn + 1 === firstLsn)) {
-      const what = `history before LSN ${firstLsn} is only in checkpoints`;
-      this.#report.notes.push(fault(path, what, { offset: 0, lsn: firstLsn }));
-      return;
-    }
+    if (mark?.lostBehind.includes(firstLsn - 1)) return;
     this.#fault(path, `log starts at LSN ${firstLsn} where ${lowWater?.lsn ?? 1} is due`, {
       offset: 0,
       lsn: firstLsn,

@@ -104,7 +104,13 @@ async function agreed(source: ReaderSource, identity: StoreIdentity): Promise<Re
     const directory = logDirectoryOf(source);
     const { storeId } = identity;
     const sound = records.records.filter((record) => record.sound);
-    const log = await verifyLog({ fs: source.fs, directory, storeId, records: sound });
+    const log = await verifyLog({
+      fs: source.fs,
+      directory,
+      storeDirectory: source.dir,
+      storeId,
+      records: sound,
+    });
     const faults = [...records.faults, ...snapshots.faults, ...log.faults];
     const evidence = JSON.stringify(faults);
     if (faults.length === 0 || evidence === previous) return { records, snapshots, log };

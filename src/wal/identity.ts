@@ -14,6 +14,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { createFile, temporarySuffix } from '../fs/replace-file.ts';
 import type { Random } from '../std/random.ts';
 import { fromHex, toHex } from '../std/bytes.ts';
+import { logMarkName } from './log-mark.ts';
 import { readFileRange } from './segment-scan.ts';
 
 export const identityName = 'store.json';
@@ -35,6 +36,8 @@ export interface StoreIdentity {
 /** Names that may stand in a directory that is becoming a store and has no identity yet. */
 const unfinished: readonly string[] = [
   lockName,
+  logMarkName,
+  logMarkName + temporarySuffix,
   identityName + temporarySuffix,
   'wal',
   '~staging',
@@ -65,22 +68,27 @@ export async function readIdentity(
   return decodeIdentity(await readFileRange(fs, path, 0), path);
 }
 
-/** Segments or records without an identity are a damaged store, not an empty directory. */
+/** Segments, records or a mark without an identity are a damaged store, not an empty directory. */
 async function refuseLostIdentity(
   fs: FileSystem,
   directory: string,
   names: readonly string[],
 ): Promise<void> {
+  const path = `${directory}/${identityName}`;
+  const lost = (beside: string): CorruptionError =>
+    new CorruptionError(
+      'CORRUPT_STORE',
+      `store has no identity: ${path} is missing beside ${beside}`,
+      {
+        path,
+        offset: 0,
+      },
+    );
+  if (names.includes(logMarkName)) throw lost(logMarkName);
   for (const name of ['wal', 'snapshots', 'checkpoints']) {
     if (!names.includes(name)) continue;
     const inside = await listNames(fs, `${directory}/${name}`);
-    if (inside.length > 0) {
-      throw new CorruptionError(
-        'CORRUPT_STORE',
-        `store has no identity: ${directory}/${identityName} is missing beside ${name}/${inside[0]}`,
-        { path: `${directory}/${identityName}`, offset: 0 },
-      );
-    }
+    if (inside.length > 0) throw lost(`${name}/${inside[0]}`);
   }
 }
 

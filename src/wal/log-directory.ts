@@ -3,7 +3,7 @@
  * predecessor (O2). Presence in the directory proves nothing; only the walk says what is part of
  * the log.
  */
-import { CorruptionError, toStorageError } from '../errors.ts';
+import { CorruptionError, errnoOf, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import {
   parseSegmentName,
@@ -35,7 +35,9 @@ export async function listLog(fs: FileSystem, directory: string): Promise<LogLis
   try {
     names = await fs.list(directory);
   } catch (error) {
-    throw toStorageError(error, 'list', directory);
+    // Readers make no directory: one that is not there holds nothing.
+    if (errnoOf(error) !== 'ENOENT') throw toStorageError(error, 'list', directory);
+    names = [];
   }
   const segments = [];
   const temporaryNames = [];

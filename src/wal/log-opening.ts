@@ -1,13 +1,14 @@
 /*
- * Opening the log for writing, in two halves: `planOpening` reads and decides and writes nothing;
- * `applyOpening` builds the new segment (O3) and clears leftovers (O4). Nothing is served before
- * both are done.
+ * Opening the log for writing, first half: `planOpening` reads and decides and writes nothing.
+ * `applyOpening` (opening-segment.ts) then builds the new segment (O3) and clears leftovers (O4).
+ * Nothing is served before both are done. Readers plan as well, and go no further.
  *
  * What is found decides what is done:
  *
  * | found                                                     | outcome                          |
  * |-----------------------------------------------------------|----------------------------------|
- * | no segment, no checkpoint record, no low-water record     | a new log at LSN 1               |
+ * | no segment, no mark, no checkpoint record, no low-water record | a new log at LSN 1          |
+ * | no segment and no checkpoint record, but a mark           | LOG_HOLE: there was a segment    |
  * | groups to the end, zeros behind                           | frames above the proof are copied (O3) |
  * | damage above the proved LSN in the newest segment         | torn tail: cut there, reported (L7) |
  * | damage at or below the proved LSN                         | CORRUPT_FRAME, nothing cut (L7)  |
@@ -18,40 +19,29 @@
  * | the newest segment is shorter than its header says        | CORRUPT_SEGMENT (L2)             |
  * | the log ends before the newest checkpoint's LSN           | continues at that LSN + 1, damaged history (L7) |
  */
-import { CorruptionError, toStorageError } from '../errors.ts';
-import type { FileHandle, FileSystem } from '../fs/file-system.ts';
-import type { Random } from '../std/random.ts';
+import { CorruptionError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
 import { chainStart, sameChain, type ChainValue } from './chain-value.ts';
-import { copiedBytes, readCopies, writeCopies, type CopiedGroup } from './frame-copies.ts';
-import { groupHeaderBytes } from './group-format.ts';
 import { listLog, walkLog, type LogListing, type SegmentFile } from './log-directory.ts';
+import { readLogMark, type LogMark } from './log-mark.ts';
 import type { LogPosition, LogRange } from './log-position.ts';
-import { sealPredecessor, unlinkLeftovers, unlinkTemporaries } from './leftovers.ts';
 import type { LowWater } from './low-water.ts';
-import { encodeMark } from './marks.ts';
-import {
-  encodeSegmentHeader,
-  segmentHeaderBytes,
-  segmentName,
-  temporaryName,
-  type Predecessor,
-  type SegmentHeader,
-} from './segment-format.ts';
+import { segmentHeaderBytes } from './segment-format.ts';
 import { GroupScanner, readFileRange, scanSegment, type Border } from './segment-scan.ts';
-
-export { encodeMark } from './marks.ts';
-
-/** Room of an opening's segment beside the frames that it copies (O3). */
-export const openingRoomBytes: number = 1024 * 1024;
 
 /** What an opening has to know beside the directory. */
 export interface OpeningInput {
+  /** Holds the mark of the log, which the directory of the segments does not. */
+  readonly storeDirectory: string;
   readonly storeId: Uint8Array;
   readonly timeline: number;
   /** Position of the newest valid checkpoint record. */
   readonly checkpoint: LogPosition | undefined;
   readonly lowWater: LowWater | undefined;
-  /** Room of the opening's segment beside the frames that it copies. @defaultValue 1 MiB (O3) */
+  /**
+   * Room of the opening's segment beside the frames that it copies (O3); less where the space is not
+   * there. @defaultValue 1 MiB
+   */
   readonly roomBytes?: number;
   /** Greatest epoch that is known from elsewhere: the newest checkpoint record's. */
   readonly epochKnown?: number;
@@ -69,6 +59,8 @@ export interface TornTail {
 /** What was found, and what an opening for writing will do. */
 export interface OpeningPlan {
   readonly listing: LogListing;
+  /** Undefined: the log has had no segment, or a crash came before it could be said. */
+  readonly mark: LogMark | undefined;
   /** Segments of the log from the one that holds the checkpoint's position (or the first) on. */
   readonly segments: readonly SegmentFile[];
   /** Everything behind the checkpoint's position, to be replayed. */
@@ -91,6 +83,8 @@ export async function planOpening(
   directory: string,
   input: OpeningInput,
 ): Promise<OpeningPlan> {
+  // Before the segments: whoever makes the first one puts the mark behind it.
+  const mark = await readLogMark(fs, input.storeDirectory, input.storeId);
   const listing = await listLog(fs, directory);
   const { checkpoint } = input;
   const through = Math.max(checkpoint?.segment ?? 0, input.lowWater?.segment ?? 0);
@@ -99,17 +93,28 @@ export async function planOpening(
   if (newest) checkOwner(newest, input.storeId);
   const number = newest?.header.number ?? 0;
   if (checkpoint && number < checkpoint.segment) {
-    return damagedPlan(listing, checkpoint, walk.segments);
+    return damagedPlan(listing, mark, checkpoint, walk.segments);
   }
   checkLowWater(directory, number, input.lowWater);
-  if (!newest) return emptyPlan(listing);
+  if (!newest) {
+    if (mark) throw lostLog(directory);
+    return emptyPlan(listing, mark);
+  }
   checkWalk(walk.segments, walk.missing, input);
-  return scanNewest(fs, listing, walk.segments, checkpoint);
+  return { ...(await scanNewest(fs, listing, walk.segments, checkpoint)), mark };
 }
 
-function emptyPlan(listing: LogListing): OpeningPlan {
+function lostLog(directory: string): CorruptionError {
+  return new CorruptionError('LOG_HOLE', `log has had a segment and has none: ${directory}`, {
+    path: directory,
+    lsn: 1,
+  });
+}
+
+function emptyPlan(listing: LogListing, mark: LogMark | undefined): OpeningPlan {
   return {
     listing,
+    mark,
     segments: [],
     ranges: [],
     proved: { offset: 0, lsn: 0, chain: chainStart, segment: undefined },
@@ -124,13 +129,14 @@ function emptyPlan(listing: LogListing): OpeningPlan {
 
 function damagedPlan(
   listing: LogListing,
+  mark: LogMark | undefined,
   checkpoint: LogPosition,
   segments: readonly SegmentFile[],
 ): OpeningPlan {
   // Numbers go on behind the record's: it must not seem to be of a segment that comes later.
   const numberMax = Math.max(listing.numberMax, checkpoint.segment);
   return {
-    ...emptyPlan({ ...listing, numberMax }),
+    ...emptyPlan({ ...listing, numberMax }, mark),
     proved: { offset: 0, lsn: checkpoint.lsn, chain: checkpoint.chain, segment: undefined },
     lastLsn: checkpoint.lsn,
     lastChain: checkpoint.chain,
@@ -187,7 +193,7 @@ async function scanNewest(
   listing: LogListing,
   segments: readonly SegmentFile[],
   checkpoint: LogPosition | undefined,
-): Promise<OpeningPlan> {
+): Promise<Omit<OpeningPlan, 'mark'>> {
   const newest = segments.at(-1)!;
   const { header } = newest;
   const start = startIn(newest, checkpoint);
@@ -278,7 +284,7 @@ async function checkHeld(
 }
 
 /** Where reading starts in a segment: the checkpoint's position if it is there, else the first group. */
-function startIn(segment: SegmentFile, checkpoint: LogPosition | undefined): Border {
+export function startIn(segment: SegmentFile, checkpoint: LogPosition | undefined): Border {
   if (checkpoint && checkpoint.segment === segment.header.number) return checkpoint;
   return {
     offset: segmentHeaderBytes,
@@ -335,110 +341,4 @@ function rangesFrom(
     ranges.push({ path, salt: header.salt, start: offset, end, firstLsn: lsn + 1, chain });
   });
   return ranges;
-}
-
-/** The segment that an opening made, ready for appends. */
-export interface OpenedSegment {
-  readonly handle: FileHandle;
-  readonly header: SegmentHeader;
-  readonly path: string;
-  /** Where the next group goes. */
-  readonly end: Border;
-  /** What the segment's own groups hold: from here on it is read. */
-  readonly start: Border;
-}
-
-/**
- * Builds the opening's segment: header naming the predecessor, copies of the frames that were not
- * proved, sync, rename, directory sync, synced proof mark (O3). Then the predecessor's seal mark,
- * and leftovers go (O4).
- */
-export async function applyOpening(
-  fs: FileSystem,
-  directory: string,
-  plan: OpeningPlan,
-  input: OpeningInput,
-  random: Random,
-): Promise<OpenedSegment> {
-  const { proved } = plan;
-  const number = plan.listing.numberMax + 1;
-  const path = `${directory}/${segmentName(number, input.timeline)}`;
-  const temporary = `${directory}/${temporaryName(number)}`;
-  let handle: FileHandle | undefined;
-  try {
-    await unlinkTemporaries(fs, directory, plan.listing);
-    const copies = await copiesOf(fs, plan);
-    const header = newHeader(number, plan, input, random, copies);
-    const start = { offset: segmentHeaderBytes, lsn: plan.proved.lsn, chain: plan.proved.chain };
-    const content = new Uint8Array(header.size);
-    content.set(encodeSegmentHeader(header), 0);
-    const copied = writeCopies(content, header, copies, start);
-    handle = await fs.open(temporary, 'create');
-    await handle.write(content, 0);
-    await handle.sync();
-    await fs.rename(temporary, path);
-    await fs.syncDirectory(directory);
-    const end = await writeProofMark(handle, header, copied);
-    if (proved.segment) await sealPredecessor(fs, proved.segment, proved);
-    await unlinkLeftovers(fs, directory, plan.listing, {
-      timeline: input.timeline,
-      number,
-      predecessor: proved.segment?.header.number ?? 0,
-      walked: plan.segments,
-      lowWaterSegment: input.lowWater?.segment ?? 0,
-    });
-    return { handle, header, path, start, end };
-  } catch (error) {
-    await handle?.close();
-    throw toStorageError(error, 'open the log', directory);
-  }
-}
-
-/** The frames above the proved LSN; the scan found them in the newest segment. */
-async function copiesOf(fs: FileSystem, plan: OpeningPlan): Promise<CopiedGroup[]> {
-  const { copies, proved } = plan;
-  if (!copies) return [];
-  const { source, end } = copies;
-  const from = proved.segment === source ? proved : startIn(source, undefined);
-  return readCopies(fs, source, from, end);
-}
-
-function newHeader(
-  number: number,
-  plan: OpeningPlan,
-  input: OpeningInput,
-  random: Random,
-  copies: readonly CopiedGroup[],
-): SegmentHeader {
-  const salt = new Uint8Array(8);
-  random.fill(salt);
-  const { proved } = plan;
-  const predecessor: Predecessor | undefined = proved.segment && {
-    number: proved.segment.header.number,
-    timeline: proved.segment.header.timeline,
-    lastLsn: proved.lsn,
-    end: proved.offset,
-  };
-  return {
-    storeId: input.storeId,
-    timeline: input.timeline,
-    epoch: Math.max(plan.epochMax, input.epochKnown ?? 0) + 1,
-    number,
-    firstLsn: proved.lsn + 1,
-    size: segmentHeaderBytes + copiedBytes(copies) + (input.roomBytes ?? openingRoomBytes),
-    salt,
-    predecessor,
-    chain: proved.chain,
-  };
-}
-
-/** Writes and syncs a mark that names the LSN behind which it stands. */
-async function writeProofMark(
-  handle: FileHandle,
-  header: SegmentHeader,
-  at: Border,
-): Promise<Border> {
-  await handle.write(encodeMark('proof', header.salt, at, at.lsn), at.offset);
-  await handle.sync();
-  return { ...at, offset: at.offset + groupHeaderBytes };
 }

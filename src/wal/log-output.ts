@@ -12,7 +12,7 @@ import type { Random } from '../std/random.ts';
 import { chainCrc } from './chain-value.ts';
 import { checksum } from '../codec/checksum.ts';
 import { encodeGroupHeader, groupHeaderBytes, groupKinds } from './group-format.ts';
-import type { OpenedSegment } from './log-opening.ts';
+import type { OpenedSegment } from './opening-segment.ts';
 import type { LogPosition } from './log-position.ts';
 import { encodeMark } from './marks.ts';
 import type { PendingGroup, PlannedSegment } from './pending-group.ts';

@@ -5,7 +5,7 @@
  */
 import { must } from '../std/assert.ts';
 import type { SegmentFile } from './log-directory.ts';
-import type { OpenedSegment } from './log-opening.ts';
+import type { OpenedSegment } from './opening-segment.ts';
 import type { LogSegment } from './log-output.ts';
 import type { LogPosition, LogRange } from './log-position.ts';
 import { segmentHeaderBytes } from './segment-format.ts';

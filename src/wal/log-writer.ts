@@ -14,7 +14,7 @@ import type { Random } from '../std/random.ts';
 import { mixFrame } from './chain-value.ts';
 import { align8, frameOverhead, groupHeaderBytes } from './group-format.ts';
 import { GrowingSegments } from './growing-segments.ts';
-import type { OpenedSegment } from './log-opening.ts';
+import type { OpenedSegment } from './opening-segment.ts';
 import type { Durability, ResolvedLogOptions } from './log-options.ts';
 import { LogOutput, type LogSegment, type OutputCounts } from './log-output.ts';
 import type { LogPosition } from './log-position.ts';

@@ -18,7 +18,7 @@ import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { systemRandom, type Random } from '../std/random.ts';
 import { createIdentity, lockName, readIdentity } from './identity.ts';
-import { applyOpening, openingRoomBytes, planOpening, type TornTail } from './log-opening.ts';
+import { planOpening, type TornTail } from './log-opening.ts';
 import {
   logOptionNames,
   resolveDurability,
@@ -31,6 +31,7 @@ import { readRecords, type LogRecord } from './log-records.ts';
 import { LogSegments } from './log-segments.ts';
 import { LogWriter, type LogWriterStats } from './log-writer.ts';
 import { readLowWater, writeLowWater } from './low-water.ts';
+import { applyOpening, openingRoomBytes } from './opening-segment.ts';
 
 export type { Durability, LogOptions } from './log-options.ts';
 export type { LogRecord } from './log-records.ts';
@@ -216,7 +217,9 @@ class FileLog implements Log {
     const { storeId } = identity;
     // A small segment size bounds the opening's segment as well.
     const roomBytes = Math.min(openingRoomBytes, settings.segmentBytesMax);
-    const input = { storeId, timeline: 1, checkpoint: undefined, lowWater, roomBytes };
+    const storeDirectory = dir;
+    const checkpoint = undefined;
+    const input = { storeDirectory, storeId, timeline: 1, checkpoint, lowWater, roomBytes };
     const plan = await planOpening(fs, directory, input);
     const opened = await applyOpening(fs, directory, plan, input, random);
     const segments = new LogSegments(plan.segments, opened);

@@ -135,8 +135,8 @@ export class SegmentPipeline {
     if (free >= this.#size) return;
     throw new StorageError(
       'NO_SPACE',
-      `not enough free space for a segment: ${this.#size} bytes needed, ${free} free`,
-      { needed: this.#size, free },
+      `not enough free space for a segment: ${this.#size} bytes needed (segmentBytesMax), ${free} free`,
+      { option: 'segmentBytesMax', needed: this.#size, free },
     );
   }
 

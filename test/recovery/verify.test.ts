@@ -6,10 +6,14 @@ import { describe, expect, test } from 'vitest';
 
 import { recordName, snapshotPrefix } from '../../src/checkpoint/checkpoint-record.ts';
 import { encodeSealedJson, decodeSealedJson } from '../../src/codec/sealed-json.ts';
+import { inspectStoreWith } from '../../src/recovery/inspect.ts';
+import { openReaderWith } from '../../src/recovery/reader.ts';
 import { verifyStoreWith, type StoreVerification } from '../../src/recovery/verify.ts';
 import { systemRandom } from '../../src/std/random.ts';
 import { MemoryObjectStore } from '../../src/store/memory-store.ts';
 import { groupHeaderBytes } from '../../src/wal/group-format.ts';
+import { readIdentity } from '../../src/wal/identity.ts';
+import { logMarkName, writeLogMark } from '../../src/wal/log-mark.ts';
 import { openLogWith } from '../../src/wal/log.ts';
 import { decodeSegmentHeader } from '../../src/wal/segment-format.ts';
 import { dir, fill, smallSegments, TestStore } from './reader-store.ts';
@@ -328,5 +332,88 @@ describe('refusals', () => {
     await handle.write(encodeSealedJson({ ...body, format: 9 }), 0);
     await handle.close();
     await expect(verify(store)).rejects.toMatchObject({ code: 'UNSUPPORTED_FORMAT' });
+  });
+});
+
+describe('a log that was lost', () => {
+  async function withoutLog(store: TestStore): Promise<TestStore> {
+    for (const { path } of await store.files(`${dir}/wal`)) await store.fs.unlink(path);
+    return store;
+  }
+
+  test('no checkpoint: a fault, by verify, reader, inspect and opening', async () => {
+    const store = new TestStore();
+    const engine = await store.open();
+    await fill(engine, 3);
+    await engine.close();
+    await withoutLog(store);
+    expect(await onlyFault(store)).toMatchObject({
+      path: `${dir}/wal`,
+      lsn: 1,
+      what: 'log has had a segment and has none',
+    });
+    await expect(store.open()).rejects.toMatchObject({ code: 'LOG_HOLE' });
+    const found = await inspectStoreWith(dir, {}, store.components);
+    expect(found.faults).toMatchObject([{ code: 'LOG_HOLE' }]);
+    await expect(openReaderWith({ dir }, store.components)).rejects.toMatchObject({
+      code: 'LOG_HOLE',
+    });
+  });
+
+  test('no checkpoint, and no directory of the log either: the same', async () => {
+    const store = new TestStore();
+    const log = await openLogWith({ dir }, { ...store.components, random: systemRandom });
+    await log.append(Uint8Array.of(1));
+    await log.close();
+    const bare = new TestStore();
+    await bare.fs.makeDirectory(dir);
+    for (const name of ['store.json', logMarkName]) {
+      const handle = await bare.fs.open(`${dir}/${name}`, 'create');
+      await handle.write(await store.read(`${dir}/${name}`), 0);
+      await handle.close();
+    }
+    expect(await onlyFault(bare)).toMatchObject({ path: `${dir}/wal` });
+    const { faults } = await inspectStoreWith(dir, {}, bare.components);
+    expect(faults).toMatchObject([{ code: 'LOG_HOLE' }]);
+  });
+
+  test('behind a checkpoint, and the store goes on: a fault for good, and inspect names the LSN', async () => {
+    const store = await filled();
+    await withoutLog(store);
+    for (let opening = 0; opening < 3; opening++) {
+      const engine = await store.open(smallSegments);
+      expect(engine.recovery.damagedHistory).toBe(opening === 0);
+      await fill(engine, 20);
+      await engine.close();
+      const fault = await onlyFault(store);
+      expect(fault).toMatchObject({ path: `${dir}/${logMarkName}`, lsn: 111 });
+      expect(fault.what).toContain('commits behind it may be lost');
+      const found = await inspectStoreWith(dir, {}, store.components);
+      expect(found).toMatchObject({ lostBehind: [110], damagedHistory: false, faults: [] });
+    }
+  });
+
+  test('a log starts where the mark does not say that one was lost: a fault', async () => {
+    const store = await filled();
+    await withoutLog(store);
+    await (await store.open(smallSegments)).close();
+    const { storeId } = (await readIdentity(store.fs, dir))!;
+    await writeLogMark(store.fs, dir, storeId, { lostBehind: [] });
+    expect(await onlyFault(store)).toMatchObject({ what: 'log starts at LSN 111 where 1 is due' });
+  });
+
+  test('the log was put back: a note', async () => {
+    const store = await filled();
+    const { storeId } = (await readIdentity(store.fs, dir))!;
+    await writeLogMark(store.fs, dir, storeId, { lostBehind: [100] });
+    const { faults, notes } = await verify(store);
+    expect(faults).toEqual([]);
+    expect(notes).toMatchObject([{ path: `${dir}/${logMarkName}`, lsn: 101 }]);
+  });
+
+  test('the mark is damaged: a fault there', async () => {
+    const store = await filled();
+    await store.flip(`${dir}/${logMarkName}`, 30);
+    expect(await onlyFault(store)).toMatchObject({ path: `${dir}/${logMarkName}`, offset: 0 });
   });
 });

@@ -3,12 +3,13 @@
  * the writer, without the engine.
  */
 import { describe, expect, test } from 'vitest';
-import { applyOpening, planOpening, type OpeningPlan } from '../../src/wal/log-opening.ts';
+import { planOpening, type OpeningPlan } from '../../src/wal/log-opening.ts';
 import { resolveLogOptions } from '../../src/wal/log-options.ts';
 import type { LogPosition } from '../../src/wal/log-position.ts';
 import { readRecords } from '../../src/wal/log-records.ts';
 import { LogSegments } from '../../src/wal/log-segments.ts';
 import { LogWriter } from '../../src/wal/log-writer.ts';
+import { applyOpening } from '../../src/wal/opening-segment.ts';
 import { SeededRandom } from '../tools/seeded-random.ts';
 import {
   collect,
@@ -36,7 +37,9 @@ interface Opened {
 async function openAt(world: World, checkpoint?: LogPosition): Promise<Opened> {
   const { fs, clock, random } = world;
   await fs.makeDirectory(walDirectory);
-  const input = { storeId, timeline: 1, checkpoint, lowWater: undefined, roomBytes: 4096 };
+  const storeDirectory = '/log';
+  const at = { storeDirectory, storeId, timeline: 1, checkpoint };
+  const input = { ...at, lowWater: undefined, roomBytes: 4096 };
   const plan = await planOpening(fs, walDirectory, input);
   // As the engine does: read before anything is changed.
   const replayed = await collect(readRecords(fs, plan.ranges, 1));
