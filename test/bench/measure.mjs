@@ -11,6 +11,7 @@ import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openEngine } from '../../dist/engine/index.js';
 import { openLog } from '../../dist/wal/log.js';
+import { strategies, triggers } from './chain.mjs';
 
 const rounds = Number(process.env.TIDEMARK_ROUNDS ?? 5);
 const entries = Number(process.env.TIDEMARK_ENTRIES ?? 1_000_000);
@@ -142,6 +143,7 @@ async function stall() {
     const engine = await openEngine({
       dir: fresh('stall'),
       memtableBytesMax: 2 ** 30,
+      checkpointing: false,
       checks: false,
     });
     await fill(engine, round);
@@ -178,12 +180,12 @@ async function stall() {
 
 async function recovery() {
   const dir = fresh('recovery');
-  let engine = await openEngine({ dir, memtableBytesMax: 2 ** 30 });
+  let engine = await openEngine({ dir, memtableBytesMax: 2 ** 30, checkpointing: false });
   await fill(engine, 0);
   await engine.close();
   const replay = [];
   for (let round = 0; round < rounds; round++) {
-    engine = await openEngine({ dir });
+    engine = await openEngine({ dir, checkpointing: false });
     replay.push(engine.recovery.phasesMs.total);
     await engine.close();
   }
@@ -214,6 +216,9 @@ try {
   if (!only || only === 'commits') await commits();
   if (!only || only === 'stall') await stall();
   if (!only || only === 'recovery') await recovery();
+  const chain = { commits: Number(process.env.TIDEMARK_COMMITS ?? 3000), rounds, fresh, median };
+  if (!only || only === 'triggers') await triggers(chain);
+  if (!only || only === 'strategies') await strategies(chain);
 } finally {
   fs.rmSync(root, { recursive: true, force: true });
 }
