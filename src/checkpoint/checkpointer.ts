@@ -32,6 +32,9 @@ import { runSnapshotTask, snapshotInput } from './snapshot-tasks.ts';
 /** Memtables that may be frozen at once. */
 export const frozenMax = 4;
 
+/** A checkpoint that was held up says little about the next one. */
+const growthMax = 4;
+
 /** What a freeze noted. */
 interface Frozen {
   readonly generation: number;
@@ -55,6 +58,7 @@ export class Checkpointer {
   #commits = 0;
   #logBytes = 0;
   #firstCommitMs = 0;
+  #growth = 0;
   #calibrating: Promise<void> | undefined;
   #jobs: Promise<unknown> = Promise.resolve();
   #waiting: (() => void)[] = [];
@@ -103,6 +107,11 @@ export class Checkpointer {
     let bytes = this.#logBytes;
     for (const frozen of this.#frozen) bytes += frozen.logBytes;
     return bytes;
+  }
+
+  /** Log that came while the last checkpoint was made, as a part of the log that it took in. */
+  get growth(): number {
+    return this.#growth;
   }
 
   /** Counts the log that the opening replayed and no checkpoint has taken in. */
@@ -245,6 +254,7 @@ export class Checkpointer {
       const made = { id, kind, lsn, timestamp, position, chain, tables, logBytes } as const;
       const record = this.#publisher.record({ ...made, trigger, checkpointBytes }, request);
       await this.#publisher.put(record);
+      this.#growth = Math.min(growthMax, this.#logBytes / Math.max(1, logBytes));
       this.#retire(frozen, { link, image: built.image });
       this.#in.events.checkpoint(record);
       return record;

@@ -95,7 +95,7 @@ export class ValueDecoder implements ReadContext {
   }
 
   /** A copy of the next bytes, in a buffer of its own. */
-  copy(length: number): Uint8Array<ArrayBuffer> {
+  copy(length: number): Uint8Array {
     const from = this.#take(length);
     const copy = new Uint8Array(length);
     copy.set(this.#bytes.subarray(from, from + length));

@@ -26,7 +26,8 @@ export interface ReadContext {
   byte(): number;
   key(): string;
   string(): string;
-  copy(length: number): Uint8Array<ArrayBuffer>;
+  /** In a buffer of its own, from its start. */
+  copy(length: number): Uint8Array;
   float64(): number;
   more(): boolean;
   within<T>(length: number, reader: () => T): T;
@@ -101,7 +102,8 @@ function readView(context: ReadContext, length: number): unknown {
   if (kind === undefined || length % kind.width !== 0) context.fail('has an ill-formed view');
   const bytes = context.copy(length);
   swapForHost(bytes, kind.width);
-  return kind.make(bytes.buffer);
+  // `copy` never makes shared memory; its type stays plain for compilers before 5.7.
+  return kind.make(bytes.buffer as ArrayBuffer);
 }
 
 function readMap(context: ReadContext, depth: number): Map<unknown, unknown> {

@@ -144,7 +144,10 @@ async function main(settings: JobSettings): Promise<void> {
   const flights = await openFlights();
   send({ kind: 'opening' });
   const started = performance.now();
-  const engine = await openEngine({ dir: settings.dir });
+  const engine = await openEngine({
+    dir: settings.dir,
+    restoreSecondsMax: settings.restoreSecondsMax,
+  });
   const opened = describeOpening(engine, performance.now() - started);
   send({ kind: 'opened', ...opened });
   const job = new Job(engine, settings, opened.row);
@@ -163,8 +166,8 @@ async function main(settings: JobSettings): Promise<void> {
 function describeOpening(engine: Engine, openMs: number): Opened {
   const row: unknown = engine.positions['flights'] ?? 0;
   if (typeof row !== 'number') throw new Error(`the committed position is no row: ${String(row)}`);
-  const { replayedCommits, chainLength } = engine.recovery;
-  return { openMs, row, replayedCommits, chain: chainLength };
+  const { replayedCommits, chainLength, estimatedMs } = engine.recovery;
+  return { openMs, row, replayedCommits, chain: chainLength, estimatedMs };
 }
 
 await main(JSON.parse(process.argv[2] ?? '') as JobSettings);

@@ -17,7 +17,13 @@ import { Meter, type Totals } from './meter.ts';
 import { parseOptions, type DemoOptions } from './options.ts';
 import { computeReference } from './reference.ts';
 import { jobStates } from './states.ts';
-import { comparisonTable, differenceLines, livesTable, totalsTable } from './summary.ts';
+import {
+  comparisonTable,
+  differenceLines,
+  livesTable,
+  restoreText,
+  totalsTable,
+} from './summary.ts';
 import { countText, durationText } from './text.ts';
 
 interface JobRun {
@@ -37,7 +43,7 @@ async function main(options: DemoOptions, signal: AbortSignal): Promise<boolean>
   try {
     const run = await runJob(dir, events, options, signal);
     console.log(`\n${livesTable(run.lives)}\n${totalsTable(events, run.ms, run.totals)}\n`);
-    same = await check(dir, flights, events);
+    same = await check(dir, flights, events, options.restoreSeconds);
   } finally {
     // A store that differs is left to be looked at.
     const keep = options.dir !== undefined || options.keep || !(same || signal.aborted);
@@ -64,6 +70,7 @@ async function runJob(
   signal: AbortSignal,
 ): Promise<JobRun> {
   const kills = planKills(events, options.kills, options.seed);
+  const restoreSecondsMax = options.restoreSeconds;
   const meter = new Meter();
   const display = startDisplay(process.stdout, events);
   const started = performance.now();
@@ -85,7 +92,7 @@ async function runJob(
   } satisfies Parameters<typeof runLife>[2];
   try {
     for (const kill of [...kills, undefined]) {
-      const life = await runLife({ dir, events }, kill, report, signal);
+      const life = await runLife({ dir, events, restoreSecondsMax }, kill, report, signal);
       lives.push(life);
       if (life.killedWhile === undefined) continue;
       meter.killed();
@@ -111,11 +118,18 @@ function requireNothingLost(lives: readonly Life[], row: number): void {
 }
 
 /** Compares the store with a pass that does not use the engine; prints what it finds. */
-async function check(dir: string, flights: Flights, events: number): Promise<boolean> {
+async function check(
+  dir: string,
+  flights: Flights,
+  events: number,
+  restoreSecondsMax: number,
+): Promise<boolean> {
   const started = performance.now();
   const reference = await computeReference(flights, events);
   const computedMs = performance.now() - started;
-  await using engine = await openEngine({ dir });
+  const opening = performance.now();
+  await using engine = await openEngine({ dir, restoreSecondsMax });
+  const openMs = performance.now() - opening;
   const comparisons = compareStates(jobStates(engine), reference);
   const comparedMs = performance.now() - started - computedMs;
   console.log(comparisonTable(comparisons));
@@ -123,6 +137,7 @@ async function check(dir: string, flights: Flights, events: number): Promise<boo
     `reference computed in ${durationText(computedMs)}, opened and compared in ` +
       durationText(comparedMs),
   );
+  console.log(restoreText(engine.stats().restore, openMs));
   const row = engine.positions['flights'];
   if (row !== events) console.log(`the committed position is ${String(row)} instead of ${events}`);
   for (const line of differenceLines(comparisons)) console.log(line);

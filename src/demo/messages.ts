@@ -16,6 +16,8 @@ export interface JobSettings {
    * engine; one that has none runs to its end.
    */
   readonly killRow?: number;
+  /** Budget of a recovery. */
+  readonly restoreSecondsMax: number;
 }
 
 /** How far a job is, counted from its own start but for the rows. */
@@ -42,6 +44,8 @@ export interface Opened {
   readonly replayedCommits: number;
   /** Snapshots that the recovered state was read from: a base and its deltas. */
   readonly chain: number;
+  /** What the engine had expected the opening to take; undefined without a measurement. */
+  readonly estimatedMs: number | undefined;
 }
 
 /** A message of the job. */

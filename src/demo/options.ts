@@ -12,6 +12,8 @@ export interface DemoOptions {
   readonly events: number | undefined;
   readonly kills: number;
   readonly seed: number;
+  /** Seconds that a recovery may take by the engine's estimate. */
+  readonly restoreSeconds: number;
   /** Directory of the store; undefined: a temporary one. */
   readonly dir: string | undefined;
   /** Whether a temporary directory stays. */
@@ -28,6 +30,7 @@ export function demoCommand(): Command {
     .option('--events <count>', 'events to process (default: all)', wholeNumber(1))
     .option('--kills <count>', 'times the job is killed', wholeNumber(0, killsMax), 5)
     .option('--seed <number>', 'decides when the kills strike', wholeNumber(0, 0xffff_ffff), 1)
+    .option('--restore-seconds <seconds>', 'what a recovery may take', seconds, 1)
     .option('--dir <path>', 'empty directory for the store, which stays (default: a temporary one)')
     .option('--keep', 'leave the temporary directory in place', false);
 }
@@ -38,8 +41,8 @@ export function parseOptions(
   command: Command = demoCommand(),
 ): DemoOptions {
   command.parse([...args], { from: 'user' });
-  const { events, kills, seed, dir, keep } = command.opts<DemoOptions>();
-  return { events, kills, seed, dir, keep };
+  const { events, kills, seed, restoreSeconds, dir, keep } = command.opts<DemoOptions>();
+  return { events, kills, seed, restoreSeconds, dir, keep };
 }
 
 function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -49,4 +52,10 @@ function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER): (text:
     const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
     throw new InvalidArgumentError(`It must be a whole number ${range}.`);
   };
+}
+
+function seconds(text: string): number {
+  const number = Number(text);
+  if (text.trim() !== '' && Number.isFinite(number) && number > 0) return number;
+  throw new InvalidArgumentError('It must be a number above 0.');
 }

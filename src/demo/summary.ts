@@ -6,6 +6,7 @@ import { inspect } from 'node:util';
 
 import Table from 'cli-table3';
 
+import type { RestoreStats } from '../engine/index.ts';
 import type { Comparison } from './compare.ts';
 import type { Life } from './job-process.ts';
 import type { Totals } from './meter.ts';
@@ -19,9 +20,18 @@ const noRules = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
 export function livesTable(lives: readonly Life[]): string {
   const table = new Table({
     chars: noRules,
-    head: ['life', 'recovery', 'replayed commits', 'chain', 'from event', 'acknowledged', 'ended'],
+    head: [
+      'life',
+      'recovery',
+      'estimated',
+      'replayed commits',
+      'chain',
+      'from event',
+      'acknowledged',
+      'ended',
+    ],
     style: { head: [], border: [] },
-    colAligns: ['right', 'right', 'right', 'right', 'right', 'right', 'left'],
+    colAligns: ['right', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
   });
   for (const [index, { opened, progress, killedWhile }] of lives.entries()) {
     table.push([
@@ -29,11 +39,12 @@ export function livesTable(lives: readonly Life[]): string {
       ...(opened
         ? [
             durationText(opened.openMs),
+            opened.estimatedMs === undefined ? '–' : durationText(opened.estimatedMs),
             countText(opened.replayedCommits),
             chainText(opened.chain),
             countText(opened.row),
           ]
-        : ['–', '–', '–', '–']),
+        : ['–', '–', '–', '–', '–']),
       progress ? countText(progress.durableRow) : '–',
       killedWhile ? `killed while ${killedWhile}` : 'done',
     ]);
@@ -82,6 +93,14 @@ export function differenceLines(comparisons: readonly Comparison[]): string[] {
         `${state} ${key}, by ${how}: expected ${valueText(expected)}, found ${valueText(actual)}`,
     ),
   );
+}
+
+/** What the last opening took, beside what it was estimated to take and what it may. */
+export function restoreText(restore: RestoreStats, openMs: number): string {
+  const { seconds, secondsMax, state, bytes } = restore;
+  const budget = secondsMax === undefined ? 'no budget' : `budget ${secondsMax} s: ${state}`;
+  const estimate = `estimated ${durationText(seconds * 1000)} for ${bytesText(bytes)}`;
+  return `restore of the end: took ${durationText(openMs)}, ${estimate}, ${budget}`;
 }
 
 function valueText(value: unknown): string {

@@ -65,8 +65,10 @@ export class AutomaticCheckpoints {
       this.#wakeIn(this.backOffMs);
       return;
     }
-    const { since } = checkpointer;
-    const due = dueTrigger(since, triggers, budgetLogBytes(chainBytes(), meter.rates, policy));
+    const { since, growth } = checkpointer;
+    // The log goes on growing while the checkpoint is made, and a crash then replays all of it.
+    const budgetBytes = budgetLogBytes(chainBytes(), meter.rates, policy) / (1 + growth);
+    const due = dueTrigger(since, triggers, budgetBytes);
     if (due !== undefined && !checkpointer.busy) this.#start(due);
     else if (triggers.intervalMs !== undefined && since.commits > 0) {
       this.#wakeIn(Math.max(BACK_OFF_FIRST_MS, triggers.intervalMs - since.milliseconds));

@@ -9,7 +9,7 @@
 import type { CheckpointStore, ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
-import { plainRequest, unheardFailure } from '../checkpoint/checkpointer-input.ts';
+import { plainRequest } from '../checkpoint/checkpointer-input.ts';
 import type { ChainImages } from '../checkpoint/chain-images.ts';
 import {
   ConflictError,
@@ -29,6 +29,7 @@ import { checkKnown } from '../state/write-options.ts';
 import { resolveDurability, type Durability } from '../wal/log-options.ts';
 import type { LogWriter } from '../wal/log-writer.ts';
 import { AutomaticCheckpoints } from './automatic-checkpoints.ts';
+import type { BackgroundFailures } from './background-failures.ts';
 import { checkpointRequest, type CheckpointOptions } from './checkpoint-request.ts';
 import type { EngineLife } from './engine-life.ts';
 import { engineStats, type EngineStats } from './engine-stats.ts';
@@ -70,6 +71,7 @@ export interface EngineParts {
   readonly checkpoints: CheckpointStore;
   readonly images: ChainImages;
   readonly hub: EventHub;
+  readonly failures: BackgroundFailures;
   readonly watch: Watch;
   readonly meter: RestoreMeter;
   readonly clock: Clock;
@@ -93,7 +95,6 @@ export class Engine {
   readonly #automatic: AutomaticCheckpoints;
   #holders: StateHolders | undefined;
   #inTransact = false;
-  #unheard: unknown;
   #closing: Promise<void> | undefined;
 
   constructor(parts: EngineParts, life: EngineLife) {
@@ -104,7 +105,7 @@ export class Engine {
       checkpointer: parts.checkpointer,
       bytesMax: parts.options.memtableBytesMax,
       automatic: parts.options.checkpointing !== undefined,
-      fail: (error) => this.fail(error),
+      fail: (error) => parts.failures.report(error),
     });
     const { checkpointer, meter, clock, options, images } = parts;
     this.#automatic = new AutomaticCheckpoints({
@@ -115,8 +116,9 @@ export class Engine {
       triggers: options.checkpointing,
       policy: options.chain.policy,
       chainBytes: () => images.bytes,
-      fail: (error) => this.fail(error),
+      fail: (error) => parts.failures.report(error),
     });
+    parts.writer.onFailure((error) => this.#poison(error));
   }
 
   /** What the opening found and did. */
@@ -232,11 +234,7 @@ export class Engine {
   async checkpoint(options: CheckpointOptions = {}): Promise<CheckpointRecord> {
     this.#life.assertWritable();
     const request = checkpointRequest(options);
-    if (this.#unheard !== undefined) {
-      const cause = this.#unheard;
-      this.#unheard = undefined;
-      throw unheardFailure(cause);
-    }
+    this.#parts.failures.throwUnheard();
     const { savepoint } = request;
     if (savepoint === undefined) return this.#pressure.checkpoint(request);
     // The state is taken at the call; the name is looked up before it is published.
@@ -290,7 +288,7 @@ export class Engine {
     return engineStats(this.#parts, {
       waitingForMemtable: this.#pressure.waiting,
       poisoned: this.#life.poisoned,
-      failure: this.#unheard,
+      failure: this.#parts.failures.unheard,
       backOffMs: this.#automatic.backOffMs,
     });
   }
@@ -312,16 +310,10 @@ export class Engine {
   }
 
   /** The log stopped: pending commits have an unknown outcome, and nothing is written any more. */
-  poison(error: unknown): void {
+  #poison(error: unknown): void {
     this.#life.poisoned = error;
-    this.fail(error);
+    this.#parts.failures.report(error);
     this.#pressure.release();
-  }
-
-  /** Reports a failure in the background. */
-  fail(error: unknown): void {
-    if (this.#parts.hub.has('failure')) this.#parts.hub.emit('failure', error);
-    else this.#unheard = error;
   }
 
   async #close(): Promise<void> {

@@ -2,13 +2,8 @@
  * The public face of the package: everything that `import … from 'tidemark'` gives, by hand.
  */
 export { openEngine } from './open-engine.ts';
-export {
-  Engine,
-  type CheckpointOptions,
-  type Commit,
-  type CommitOptions,
-  type EngineStats,
-} from './engine.ts';
+// A type only: `openEngine` alone makes engines.
+export type { CheckpointOptions, Commit, CommitOptions, Engine, EngineStats } from './engine.ts';
 export type { EngineOptions } from './options.ts';
 export type { ChainOptions, MergeOptions } from './chain-options.ts';
 export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-options.ts';

@@ -42,7 +42,11 @@ import { lockDirectory } from '../wal/log.ts';
 import { LogSegments } from '../wal/log-segments.ts';
 import { LogWriter } from '../wal/log-writer.ts';
 import { readLowWater } from '../wal/low-water.ts';
+<<<<<<< ours
+import { BackgroundFailures } from './background-failures.ts';
+=======
 import { applyOpening, openingRoomBytes, type OpenedSegment } from '../wal/opening-segment.ts';
+>>>>>>> theirs
 import { backgroundThreadsMax } from './chain-options.ts';
 import { Engine, type EngineParts } from './engine.ts';
 import { EngineLife } from './engine-life.ts';
@@ -300,7 +304,7 @@ class Opening {
     writer.onRotate((sealed, next) => segments.rotated(sealed, next));
     const hub = new EventHub();
     keepWarnings(hub, recovery);
-    const engineNow = (): Engine => engine;
+    const failures = new BackgroundFailures(hub);
     const freeBytes = (): number => fs.freeBytes(options.dir);
     const watch = new Watch(hub, freeBytes);
     const { pool, slabs, transfer, meter } = built;
@@ -322,7 +326,7 @@ class Opening {
       mergeLimits: options.chain.limits,
       meter,
       freeBytes,
-      events: checkpointEvents(hub, watch, (error) => engineNow().fail(error)),
+      events: checkpointEvents(hub, watch, (error) => failures.report(error)),
     });
     checkpointer.recovered(recovery.replayedCommits, recovery.replayedBytes);
     this.#checkpointer = checkpointer;
@@ -335,15 +339,14 @@ class Opening {
       checkpoints,
       images,
       hub,
+      failures,
       watch,
       meter,
       clock,
       recovery,
       release: () => this.release(),
     };
-    const engine = new Engine(parts, life);
-    writer.onFailure((error) => engine.poison(error));
-    return engine;
+    return new Engine(parts, life);
   }
 }
 

@@ -13,12 +13,27 @@ function parse(...args: string[]): ReturnType<typeof parseOptions> {
 
 describe('options of the demo', () => {
   test('no arguments: all events, five kills, seed 1, a temporary directory that goes', () => {
-    expect(parse()).toEqual({ events: undefined, kills: 5, seed: 1, dir: undefined, keep: false });
+    expect(parse()).toEqual({
+      events: undefined,
+      kills: 5,
+      seed: 1,
+      restoreSeconds: 1,
+      dir: undefined,
+      keep: false,
+    });
   });
 
   test('every option: taken as given', () => {
     const args = ['--events', '5000', '--kills', '0', '--seed', '9', '--dir', 'there', '--keep'];
-    expect(parse(...args)).toEqual({ events: 5000, kills: 0, seed: 9, dir: 'there', keep: true });
+    args.push('--restore-seconds', '0.5');
+    expect(parse(...args)).toEqual({
+      events: 5000,
+      kills: 0,
+      seed: 9,
+      restoreSeconds: 0.5,
+      dir: 'there',
+      keep: true,
+    });
   });
 
   test.each([
@@ -28,6 +43,7 @@ describe('options of the demo', () => {
     ['too many kills', ['--kills', '1001']],
     ['a seed that is no number', ['--seed', 'x']],
     ['an empty seed', ['--seed', '']],
+    ['a budget of nothing', ['--restore-seconds', '0']],
     ['an unknown option', ['--fast']],
     ['an argument too many', ['more']],
   ])('%s: refused', (_, args) => {

@@ -124,6 +124,29 @@ describe('what starts one', () => {
     await engine.close();
   });
 
+  test('log that came while the last checkpoint was made: the next begins as much earlier', async () => {
+    const store = new HeldStore();
+    const bounds = { restoreBytesMax: 1_000_000, checkpointing: { commits: 1000 } };
+    const { engine, taken } = await watched({ store, ...bounds });
+    await put(engine, 'a', noise(50_000));
+    const held = gate();
+    store.before = (call) => (call === 'put' ? held.passed : undefined);
+    const first = engine.checkpoint();
+    await settle();
+    await put(engine, 'b', noise(100_000));
+    held.open();
+    await first;
+    // A third of what the budget leaves, since twice as much again came the first time.
+    for (let n = 0; taken.length < 2; n++) {
+      const { logBytes } = engine.stats().checkpointing;
+      expect(logBytes).toBeLessThan(400_000);
+      await put(engine, `k${n}`, noise(50_000, n));
+      await settle();
+    }
+    expect(taken[1]!.trigger).toBe('budget');
+    await engine.close();
+  });
+
   test('log that an opening replayed: counts', async () => {
     const first = await watched({ checkpointing: { commits: 3 } });
     await put(first.engine, 'a');
