@@ -42,11 +42,8 @@ import { lockDirectory } from '../wal/log.ts';
 import { LogSegments } from '../wal/log-segments.ts';
 import { LogWriter } from '../wal/log-writer.ts';
 import { readLowWater } from '../wal/low-water.ts';
-<<<<<<< ours
 import { BackgroundFailures } from './background-failures.ts';
-=======
 import { applyOpening, openingRoomBytes, type OpenedSegment } from '../wal/opening-segment.ts';
->>>>>>> theirs
 import { backgroundThreadsMax } from './chain-options.ts';
 import { Engine, type EngineParts } from './engine.ts';
 import { EngineLife } from './engine-life.ts';
