@@ -1,10 +1,11 @@
 /*
- * `tidemark dump DIR [OPERATOR [STATE]]`: every live entry as one line of JSON.
+ * `tidemark dump DIR|FILE [OPERATOR [STATE]]`: every live entry as one line of JSON.
  */
 import { openReader, type ReaderEntry } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import { parseName } from './key-argument.ts';
 import type { Output } from './output.ts';
+import { dumpFile, isSnapshotFile } from './snapshot-file.ts';
 import { renderValue, toJson } from './render.ts';
 
 /** What to dump, as it was given. */
@@ -19,6 +20,7 @@ export async function dump(
   { dir, operator, state }: DumpArguments,
   options: CommonOptions,
 ): Promise<number> {
+  if (isSnapshotFile(dir, options)) return dumpFile(output, dir, [operator, state]);
   const reader = await openReader({ dir, ...storeOf(options) });
   try {
     const names = [operator, state].map((name) => (name === undefined ? name : parseName(name)));

@@ -1,9 +1,10 @@
 /*
- * `tidemark inspect DIR`: checkpoints, chains, segments, tables, positions, timelines and sizes.
+ * `tidemark inspect DIR|FILE`: checkpoints, chains, segments, tables, positions, timelines and sizes.
  */
 import { inspectStore, type InspectedCheckpoint, type StoreInspection } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import type { Output } from './output.ts';
+import { inspectFile, isSnapshotFile } from './snapshot-file.ts';
 import { formatBytes, formatTime, renderValue, toJson } from './render.ts';
 
 export async function inspect(
@@ -11,6 +12,7 @@ export async function inspect(
   dir: string,
   options: CommonOptions,
 ): Promise<number> {
+  if (isSnapshotFile(dir, options)) return inspectFile(output, dir, options);
   const found = await inspectStore(dir, storeOf(options));
   if (options.json) {
     await output.line(toJson(inspectionToJson(found)));

@@ -74,12 +74,12 @@ function createProgram(
       .option('--json', 'print JSON')
       .option('--store <path>', 'directory of snapshots and checkpoints, when it is not DIR');
   verb('inspect', 'show checkpoints, segments, tables, positions and sizes')
-    .argument('<dir>')
+    .argument('<path>', 'directory of a store, or a snapshot file')
     .action(async (dir: string, options: CommonOptions) => {
       done(await inspect(output, dir, options));
     });
   verb('verify', 'check every byte that a store needs; one line a fault')
-    .argument('<dir>')
+    .argument('<path>', 'directory of a store, or a snapshot file')
     .action(async (dir: string, options: CommonOptions) => {
       done(await verify(output, dir, options));
     });
@@ -95,7 +95,7 @@ function createProgram(
       done(await get({ output, stderr }, { dir, operator, state, key, subKey }, options));
     });
   verb('dump', 'print entries as JSON lines')
-    .argument('<dir>')
+    .argument('<path>', 'directory of a store, or a snapshot file')
     .argument('[operator]')
     .argument('[state]')
     .addHelpText('after', keyHelp)

@@ -1,14 +1,16 @@
 /*
- * `tidemark verify DIR`: one line a fault (file, offset, LSN, what is wrong) and exit status 1, or
+ * `tidemark verify DIR|FILE`: one line a fault (file, offset, LSN, what is wrong) and exit status 1, or
  * one line that says what was found sound.
  */
 import { relative } from 'node:path';
 import { verifyStore, type StoreFault, type StoreVerification } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import type { Output } from './output.ts';
+import { isSnapshotFile, verifyFile } from './snapshot-file.ts';
 import { formatBytes, toJson } from './render.ts';
 
 export async function verify(output: Output, dir: string, options: CommonOptions): Promise<number> {
+  if (isSnapshotFile(dir, options)) return verifyFile(output, dir, options);
   const found = await verifyStore(dir, storeOf(options));
   const sound = found.faults.length === 0;
   if (options.json) {
