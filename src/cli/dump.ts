@@ -32,7 +32,8 @@ export async function dump(
 }
 
 function describeEntry(entry: ReaderEntry): string {
-  const { operator, state, kind, key, subKey, index, value, lsn, timestamp, expiresAt } = entry;
+  const { operator, state, kind, key, subKey, index, value, lsn, timestamp } = entry;
+  const { expiresAt, eventTime } = entry;
   const shown = {
     operator,
     state,
@@ -44,6 +45,7 @@ function describeEntry(entry: ReaderEntry): string {
     lsn,
     timestamp,
     expiresAt,
+    eventTime,
   };
   return toJson(entry.unproved ? { ...shown, unproved: true } : shown);
 }

@@ -39,7 +39,7 @@ export async function get(
       await streams.output.line(toJson(value));
       return status.fine;
     }
-    const { lsn, timestamp, expiresAt, unproved } = entry;
+    const { lsn, timestamp, expiresAt, eventTime, unproved } = entry;
     const keys = subKey === undefined ? {} : { subKey: renderValue(subKey) };
     const shown = {
       operator,
@@ -50,6 +50,7 @@ export async function get(
       lsn,
       timestamp,
       expiresAt,
+      eventTime,
     };
     await streams.output.line(toJson(unproved ? { ...shown, unproved } : shown));
     return status.fine;

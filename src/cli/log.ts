@@ -46,6 +46,7 @@ function commitToJson(commit: LoggedCommit): Record<string, unknown> {
       subKey: change.subKey === undefined ? undefined : renderValue(change.subKey),
       value: hasValue(change) ? renderValue(change.value) : undefined,
       expiresAt: change.expiresAt,
+      eventTime: change.eventTime,
     })),
     unproved: unproved ? true : undefined,
   };
@@ -61,17 +62,18 @@ function* describeCommit(commit: LoggedCommit): Generator<string> {
 }
 
 function describeChange(change: LoggedChange): string {
-  const { operator, state, op, key, subKey, expiresAt } = change;
+  const { operator, state, op, key, subKey, expiresAt, eventTime } = change;
   const parts = [op, printable(`${operator}.${state}`)];
   if (key !== undefined) parts.push(toJson(renderValue(key)));
   if (subKey !== undefined) parts.push(toJson(renderValue(subKey)));
   if (hasValue(change)) parts.push(toJson(renderValue(change.value)));
   if (expiresAt !== undefined) parts.push(`expires ${formatTime(expiresAt)}`);
+  if (eventTime !== undefined) parts.push(`happened ${formatTime(eventTime)}`);
   return parts.join(' ');
 }
 
 function hasValue({ op }: LoggedChange): boolean {
-  return op === 'put' || op === 'add' || op === 'append';
+  return op !== 'delete' && op !== 'clear' && op !== 'clearAll';
 }
 
 /** A name as it is, without its control characters. */

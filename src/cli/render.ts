@@ -3,7 +3,7 @@
  * with `$`; an object of the user that has such a key is written as `$object`, so the two are never
  * taken for each other. docs/CLI.md has the table.
  */
-import { UnknownTypeValue } from '../engine/index.ts';
+import { PatchReplacement, UnknownTypeValue } from '../engine/index.ts';
 
 /** A value that JSON holds. */
 export type Json =
@@ -65,6 +65,7 @@ function renderObject(value: object): Json {
     const { type, version, data } = value;
     return { $type: { name: type, version, data: renderValue(data) } };
   }
+  if (value instanceof PatchReplacement) return { $replace: renderValue(value.value) };
   if (value instanceof ArrayBuffer) return { $ArrayBuffer: base64(new Uint8Array(value)) };
   if (ArrayBuffer.isView(value)) return renderView(value);
   return renderPlain(value);

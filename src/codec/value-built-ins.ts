@@ -85,8 +85,9 @@ export function writeBuiltIn(
 ): void {
   const writer = writers.get(prototype);
   if (writer === undefined) {
+    const hint = types.isPromise(value) ? ': await it, and store what it gives' : '';
     const what = `is an instance of ${className(value)}, which is not a registered type`;
-    context.refuse(what, value, depth);
+    context.refuse(`${what}${hint}`, value, depth);
   }
   if (!writer.is(value)) {
     context.refuse(`only has the prototype of ${className(value)}`, value, depth);

@@ -203,9 +203,17 @@ export class ValueEncoder implements WalkContext {
     this.writer.endExt(begin);
   }
 
+  /** Names the place where an ancestor is met for the first time, not where that was noticed. */
+  #refuseCycle(value: object, depth: number): never {
+    const ancestors = this.#parents.slice(0, depth);
+    const first = ancestors.findIndex((one, i) => ancestors.indexOf(one) < i);
+    const [at, met] = first < 0 ? [depth, value] : [first, ancestors[first]];
+    return this.refuse('is part of a cycle', met, at);
+  }
+
   #checkDepth(value: object, depth: number): void {
     // A cycle comes around to its own ancestors before it comes to the bound.
-    if (this.#parents.includes(value)) this.refuse('is part of a cycle', value, depth);
+    if (this.#parents.includes(value)) this.#refuseCycle(value, depth);
     if (depth >= VALUE_DEPTH_MAX) {
       this.refuse(`is nested deeper than ${VALUE_DEPTH_MAX} containers`, value, depth);
     }

@@ -2,15 +2,17 @@
  * What an engine takes at a moment: open or closed, writable or stopped by an error in writing, or
  * in the middle of encoding a commit. Handles, engine and opening share one.
  *
- * User code runs while a commit is encoded (holders, registered types). It may read; a change that
- * it made then would be in memory and not in the record, so it is refused.
+ * User code runs while a commit is encoded (holders, registered types) and while some changes are
+ * made (functions of states). It may read; a change that it made then would be in memory and not in
+ * the record, or would stay when the function throws, so it is refused.
  */
 import { ClosedError, InvalidArgumentError } from '../errors.ts';
 
 export class EngineLife {
   closed = false;
   poisoned: unknown;
-  #encoding = false;
+  /** What runs that may change nothing. */
+  #busy: string | undefined;
 
   assertOpen(): void {
     if (this.closed) throw new ClosedError('CLOSED', 'the engine is closed');
@@ -29,20 +31,30 @@ export class EngineLife {
   }
 
   assertNotEncoding(): void {
-    if (!this.#encoding) return;
+    if (this.#busy === undefined) return;
     throw new InvalidArgumentError(
       'INVALID_CALL',
-      'a commit is being encoded: code that it calls may read, and change nothing',
+      `${this.#busy}: code that it calls may read, and change nothing`,
     );
   }
 
   /** Runs what encodes a commit, user code included. */
   whileEncoding<T>(encode: () => T): T {
-    this.#encoding = true;
+    return this.#while('a commit is being encoded', encode);
+  }
+
+  /** Runs code of the user that a change of a state calls. */
+  whileCalling<T>(call: () => T): T {
+    return this.#while('a change is being made', call);
+  }
+
+  #while<T>(what: string, run: () => T): T {
+    const outer = this.#busy;
+    this.#busy = what;
     try {
-      return encode();
+      return run();
     } finally {
-      this.#encoding = false;
+      this.#busy = outer;
     }
   }
 }

@@ -25,11 +25,13 @@ import { CommitEncoder } from '../state/commit-encoder.ts';
 import { checkName, Operator } from '../state/operator.ts';
 import type { StateSpace } from '../state/state-space.ts';
 import { definitionToPlain, type TableDefinition } from '../state/table-definition.ts';
-import { checkKnown } from '../state/write-options.ts';
-import { resolveDurability, type Durability } from '../wal/log-options.ts';
+import type { CommitMoment } from '../state/transaction.ts';
+import { checkEventTime, checkKnown } from '../state/write-options.ts';
+import { resolveDurability } from '../wal/log-options.ts';
 import type { LogWriter } from '../wal/log-writer.ts';
 import { AutomaticCheckpoints } from './automatic-checkpoints.ts';
 import type { BackgroundFailures } from './background-failures.ts';
+import type { Commit, CommitOptions, Synchronous } from './commit-options.ts';
 import { checkpointRequest, type CheckpointOptions } from './checkpoint-request.ts';
 import type { EngineLife } from './engine-life.ts';
 import { engineStats, type EngineStats } from './engine-stats.ts';
@@ -41,25 +43,9 @@ import type { Positions, PositionTable } from './positions.ts';
 import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
 import type { Watch } from './watch.ts';
 
+export type { Commit, CommitOptions, Synchronous } from './commit-options.ts';
 export type { CheckpointOptions } from './checkpoint-request.ts';
 export type { EngineStats } from './engine-stats.ts';
-
-/** Options of one commit. */
-export interface CommitOptions {
-  /** Positions of sources, merged into those there are; null removes one. */
-  readonly positions?: Positions;
-  /** Any value that can be stored; it goes into the log with the commit. */
-  readonly metadata?: unknown;
-  /** @defaultValue the engine's */
-  readonly durability?: Durability;
-}
-
-/** A commit that was sealed. */
-export interface Commit {
-  readonly lsn: number;
-  /** Microseconds since 1970, strictly rising from commit to commit. */
-  readonly timestamp: number;
-}
 
 /** What an engine is made of. */
 export interface EngineParts {
@@ -178,22 +164,22 @@ export class Engine {
    * @throws ClosedError CLOSED, POISONED
    */
   commit(options: CommitOptions = {}): Promise<Commit> {
+    this.#checkCallable('commit');
     return new Promise((resolve, reject) => {
-      this.#checkNotInTransact('commit');
       this.#seal(options, resolve, reject);
     });
   }
 
   /**
    * Runs a synchronous function and commits exactly its changes; undoes them when it throws, or when
-   * the commit is refused.
+   * the commit is refused. Inside it, `commit`, `transact` and `rollback` throw INVALID_CALL.
    *
    * @throws InvalidArgumentError TRANSACTION_OPEN when there are changes already, INVALID_CALL when
    *   the function returns a promise; and what `commit` throws
    */
-  transact(change: () => void, options: CommitOptions = {}): Promise<Commit> {
+  transact<R>(change: () => Synchronous<R>, options: CommitOptions = {}): Promise<Commit> {
+    this.#checkCallable('transact');
     return new Promise((resolve, reject) => {
-      this.#checkNotInTransact('transact');
       this.#life.assertWritable();
       if (typeof change !== 'function') {
         throw new InvalidArgumentError('INVALID_CALL', 'transact takes a function');
@@ -216,9 +202,8 @@ export class Engine {
 
   /** Undoes every change since the last commit. */
   rollback(): void {
-    this.#checkNotInTransact('rollback');
+    this.#checkCallable('rollback');
     this.#life.assertOpen();
-    this.#life.assertNotEncoding();
     this.#parts.space.transaction.rollback();
   }
 
@@ -352,12 +337,17 @@ export class Engine {
     }
   }
 
-  #checkNotInTransact(what: string): void {
+  /**
+   * Throws into the function that calls, and does not reject: inside `transact` nobody waits for the
+   * promise, and the transaction has to fail.
+   */
+  #checkCallable(what: string): void {
+    this.#life.assertNotEncoding();
     if (!this.#inTransact) return;
     throw new InvalidArgumentError('INVALID_CALL', `${what} was called inside transact`);
   }
 
-  #runSynchronously(change: () => void): void {
+  #runSynchronously(change: () => unknown): void {
     this.#inTransact = true;
     let result: unknown;
     try {
@@ -383,17 +373,19 @@ export class Engine {
     const { space, writer, checkpointer, options: engine } = this.#parts;
     const life = this.#life;
     life.assertWritable();
-    checkKnown(options, ['positions', 'metadata', 'durability']);
+    checkKnown(options, ['positions', 'metadata', 'eventTime', 'durability']);
     const level = resolveDurability(options.durability, engine.durability);
+    const eventTime = checkEventTime(options.eventTime);
     this.#pressure.refuseOverload();
     const holdersSealed = this.#holders?.collect((serialize) => life.whileEncoding(serialize));
-    const moment = { lsn: writer.sealedLsn + 1, timestamp: space.nextTimestamp() };
+    const commit = { lsn: writer.sealedLsn + 1, timestamp: space.nextTimestamp() };
+    const moment = { ...commit, eventTime };
     const { record, entryCount, definitions, positionsSealed } = life.whileEncoding(() =>
       this.#encode(options, moment),
     );
     writer.seal([record], level, {
-      resolve: () => this.#pressure.acknowledge(() => resolve({ ...moment })),
-      reject: (cause) => reject(outcomeUnknown(moment, cause)),
+      resolve: () => this.#pressure.acknowledge(() => resolve(commit)),
+      reject: (cause) => reject(outcomeUnknown(commit, cause)),
     });
     // Sealed: from here on nothing may throw.
     space.transaction.committed(moment);
@@ -412,7 +404,7 @@ export class Engine {
   }
 
   /** Makes the record of a commit, or throws before anything has changed. */
-  #encode(options: CommitOptions, moment: Commit): EncodedCommit {
+  #encode(options: CommitOptions, moment: CommitMoment): EncodedCommit {
     const { space, positions } = this.#parts;
     const encoder = this.#encoder;
     const { metadata } = options;
@@ -436,6 +428,7 @@ export class Engine {
         op: ops.put,
         operator: operatorIds.none,
         expiry: 0,
+        eventTime: 0,
         key: definition.id,
         subKey: undefined,
         value: space.codec.encode(definitionToPlain(definition)),

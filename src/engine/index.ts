@@ -3,7 +3,14 @@
  */
 export { openEngine } from './open-engine.ts';
 // A type only: `openEngine` alone makes engines.
-export type { CheckpointOptions, Commit, CommitOptions, Engine, EngineStats } from './engine.ts';
+export type {
+  CheckpointOptions,
+  Commit,
+  CommitOptions,
+  Engine,
+  EngineStats,
+  Synchronous,
+} from './engine.ts';
 export type { EngineOptions } from './options.ts';
 export type { ChainOptions, MergeOptions } from './chain-options.ts';
 export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-options.ts';
@@ -16,11 +23,15 @@ export type { Positions } from './positions.ts';
 export type { StateHolder } from './state-holders.ts';
 export type { Operator } from '../state/operator.ts';
 export type { ValueEntry, ValueState } from '../state/value-state.ts';
+export type { MergePatch } from '../state/value-patch.ts';
 export type { MapState } from '../state/map-state.ts';
 export type { ListState } from '../state/list-state.ts';
 export type { CounterState } from '../state/counter-state.ts';
+export type { AggregatingOptions, AggregatingState } from '../state/aggregating-state.ts';
+export type { ReducingOptions, ReducingState } from '../state/reducing-state.ts';
+export type { ExtremumState } from '../state/extremum-state.ts';
 export type { BlobState } from '../state/blob-state.ts';
-export type { ListOptions, StateOptions, WriteOptions } from '../state/write-options.ts';
+export type { EventTime, ListOptions, StateOptions, WriteOptions } from '../state/write-options.ts';
 export type { StateKind, TableDefinition, TtlType } from '../state/table-definition.ts';
 export type { Key } from '../codec/key.ts';
 export type { TypeDefinition } from '../codec/value.ts';
@@ -43,6 +54,7 @@ export type { LogPosition } from '../wal/log-position.ts';
 export type { LogWriterStats } from '../wal/log-writer.ts';
 export type { TornTail } from '../wal/log-opening.ts';
 export {
+  PatchReplacement,
   UnknownTypeValue,
   openReader,
   type CommitRange,

@@ -273,6 +273,7 @@ class Opening {
       recordBytesMax: options.log.recordBytesMax,
       assertOpen: () => life.assertOpen(),
       assertWritable: () => life.assertWritable(),
+      whileCalling: (call) => life.whileCalling(call),
     });
     space.lastTimestamp = recovered.lastTimestamp;
     const images = new ChainImages(space, links, tail, plan.lastLsn);

@@ -9,7 +9,7 @@ import { InvalidArgumentError, TidemarkError } from '../errors.ts';
 import { operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
 import type { CommitEncoder } from '../state/commit-encoder.ts';
 
-/** Position of each source, any value that can be stored; null removes a source. */
+/** Position of each source, any value that can be stored but undefined; null removes a source. */
 export type Positions = Readonly<Record<string, unknown>>;
 
 export class PositionTable {
@@ -48,6 +48,13 @@ export class PositionTable {
     const encoded: [string, Uint8Array | undefined][] = [];
     for (const [source, position] of Object.entries(changes)) {
       const key = mapKeyOf(source);
+      if (position === undefined) {
+        throw new InvalidArgumentError(
+          'INVALID_VALUE',
+          `position of ${source} is undefined: null removes a source`,
+          { source },
+        );
+      }
       const gone = position === null;
       const value = gone ? undefined : this.#encodePosition(source, position);
       encoder.add({
@@ -55,6 +62,7 @@ export class PositionTable {
         op: gone ? ops.delete : ops.put,
         operator: operatorIds.none,
         expiry: 0,
+        eventTime: 0,
         key,
         subKey: undefined,
         value,

@@ -22,6 +22,7 @@ import type { LogRange } from '../wal/log-position.ts';
 import { readRecords } from '../wal/log-records.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
+import { decodePatch } from './logged-patch.ts';
 import {
   agreementOf,
   logDirectoryOf,
@@ -32,7 +33,16 @@ import {
 } from './reader-moment.ts';
 
 /** What a change did. */
-export type LoggedOp = 'put' | 'delete' | 'add' | 'append' | 'clear' | 'clearAll';
+export type LoggedOp =
+  | 'put'
+  | 'delete'
+  | 'add'
+  | 'min'
+  | 'max'
+  | 'patch'
+  | 'append'
+  | 'clear'
+  | 'clearAll';
 
 /** One change of a commit. */
 export interface LoggedChange {
@@ -45,11 +55,15 @@ export interface LoggedChange {
   readonly subKey: Key | undefined;
   /**
    * The value that was put or appended; the number that was added to a counter, a bigint where it is
-   * no safe integer; `{ bytes, chunks }` of a blob: its length and the digests of its chunks.
+   * no safe integer; the number that a `min` or `max` was given; the patch of a value, null for a
+   * field that it deletes, `PatchReplacement` for an object that takes the place of a field;
+   * `{ bytes, chunks }` of a blob: its length and the digests of its chunks.
    */
   readonly value: unknown;
   /** Microseconds; undefined when it never expires. */
   readonly expiresAt: number | undefined;
+  /** As the write, or its commit, gave it; microseconds. */
+  readonly eventTime: number | undefined;
 }
 
 /** One commit of the log. */
@@ -159,23 +173,28 @@ function decodeChange(
   { tables, decoder }: CommitDecoding,
 ): LoggedChange {
   const definition = tables.get(entry.table);
-  const { keyStart, keyEnd, subKeyEnd, end, op, flags, expiry } = entry;
+  const { keyStart, keyEnd, subKeyEnd, op, flags, expiry, eventTime } = entry;
   const isMap = definition?.kind === 'map';
   const hasSubKey = isMap && (flags & entryFlags.subKey) !== 0;
   return {
     operator: definition?.operator ?? '',
     state: definition?.state ?? `table ${entry.table}`,
-    op: nameOfOp(op, definition),
+    op: nameOfOp(op, entry.operator, definition),
     key: keyEnd > keyStart ? decodeKey(bytes, keyStart, keyEnd) : undefined,
     subKey: hasSubKey ? decodeKey(bytes, keyEnd, subKeyEnd) : undefined,
-    value: decodeChanged(bytes, entry, definition, decoder, subKeyEnd, end),
+    value: decodeChanged(bytes, entry, definition, decoder),
     expiresAt: expiry === 0 ? undefined : expiry,
+    eventTime: eventTime === 0 ? undefined : eventTime,
   };
 }
 
-function nameOfOp(op: number, definition: TableDefinition | undefined): LoggedOp {
+function nameOfOp(op: number, operator: number, definition: TableDefinition | undefined): LoggedOp {
   if (op === ops.delete) return 'delete';
-  if (op === ops.merge) return 'add';
+  if (op === ops.merge) {
+    if (operator === operatorIds.min) return 'min';
+    if (operator === operatorIds.max) return 'max';
+    return operator === operatorIds.patch ? 'patch' : 'add';
+  }
   if (op === ops.clearKey) return 'clear';
   if (op === ops.clearTable) return 'clearAll';
   return definition?.kind === 'list' ? 'append' : 'put';
@@ -186,13 +205,15 @@ function decodeChanged(
   entry: CommitEntry,
   definition: TableDefinition | undefined,
   decoder: ValueDecoder,
-  start: number,
-  end: number,
 ): unknown {
+  const { subKeyEnd: start, end } = entry;
   if (entry.op !== ops.put && entry.op !== ops.merge) return undefined;
   if (entry.operator === operatorIds.add || definition?.kind === 'counter') {
     const amount = decodeInt64(bytes, start);
     return Number.isSafeInteger(Number(amount)) ? Number(amount) : amount;
+  }
+  if (entry.op === ops.merge && entry.operator === operatorIds.patch) {
+    return decodePatch({ bytes, start, end }, decoder);
   }
   if (definition?.kind === 'blob') return describeManifest(bytes, start, end);
   if (!definition) return bytes.slice(start, end);

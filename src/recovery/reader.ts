@@ -38,6 +38,7 @@ import {
 import { createReaderDecoder } from '../codec/value-reader.ts';
 
 export type { CommitRange, LoggedChange, LoggedCommit, LoggedOp } from './reader-commits.ts';
+export { PatchReplacement } from './logged-patch.ts';
 export { UnknownTypeValue } from '../codec/value-reader.ts';
 
 /** Options of {@link openReader}. */
@@ -62,7 +63,7 @@ export interface ReaderComponents {
 /** What a key holds. */
 export interface FoundEntry {
   /**
-   * The value; of a counter a number, of a blob its bytes, of a list its items in order, of a map
+   * The value; of a counter a number, of an aggregating state what it keeps, of a blob its bytes, of a list its items in order, of a map
    * that was asked for without a sub-key a `Map`.
    */
   readonly value: unknown;
@@ -72,6 +73,8 @@ export interface FoundEntry {
   readonly timestamp: number;
   /** Microseconds; undefined when it never expires, and for lists and whole maps. */
   readonly expiresAt: number | undefined;
+  /** As the write, or its commit, gave it; microseconds. Undefined for lists and whole maps. */
+  readonly eventTime: number | undefined;
   /** Above the LSN that is proved to be durable: a crash of the machine can still undo it. */
   readonly unproved: boolean;
 }
@@ -285,7 +288,7 @@ class StateReader implements Reader {
         ? entries.map((entry) => entry.value)
         : new Map(entries.map((entry) => [entry.subKey, entry.value]));
     const { lsn, timestamp, unproved } = newest;
-    return { value, lsn, timestamp, expiresAt: undefined, unproved };
+    return { value, lsn, timestamp, expiresAt: undefined, eventTime: undefined, unproved };
   }
 
   /** Entries of a table, or of one key of it, in order. */
@@ -330,9 +333,15 @@ class StateReader implements Reader {
   }
 
   #found(entry: Entry, value: unknown): FoundEntry {
-    const { lsn, timestamp, expiry } = entry;
-    const expiresAt = expiry === 0 ? undefined : expiry;
-    return { value, lsn, timestamp, expiresAt, unproved: lsn > this.provedLsn };
+    const { lsn, timestamp, expiry, eventTime } = entry;
+    return {
+      value,
+      lsn,
+      timestamp,
+      expiresAt: expiry === 0 ? undefined : expiry,
+      eventTime: eventTime === 0 ? undefined : eventTime,
+      unproved: lsn > this.provedLsn,
+    };
   }
 
   #value({ kind }: TableDefinition, entry: Entry): unknown {

@@ -10,12 +10,13 @@ import { mapKeyOf, type Key } from '../codec/key.ts';
 import { CorruptionError, InvalidArgumentError } from '../errors.ts';
 import { assert } from '../std/assert.ts';
 import { readU64, writeU64 } from '../std/bytes.ts';
-import { deleted, type Cell, type MapKey } from './cells.ts';
+import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
 import { ChunkChange, decodeInt64, type ChunkValue } from './operand-changes.ts';
 import { scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import { putCell } from './value-state.ts';
+import { noTimes } from './write-options.ts';
 
 const DIGEST_BYTES = 32;
 const LENGTH_BYTES = 8;
@@ -100,7 +101,8 @@ export class BlobState {
 
   #put(key: MapKey, value: Uint8Array | typeof deleted): void {
     const table = this.#table;
-    putCell(this.#space, table, { key, subKey: undefined, ownerNow: () => table.active }, value, 0);
+    const place = { key, subKey: undefined, ownerNow: () => table.active };
+    putCell(this.#space, table, place, value, noTimes);
   }
 
   #manifest(key: MapKey): Uint8Array | undefined {
@@ -150,8 +152,8 @@ export class BlobState {
     // Not `slice`: that of a Buffer shares its memory with the caller.
     const bytes = before > 0 ? kept : new Uint8Array(content ?? []);
     const value: ChunkValue = { count, bytes };
-    const cell: Cell = { value, lsn: 0, timestamp: 0, expiry: 0, crc: 0 };
-    transaction.add(new ChunkChange(this.#space, chunks, chunk, cell, previous, before));
+    const place = { key: chunk, cell: openCell(value, noTimes), previous };
+    transaction.add(new ChunkChange(this.#space, chunks, place, before));
   }
 }
 

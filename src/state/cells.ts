@@ -4,6 +4,7 @@
  * never changed in place, so a snapshot of a memtable is a reference to it.
  */
 import { GrowingMap, type MapKey } from './growing-map.ts';
+import type { WriteTimes } from './write-options.ts';
 
 /** A value, a resolved counter, or a delete (`value` is `deleted`). */
 export interface Cell {
@@ -14,8 +15,15 @@ export interface Cell {
   timestamp: number;
   /** Microseconds; 0 for none. */
   expiry: number;
+  /** Microseconds; 0 for none, or for that of a commit that is not sealed yet. */
+  eventTime: number;
   /** CRC of the encoded value, kept when checks are on. */
   crc: number;
+}
+
+/** A cell of the open transaction. */
+export function openCell(value: unknown, { expiry, eventTime }: WriteTimes): Cell {
+  return { value, lsn: 0, timestamp: 0, expiry, eventTime, crc: 0 };
 }
 
 /** Stands for the value of a key that was deleted. */
@@ -28,6 +36,8 @@ export interface ListItem {
   ordinal: number;
   timestamp: number;
   readonly expiry: number;
+  /** Of the write; 0 for that of its commit. Nothing reads it once it is logged. */
+  readonly eventTime: number;
   crc: number;
 }
 

@@ -82,6 +82,7 @@ export class CellChange implements Change {
         op,
         operator: none,
         expiry: 0,
+        eventTime: cell.eventTime || moment.eventTime,
         key,
         subKey,
         value: undefined,
@@ -91,7 +92,7 @@ export class CellChange implements Change {
     this.encodePut(encoder, moment);
   }
 
-  encodePut(encoder: CommitEncoder, _moment: CommitMoment): void {
+  encodePut(encoder: CommitEncoder, moment: CommitMoment): void {
     const { cell, key, subKey, table } = this;
     const value = this.encoder.encodeValue(table, key, subKey, cell.value);
     cell.crc = this.encoder.crcOf(value);
@@ -101,6 +102,7 @@ export class CellChange implements Change {
       op: ops.put,
       operator: operatorIds.none,
       expiry,
+      eventTime: cell.eventTime || moment.eventTime,
       key,
       subKey,
       value,
@@ -110,6 +112,7 @@ export class CellChange implements Change {
   committed(moment: CommitMoment): void {
     this.cell.lsn = moment.lsn;
     this.cell.timestamp = moment.timestamp;
+    if (this.cell.eventTime === 0) this.cell.eventTime = moment.eventTime;
   }
 
   undo(): void {
@@ -181,6 +184,7 @@ export class AppendChange implements Change {
         op: ops.put,
         operator: operatorIds.none,
         expiry,
+        eventTime: item.eventTime || moment.eventTime,
         key,
         subKey,
         value,
@@ -252,13 +256,14 @@ export class ClearKeyChange<C extends MapCell | ListCell> implements Change {
     this.#put();
   }
 
-  encode(encoder: CommitEncoder): void {
+  encode(encoder: CommitEncoder, { eventTime }: CommitMoment): void {
     if (this.#owner.replaced || this.#cell.replaced) return;
     encoder.add({
       table: this.#table.id,
       op: ops.clearKey,
       operator: operatorIds.none,
       expiry: 0,
+      eventTime,
       key: this.#key,
       subKey: undefined,
       value: undefined,
@@ -301,13 +306,14 @@ export class ClearTableChange<C extends { replaced: boolean } | Cell> implements
     this.#put(cells);
   }
 
-  encode(encoder: CommitEncoder): void {
+  encode(encoder: CommitEncoder, { eventTime }: CommitMoment): void {
     if (this.#cells.replaced) return;
     encoder.add({
       table: this.#table.id,
       op: ops.clearTable,
       operator: operatorIds.none,
       expiry: 0,
+      eventTime,
       key: undefined,
       subKey: undefined,
       value: undefined,

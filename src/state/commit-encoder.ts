@@ -25,6 +25,8 @@ export interface EncodedChange {
   readonly operator: number;
   /** Microseconds; 0 for none. */
   readonly expiry: number;
+  /** Microseconds; 0 for none. */
+  readonly eventTime: number;
   /** Of the key; undefined for a clear of the table. */
   readonly key: MapKey | undefined;
   /** Bytes of the sub-key, or the sub-key itself. */
@@ -64,14 +66,18 @@ export class CommitEncoder {
   }
 
   add(change: EncodedChange): void {
-    const { table, op, operator, expiry, key, subKey, value } = change;
+    const { table, op, operator, expiry, eventTime, key, subKey, value } = change;
     const valueBytes = value?.length ?? 0;
-    this.#reserve(commitEntryHeaderBytes + 8 + 2 * (keyBytesMax + 16) + valueBytes);
+    this.#reserve(commitEntryHeaderBytes + 16 + 2 * (keyBytesMax + 16) + valueBytes);
     const buffer = this.#buffer;
     const start = this.#at;
     let at = start + commitEntryHeaderBytes;
     if (expiry !== 0) {
       writeU64(buffer, at, expiry);
+      at += 8;
+    }
+    if (eventTime !== 0) {
+      writeU64(buffer, at, eventTime);
       at += 8;
     }
     const keyStart = at;
@@ -92,7 +98,9 @@ export class CommitEncoder {
     buffer[start + 12] = op;
     buffer[start + 13] = operator;
     buffer[start + 14] =
-      (subKey === undefined ? 0 : entryFlags.subKey) | (expiry === 0 ? 0 : entryFlags.expiry);
+      (subKey === undefined ? 0 : entryFlags.subKey) |
+      (expiry === 0 ? 0 : entryFlags.expiry) |
+      (eventTime === 0 ? 0 : entryFlags.eventTime);
     buffer[start + 15] = 0;
     this.#at = at + valueBytes;
     this.#entries++;

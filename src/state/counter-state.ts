@@ -3,14 +3,14 @@
  * never needs the value.
  */
 import { mapKeyOf, type Key } from '../codec/key.ts';
-import { InvalidArgumentError } from '../errors.ts';
-import { deleted, type Cell, type MapKey } from './cells.ts';
-import { CounterChange, decodeInt64, safeCounter, type Before } from './operand-changes.ts';
-import { scan } from './scan.ts';
+import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
+import { isAlive, valueBefore, type Before } from './operand-base.ts';
+import { CounterChange, refuseNumber, safeCounter } from './operand-changes.ts';
+import { countLive, scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import { clearAll, putCell } from './value-state.ts';
-import { expiryOf, type WriteOptions } from './write-options.ts';
+import { noTimes, timesOf, type WriteOptions } from './write-options.ts';
 
 /** Changes of open transactions by their cells: all handles of a counter add to the same one. */
 const openChanges = new WeakMap<Cell, CounterChange>();
@@ -34,40 +34,37 @@ export class CounterState {
   add(key: Key, amount = 1, options?: WriteOptions): number {
     const space = this.#space;
     space.assertWritable();
-    const { operator, state } = this.#table.definition;
+    const table = this.#table;
     if (!Number.isSafeInteger(amount)) {
-      throw new InvalidArgumentError(
-        'INVALID_VALUE',
-        `a counter takes whole numbers: ${String(amount)}`,
-        { operator, state, key },
-      );
+      throw refuseNumber(table, key, 'safe whole numbers', amount);
     }
     const mapKey = mapKeyOf(key);
     const now = space.now();
-    const expiry = expiryOf(options, this.#ttlMs, () => now);
-    const before = this.#before(mapKey);
+    const times = timesOf(options, this.#ttlMs, () => now);
+    const before = valueBefore<number>(space, table, mapKey);
     // What the open transaction added is logged as one operand: it is one sum, whatever its expiry.
-    const isOpen = this.#table.active.cells.get(mapKey)?.lsn === 0;
-    const alive = before && (isOpen || before.expiry === 0 || before.expiry > now);
-    const start = alive ? before.value : 0;
-    const value = safeCounter(BigInt(start) + BigInt(amount), { operator, state, key });
-    this.#changeOf(mapKey, before).add(amount, value, expiry);
+    const isOpen = table.active.cells.get(mapKey)?.lsn === 0;
+    const start = before && (isOpen || isAlive(before, now)) ? before.value : 0;
+    const value = safeCounter(BigInt(start) + BigInt(amount), table, key);
+    this.#changeOf(mapKey, before).add(amount, value, times);
     return value;
   }
 
   /** The counter's value; 0 when it was never added to, was deleted, or has expired. */
   get(key: Key): number {
-    this.#space.assertOpen();
-    const before = this.#before(mapKeyOf(key));
-    if (!before || (before.expiry !== 0 && before.expiry <= this.#space.now())) return 0;
-    return before.value;
+    return this.#live(key)?.value ?? 0;
+  }
+
+  /** Whether the counter was ever added to, and neither was deleted nor has expired. */
+  has(key: Key): boolean {
+    return this.#live(key) !== undefined;
   }
 
   /** Sets the counter back to nothing. */
   delete(key: Key): void {
     const table = this.#table;
     const place = { key: mapKeyOf(key), subKey: undefined, ownerNow: () => table.active };
-    putCell(this.#space, table, place, deleted, 0);
+    putCell(this.#space, table, place, deleted, noTimes);
   }
 
   /** Deletes all counters. */
@@ -88,27 +85,27 @@ export class CounterState {
     ]);
   }
 
-  /** The value that an operand would meet, dead or alive. */
-  #before(key: MapKey): Before | undefined {
-    const cell = this.#table.find(key);
-    if (cell) {
-      if (cell.value === deleted) return undefined;
-      return { value: cell.value as number, expiry: cell.expiry };
-    }
-    if (this.#table.hidesImages) return undefined;
-    const entry = this.#space.images.find(this.#table.id, key, undefined, 0);
-    if (!entry) return undefined;
-    return { value: Number(decodeInt64(entry.bytes, entry.subKeyEnd)), expiry: entry.expiry };
+  /** Counts the counters that exist: O(n). */
+  count(): number {
+    return countLive(this.#space, this.#table);
+  }
+
+  #live(key: Key): Before<number> | undefined {
+    const space = this.#space;
+    space.assertOpen();
+    const before = valueBefore<number>(space, this.#table, mapKeyOf(key));
+    return isAlive(before, space.now()) ? before : undefined;
   }
 
   /** The open transaction's change of a counter, made if there is none. */
-  #changeOf(key: MapKey, before: Before | undefined): CounterChange {
+  #changeOf(key: MapKey, before: Before<number> | undefined): CounterChange {
     const { active } = this.#table;
     const previous = active.cells.get(key);
     const open = previous && openChanges.get(previous);
     if (open && previous.lsn === 0 && previous.value !== deleted) return open;
-    const cell: Cell = { value: 0, lsn: 0, timestamp: 0, expiry: 0, crc: 0 };
-    const change = new CounterChange(this.#space, this.#table, key, cell, previous, before);
+    const cell = openCell(0, noTimes);
+    const place = { key, cell, previous };
+    const change = new CounterChange(this.#space, this.#table, place, before);
     this.#space.transaction.add(change);
     openChanges.set(cell, change);
     return change;

@@ -11,7 +11,7 @@ import { scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import { clearAll } from './value-state.ts';
-import { expiryOf, type WriteOptions } from './write-options.ts';
+import { timesOf, type WriteOptions } from './write-options.ts';
 
 /** Lists by key. */
 export class ListState<V = unknown> {
@@ -30,12 +30,12 @@ export class ListState<V = unknown> {
     const space = this.#space;
     space.assertWritable();
     const mapKey = mapKeyOf(key);
-    const expiry = expiryOf(options, this.#ttlMs, () => space.now());
+    const { expiry, eventTime } = timesOf(options, this.#ttlMs, () => space.now());
     const cell = listCellNow(this.#table, mapKey);
     if (cell.pending.length === 0) {
       space.transaction.add(new AppendChange(space, this.#table, mapKey));
     }
-    cell.pending.push({ value, lsn: 0, ordinal: 0, timestamp: 0, expiry, crc: 0 });
+    cell.pending.push({ value, lsn: 0, ordinal: 0, timestamp: 0, expiry, eventTime, crc: 0 });
   }
 
   /** The items of a key, oldest first; empty when there are none. */

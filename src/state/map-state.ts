@@ -10,7 +10,7 @@ import { scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import { clearAll, putCell } from './value-state.ts';
-import { expiryOf, type WriteOptions } from './write-options.ts';
+import { noTimes, timesOf, type WriteOptions, type WriteTimes } from './write-options.ts';
 
 /** Values by key and sub-key. */
 export class MapState<K extends Key = Key, V = unknown> {
@@ -59,12 +59,12 @@ export class MapState<K extends Key = Key, V = unknown> {
 
   /** Sets a value in the open transaction. */
   set(key: Key, subKey: K, value: V, options?: WriteOptions): void {
-    const expiry = expiryOf(options, this.#ttlMs, () => this.#space.now());
-    this.#put(mapKeyOf(key), mapKeyOf(subKey), value, expiry);
+    const times = timesOf(options, this.#ttlMs, () => this.#space.now());
+    this.#put(mapKeyOf(key), mapKeyOf(subKey), value, times);
   }
 
   delete(key: Key, subKey: K): void {
-    this.#put(mapKeyOf(key), mapKeyOf(subKey), deleted, 0);
+    this.#put(mapKeyOf(key), mapKeyOf(subKey), deleted, noTimes);
   }
 
   /** Deletes all sub-keys of a key. */
@@ -121,10 +121,10 @@ export class MapState<K extends Key = Key, V = unknown> {
     return 'older';
   }
 
-  #put(key: MapKey, subKey: MapKey, value: unknown, expiry: number): void {
+  #put(key: MapKey, subKey: MapKey, value: unknown, times: WriteTimes): void {
     const table = this.#table;
     const place = { key, subKey, ownerNow: (): MapCell => mapCellNow(table, key) };
-    putCell(this.#space, table, place, value, expiry);
+    putCell(this.#space, table, place, value, times);
   }
 }
 

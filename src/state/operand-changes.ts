@@ -1,76 +1,163 @@
 /*
- * Changes that are logged as operands: what is added to a counter, and references to chunks. The
- * memtable keeps the result; the log and the deltas keep the difference (E3). What is below is
- * judged by the timestamp of the commit (E4), so the result is settled when the commit is sealed.
+ * Changes that are logged as operands: what is added to a counter, what a least or greatest value is
+ * compared with, and references to chunks. The memtable keeps the result; the log and the deltas
+ * keep the operand (E3). What is below is judged by the timestamp of the commit (E4), so the result
+ * is settled when the commit is sealed. Patches are in patch-change.ts.
  */
+import { typeOf } from '../codec/value-path.ts';
 import { InvalidArgumentError } from '../errors.ts';
-import { operatorIds, ops } from '../snapshot/entry-format.ts';
+import { operatorIds, ops, type OperatorId } from '../snapshot/entry-format.ts';
 import type { Cell, MapKey, TableCells } from './cells.ts';
 import { CellChange, type ValueEncoder } from './changes.ts';
 import type { CommitEncoder } from './commit-encoder.ts';
+import { isAlive, type Before } from './operand-base.ts';
 import type { Table } from './table.ts';
 import type { CommitMoment } from './transaction.ts';
+import type { WriteTimes } from './write-options.ts';
 
-/** A value that operands go on from, and when it expires (microseconds; 0: never). */
-export interface Before {
-  readonly value: number;
-  readonly expiry: number;
+/** Where a change of one key stands: in the active memtable, over what was there. */
+export interface KeyPlace {
+  readonly key: MapKey;
+  readonly cell: Cell;
+  readonly previous: Cell | undefined;
+}
+
+/** A change of one key that is logged as one operand, whatever was written in the transaction. */
+export abstract class OperandChange extends CellChange {
+  constructor(encoder: ValueEncoder, table: Table<Cell>, { key, cell, previous }: KeyPlace) {
+    const place = { key, subKey: undefined, ownerNow: (): TableCells<Cell> => table.active };
+    super(encoder, table, place, cell, previous);
+  }
+
+  /** Logs an operand, with the times of the cell. */
+  addOperand(
+    encoder: CommitEncoder,
+    moment: CommitMoment,
+    operator: OperatorId,
+    value: Uint8Array,
+  ): void {
+    const { cell, key, table } = this;
+    encoder.add({
+      table: table.id,
+      op: ops.merge,
+      operator,
+      expiry: cell.expiry,
+      eventTime: cell.eventTime || moment.eventTime,
+      key,
+      subKey: undefined,
+      value,
+    });
+  }
+
+  /** Gives the cell its result in the open transaction. */
+  show(value: unknown, { expiry, eventTime }: WriteTimes): void {
+    this.cell.value = value;
+    this.cell.expiry = expiry;
+    this.cell.eventTime = eventTime;
+  }
 }
 
 /** Additions to one counter in one transaction. */
-export class CounterChange extends CellChange {
-  readonly #before: Before | undefined;
+export class CounterChange extends OperandChange {
+  readonly #before: Before<number> | undefined;
   /** A difference of two safe integers may itself be unsafe. */
   #added = 0n;
 
   constructor(
     encoder: ValueEncoder,
     table: Table<Cell>,
-    key: MapKey,
-    cell: Cell,
-    previous: Cell | undefined,
-    before: Before | undefined,
+    place: KeyPlace,
+    before: Before<number> | undefined,
   ) {
-    const place = { key, subKey: undefined, ownerNow: (): TableCells<Cell> => table.active };
-    super(encoder, table, place, cell, previous);
+    super(encoder, table, place);
     this.#before = before;
   }
 
   /** Adds to the counter; `value` is its result now, a safe integer. */
-  add(amount: number, value: number, expiry: number): void {
+  add(amount: number, value: number, times: WriteTimes): void {
     this.#added += BigInt(amount);
-    this.cell.value = value;
-    this.cell.expiry = expiry;
+    this.show(value, times);
   }
 
   override encodePut(encoder: CommitEncoder, moment: CommitMoment): void {
     const { cell, key, table } = this;
     const before = this.#before;
-    const alive = before && (before.expiry === 0 || before.expiry > moment.timestamp);
-    const result = BigInt(alive ? before.value : 0) + this.#added;
-    const { operator, state } = table.definition;
-    cell.value = safeCounter(result, { operator, state, key });
-    encoder.add({
-      table: table.id,
-      op: ops.merge,
-      operator: operatorIds.add,
-      expiry: cell.expiry,
-      key,
-      subKey: undefined,
-      value: encodeInt64(this.#added),
-    });
+    const result = BigInt(isAlive(before, moment.timestamp) ? before.value : 0) + this.#added;
+    cell.value = safeCounter(result, table, key);
+    this.addOperand(encoder, moment, operatorIds.add, encodeInt64(this.#added));
   }
 }
 
 /** A counter's value, or INVALID_VALUE when it leaves the safe integers. */
-export function safeCounter(value: bigint, where: Readonly<Record<string, unknown>>): number {
+export function safeCounter(value: bigint, table: Table<unknown>, key: unknown): number {
   const number = Number(value);
   if (Number.isSafeInteger(number)) return number;
+  const { operator, state } = table.definition;
   throw new InvalidArgumentError(
     'INVALID_VALUE',
-    `counter leaves the safe integers: ${value}`,
-    where,
+    `counter ${operator}.${state} leaves the safe integers: ${value}`,
+    { operator, state, key },
   );
+}
+
+/** Refuses what a state of numbers does not take, with its type and the state. */
+export function refuseNumber(
+  table: Table<unknown>,
+  key: unknown,
+  takes: string,
+  given: unknown,
+): InvalidArgumentError {
+  const { operator, state, kind } = table.definition;
+  const type = typeOf(given);
+  const isNumber = type === 'number' || type === 'bigint';
+  return new InvalidArgumentError(
+    'INVALID_VALUE',
+    `${kind} ${operator}.${state} takes ${takes}: this is a ${type}${isNumber ? `, ${String(given)}` : ''}`,
+    { operator, state, key, type },
+  );
+}
+
+/** What a least or greatest value was compared with in one transaction. */
+export class ExtremumChange extends OperandChange {
+  readonly #before: Before<number | bigint> | undefined;
+  readonly #operator: OperatorId;
+  #operand: number | bigint | undefined;
+
+  constructor(
+    encoder: ValueEncoder,
+    table: Table<Cell>,
+    place: KeyPlace,
+    before: Before<number | bigint> | undefined,
+  ) {
+    super(encoder, table, place);
+    this.#before = before;
+    this.#operator = table.definition.kind === 'min' ? operatorIds.min : operatorIds.max;
+  }
+
+  /** Compares with a number; `value` is the result now. */
+  update(operand: number | bigint, value: number | bigint, times: WriteTimes): void {
+    this.#operand = extremum(this.#operator, this.#operand, operand);
+    this.show(value, times);
+  }
+
+  override encodePut(encoder: CommitEncoder, moment: CommitMoment): void {
+    const { cell, key, table } = this;
+    const before = this.#before;
+    const older = isAlive(before, moment.timestamp) ? before.value : undefined;
+    cell.value = extremum(this.#operator, older, this.#operand!);
+    const operand = this.encoder.encodeValue(table, key, undefined, this.#operand);
+    this.addOperand(encoder, moment, this.#operator, operand);
+  }
+}
+
+/** What is left of an older and a newer number, as the kernel decides: of equal ones the older. */
+export function extremum(
+  operator: OperatorId,
+  older: number | bigint | undefined,
+  newer: number | bigint,
+): number | bigint {
+  if (older === undefined) return newer;
+  return (operator === operatorIds.min ? newer < older : newer > older) ? newer : older;
 }
 
 /**
@@ -83,40 +170,23 @@ export interface ChunkValue {
 }
 
 /** References to one chunk that one transaction took or gave up. */
-export class ChunkChange extends CellChange {
+export class ChunkChange extends OperandChange {
   readonly #before: number;
 
-  constructor(
-    encoder: ValueEncoder,
-    table: Table<Cell>,
-    key: MapKey,
-    cell: Cell,
-    previous: Cell | undefined,
-    countBefore: number,
-  ) {
-    const place = { key, subKey: undefined, ownerNow: (): TableCells<Cell> => table.active };
-    super(encoder, table, place, cell, previous);
+  constructor(encoder: ValueEncoder, table: Table<Cell>, place: KeyPlace, countBefore: number) {
+    super(encoder, table, place);
     this.#before = countBefore;
   }
 
-  override encodePut(encoder: CommitEncoder, _moment: CommitMoment): void {
-    const { cell, key, table } = this;
-    const { count, bytes } = cell.value as ChunkValue;
+  override encodePut(encoder: CommitEncoder, moment: CommitMoment): void {
+    const { count, bytes } = this.cell.value as ChunkValue;
     if (count === this.#before) return;
     // The content goes along when the chunk is new, so that an older copy need not exist.
     const content = this.#before <= 0 ? bytes : new Uint8Array(0);
     const value = new Uint8Array(8 + content.length);
     value.set(encodeInt64(BigInt(count - this.#before)), 0);
     value.set(content, 8);
-    encoder.add({
-      table: table.id,
-      op: ops.merge,
-      operator: operatorIds.chunk,
-      expiry: 0,
-      key,
-      subKey: undefined,
-      value,
-    });
+    this.addOperand(encoder, moment, operatorIds.chunk, value);
   }
 }
 

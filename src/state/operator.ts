@@ -4,14 +4,18 @@
  */
 import { InvalidArgumentError } from '../errors.ts';
 import type { Key } from '../codec/key.ts';
+import { AggregatingState, type AggregatingOptions } from './aggregating-state.ts';
 import { BlobState } from './blob-state.ts';
 import type { Cell, ListCell, MapCell } from './cells.ts';
 import { CounterState } from './counter-state.ts';
+import { ExtremumState } from './extremum-state.ts';
 import { ListState } from './list-state.ts';
 import { MapState } from './map-state.ts';
+import { ReducingState, type ReducingOptions } from './reducing-state.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import type { StateKind } from './table-definition.ts';
+import { checkFunction } from './user-function.ts';
 import { ValueState } from './value-state.ts';
 import {
   checkItemsMax,
@@ -78,10 +82,61 @@ export class Operator {
     return new CounterState(this.#space, table, ttlMs);
   }
 
+  /** The least of the numbers that were given, by key. */
+  min<N extends number | bigint = number>(
+    name: string,
+    options: StateOptions = {},
+  ): ExtremumState<N> {
+    return this.#extremum<N>('min', name, options);
+  }
+
+  /** The greatest of the numbers that were given, by key. */
+  max<N extends number | bigint = number>(
+    name: string,
+    options: StateOptions = {},
+  ): ExtremumState<N> {
+    return this.#extremum<N>('max', name, options);
+  }
+
+  /**
+   * Values that a function of yours makes of all that are added, by key.
+   * @throws InvalidArgumentError INVALID_OPTION when `reduce` is no function
+   */
+  reducing<V = unknown>(name: string, options: ReducingOptions<V>): ReducingState<V> {
+    const ttlMs = stateTtl(options, ['ttlMs', 'reduce']);
+    checkFunction(options, 'reduce');
+    const table = this.#table<Cell>('reducing', name, ttlMs, undefined);
+    return new ReducingState<V>(this.#space, table, ttlMs, options.reduce);
+  }
+
+  /**
+   * Accumulators to which functions of yours add, and from which they give a result, by key.
+   * @throws InvalidArgumentError INVALID_OPTION when `create`, `add` or `result` is no function
+   */
+  aggregating<In = unknown, Accumulator = unknown, Out = unknown>(
+    name: string,
+    options: AggregatingOptions<In, Accumulator, Out>,
+  ): AggregatingState<In, Accumulator, Out> {
+    const functions = ['create', 'add', 'result'];
+    const ttlMs = stateTtl(options, ['ttlMs', ...functions]);
+    for (const one of functions) checkFunction(options, one);
+    const table = this.#table<Cell>('aggregating', name, ttlMs, undefined);
+    return new AggregatingState(this.#space, table, ttlMs, { ...options });
+  }
+
   /** Large byte arrays by key. */
   blob(name: string, options: Record<string, never> = {}): BlobState {
     checkKnown(options, []);
     return new BlobState(this.#space, this.#table<Cell>('blob', name, undefined, undefined));
+  }
+
+  #extremum<N extends number | bigint>(
+    kind: 'min' | 'max',
+    name: string,
+    options: StateOptions,
+  ): ExtremumState<N> {
+    const ttlMs = stateTtl(options, ['ttlMs']);
+    return new ExtremumState<N>(this.#space, this.#table(kind, name, ttlMs, undefined), ttlMs);
   }
 
   #table<C>(

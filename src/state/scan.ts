@@ -40,6 +40,13 @@ export function scan<T>(
   return new Scan(space, table, onlyKey, give);
 }
 
+/** Counts the live entries of a table: O(n). */
+export function countLive(space: StateSpace, table: AnyTable): number {
+  let count = 0;
+  for (const _ of scan(space, table, undefined, () => true)) count++;
+  return count;
+}
+
 class Scan<T> implements IterableIterator<T>, Scanned {
   readonly #space: StateSpace;
   readonly #table: AnyTable;

@@ -16,7 +16,7 @@ import type { ValueEncoder } from './changes.ts';
 import { ImageLayers } from './image-layers.ts';
 import { decodeInt64 } from './operand-changes.ts';
 import { Table } from './table.ts';
-import { checkSameSchema, type TableDefinition } from './table-definition.ts';
+import { checkSameSchema, type StateKind, type TableDefinition } from './table-definition.ts';
 import { Transaction } from './transaction.ts';
 
 export type AnyTable = Table<Cell> | Table<MapCell> | Table<ListCell>;
@@ -32,6 +32,8 @@ export interface StateSpaceInput {
   readonly assertOpen: () => void;
   /** Throws when the engine takes no changes. */
   readonly assertWritable: () => void;
+  /** Runs code of the user that may read, and change nothing. */
+  readonly whileCalling: <T>(call: () => T) => T;
 }
 
 const chunkDefinition: TableDefinition = {
@@ -43,6 +45,9 @@ const chunkDefinition: TableDefinition = {
   itemsMax: undefined,
 };
 
+/** Kinds whose values nobody can change: numbers, and bytes that are copied in and out. */
+const immutableKinds: ReadonlySet<StateKind> = new Set(['counter', 'min', 'max', 'blob']);
+
 export class StateSpace implements ValueEncoder {
   readonly codec: ValueCodec;
   readonly checks: boolean;
@@ -53,6 +58,7 @@ export class StateSpace implements ValueEncoder {
   readonly #recordBytesMax: number;
   readonly assertOpen: () => void;
   readonly assertWritable: () => void;
+  readonly whileCalling: <T>(call: () => T) => T;
   readonly #tables = new Map<string, AnyTable>();
   readonly #stored = new Map<string, TableDefinition>();
   /** As commits have logged them. */
@@ -70,6 +76,7 @@ export class StateSpace implements ValueEncoder {
     this.#recordBytesMax = input.recordBytesMax;
     this.assertOpen = input.assertOpen;
     this.assertWritable = input.assertWritable;
+    this.whileCalling = input.whileCalling;
     this.images = new ImageLayers(input.seed, input.groupBits);
     this.chunks = new Table<Cell>(chunkDefinition, this.#generation);
   }
@@ -197,11 +204,22 @@ export class StateSpace implements ValueEncoder {
     } catch (error) {
       throw this.#placed(error, table, key, subKey);
     }
+    this.checkSize(table, key, subKey, encoded);
+    return encoded;
+  }
+
+  /** Refuses a key and a value that are larger than a record may be. */
+  checkSize(
+    table: Table<unknown>,
+    key: MapKey,
+    subKey: MapKey | undefined,
+    encoded: Uint8Array,
+  ): void {
     // Keys are measured only where they can matter.
-    if (encoded.length + 2 * keyBytesMax <= this.#recordBytesMax) return encoded;
+    if (encoded.length + 2 * keyBytesMax <= this.#recordBytesMax) return;
     const keyBytes = bytesOfKey(key) + (subKey === undefined ? 0 : bytesOfKey(subKey));
     const bytes = encoded.length + keyBytes;
-    if (bytes <= this.#recordBytesMax) return encoded;
+    if (bytes <= this.#recordBytesMax) return;
     const { operator, state } = table.definition;
     throw new InvalidArgumentError(
       'RECORD_TOO_LARGE',
@@ -240,8 +258,7 @@ export class StateSpace implements ValueEncoder {
   /** Values that were changed behind the engine's back would be lost by a restart: VALUE_MUTATED. */
   #checkUnmutated(): void {
     for (const table of this.#allTables()) {
-      const { kind } = table.definition;
-      if (table === this.chunks || kind === 'counter' || kind === 'blob') continue;
+      if (table === this.chunks || immutableKinds.has(table.definition.kind)) continue;
       for (const [key, cell] of table.active.cells.entries()) {
         if ('items' in cell) {
           for (const item of cell.items) this.#checkCell(table, key, undefined, item);

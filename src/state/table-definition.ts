@@ -4,7 +4,17 @@
  */
 import { IncompatibleError } from '../errors.ts';
 
-export const stateKinds = ['value', 'map', 'list', 'counter', 'blob'] as const;
+export const stateKinds = [
+  'value',
+  'map',
+  'list',
+  'counter',
+  'min',
+  'max',
+  'reducing',
+  'aggregating',
+  'blob',
+] as const;
 export type StateKind = (typeof stateKinds)[number];
 
 /** Whether writes expire by default. */

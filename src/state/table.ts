@@ -10,6 +10,8 @@ export class Table<C> {
   active: TableCells<C>;
   /** Frozen, newest first. */
   frozen: TableCells<C>[] = [];
+  /** Values of it were patched in this process: a cell of the open transaction may be a patch. */
+  patched = false;
   /** Images hold everything of this generation and older ones. */
   #retired = 0;
 

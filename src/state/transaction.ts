@@ -10,6 +10,8 @@ export interface CommitMoment {
   readonly lsn: number;
   /** Microseconds. */
   readonly timestamp: number;
+  /** Of changes that have none of their own; microseconds, 0 for none. */
+  readonly eventTime: number;
 }
 
 /** One change of the open transaction. */

@@ -3,13 +3,23 @@
  * open transaction and are visible at once.
  */
 import { mapKeyOf, type Key } from '../codec/key.ts';
+import { typeOf } from '../codec/value-path.ts';
 import { deepFreeze } from '../codec/value.ts';
-import { deleted, emptyTableCells, type Cell, type MapKey, type TableCells } from './cells.ts';
+import { InvalidArgumentError } from '../errors.ts';
+import {
+  deleted,
+  emptyTableCells,
+  openCell,
+  type Cell,
+  type MapKey,
+  type TableCells,
+} from './cells.ts';
 import { CellChange, ClearTableChange } from './changes.ts';
-import { scan } from './scan.ts';
+import { countLive, scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
-import { expiryOf, type WriteOptions } from './write-options.ts';
+import { forgetPatch, patchValue, type MergePatch } from './value-patch.ts';
+import { noTimes, timesOf, type WriteOptions, type WriteTimes } from './write-options.ts';
 
 /** A value with what is known of its last change. */
 export interface ValueEntry<V> {
@@ -20,6 +30,8 @@ export interface ValueEntry<V> {
   readonly timestamp: number;
   /** Microseconds; undefined when the entry never expires. */
   readonly expiresAt: number | undefined;
+  /** As the write, or its commit, gave it; microseconds. */
+  readonly eventTime: number | undefined;
 }
 
 /**
@@ -63,8 +75,7 @@ export class ValueState<V = unknown> {
       return undefined;
     }
     const value = (space.checks ? deepFreeze(cell.value) : cell.value) as V;
-    const { lsn, timestamp, expiry } = cell;
-    return { value, lsn, timestamp, expiresAt: expiry === 0 ? undefined : expiry };
+    return entryOf(value, cell);
   }
 
   has(key: Key): boolean {
@@ -80,19 +91,43 @@ export class ValueState<V = unknown> {
     this.#put(
       mapKey,
       value,
-      expiryOf(options, this.#ttlMs, () => this.#space.now()),
+      timesOf(options, this.#ttlMs, () => this.#space.now()),
     );
   }
 
-  /** Sets what the function makes of the value, and returns it. */
+  /**
+   * Sets what the function makes of the value, and returns it.
+   * @throws InvalidArgumentError INVALID_CALL when `change` is no function
+   */
   update(key: Key, change: (value: V | undefined) => V, options?: WriteOptions): V {
+    if (typeof change !== 'function') throw notAFunction(this.#table, change);
     const value = change(this.get(key));
     this.set(key, value, options);
     return value;
   }
 
+  /**
+   * Patches the value in the open transaction, and returns what it is then. Fields of the patch take
+   * the place of those of the value; a field that is null is deleted; a plain object patches the
+   * field, or makes an object of it; any other value, arrays too, replaces it (RFC 7386). A value
+   * that is no plain object is replaced by one. Only the patch is logged.
+   *
+   * The names of every object that is patched are put in order: array indices by their number, then
+   * the others by their UTF-8.
+   * @throws InvalidArgumentError INVALID_KEY, INVALID_OPTION; INVALID_VALUE when the patch is no
+   *   plain object, or cannot be stored; RECORD_TOO_LARGE: nothing was changed
+   */
+  patch(key: Key, patch: MergePatch<V>, options?: WriteOptions): V {
+    const space = this.#space;
+    space.assertWritable();
+    const mapKey = mapKeyOf(key);
+    const times = timesOf(options, this.#ttlMs, () => space.now());
+    const value = patchValue(space, this.#table, { key: mapKey, patch, times });
+    return (space.checks ? deepFreeze(value) : value) as V;
+  }
+
   delete(key: Key): void {
-    this.#put(mapKeyOf(key), deleted, 0);
+    this.#put(mapKeyOf(key), deleted, noTimes);
   }
 
   /** Keys, in the order of their hash; the state as it is now. */
@@ -111,9 +146,7 @@ export class ValueState<V = unknown> {
 
   /** Counts the keys: O(n). */
   count(): number {
-    let count = 0;
-    for (const _ of scan(this.#space, this.#table, undefined, () => true)) count++;
-    return count;
+    return countLive(this.#space, this.#table);
   }
 
   /** Deletes all keys. */
@@ -126,22 +159,41 @@ export class ValueState<V = unknown> {
     if (this.#table.hidesImages) return undefined;
     const entry = space.images.find(this.#table.id, key, undefined, space.now());
     if (!entry) return undefined;
-    const { lsn, timestamp, expiry, bytes, subKeyEnd, valueEnd } = entry;
-    const expiresAt = expiry === 0 ? undefined : expiry;
-    const value = space.decode(this.#table, bytes, subKeyEnd, valueEnd);
-    return { value: (space.checks ? deepFreeze(value) : value) as V, lsn, timestamp, expiresAt };
+    const value = space.decode(this.#table, entry.bytes, entry.subKeyEnd, entry.valueEnd);
+    return entryOf((space.checks ? deepFreeze(value) : value) as V, entry);
   }
 
-  #put(key: MapKey, value: unknown, expiry: number): void {
+  #put(key: MapKey, value: unknown, times: WriteTimes): void {
     const table = this.#table;
+    if (table.patched) forgetPatch(table.active.cells.get(key));
     putCell(
       this.#space,
       table,
       { key, subKey: undefined, ownerNow: () => table.active },
       value,
-      expiry,
+      times,
     );
   }
+}
+
+function entryOf<V>(value: V, of: Omit<Cell, 'value' | 'crc'>): ValueEntry<V> {
+  const { lsn, timestamp, expiry, eventTime } = of;
+  return {
+    value,
+    lsn,
+    timestamp,
+    expiresAt: expiry === 0 ? undefined : expiry,
+    eventTime: eventTime === 0 ? undefined : eventTime,
+  };
+}
+
+function notAFunction(table: Table<Cell>, given: unknown): InvalidArgumentError {
+  const { operator, state } = table.definition;
+  return new InvalidArgumentError(
+    'INVALID_CALL',
+    `update of ${operator}.${state} takes a function: this is a ${typeOf(given)}`,
+    { operator, state },
+  );
 }
 
 /** Where a cell goes, also after a freeze. */
@@ -157,18 +209,18 @@ export function putCell(
   table: Table<unknown>,
   place: CellPlace,
   value: unknown,
-  expiry: number,
+  times: WriteTimes,
 ): void {
   space.assertWritable();
   const { cells } = place.ownerNow();
   const previous = cells.get(place.subKey ?? place.key);
   if (previous !== undefined && previous.lsn === 0) {
     previous.value = value;
-    previous.expiry = expiry;
+    previous.expiry = times.expiry;
+    previous.eventTime = times.eventTime;
     return;
   }
-  const cell: Cell = { value, lsn: 0, timestamp: 0, expiry, crc: 0 };
-  space.transaction.add(new CellChange(space, table, place, cell, previous));
+  space.transaction.add(new CellChange(space, table, place, openCell(value, times), previous));
 }
 
 /** Clears a table in the open transaction. */

@@ -1,6 +1,8 @@
 /*
- * Options of states and of single writes, and the expiry that follows from them. An expiry is
- * absolute and stored with the entry, so a restore never extends it.
+ * Options of states and of single writes, and the times of an entry that follow from them. An expiry
+ * is absolute and stored with the entry, so a restore never extends it. An event time says when what
+ * is written happened; the engine stores and shows it, and judges nothing by it but conflicts between
+ * lineages that are merged.
  */
 import { InvalidArgumentError } from '../errors.ts';
 
@@ -8,7 +10,23 @@ import { InvalidArgumentError } from '../errors.ts';
 export interface WriteOptions {
   /** Milliseconds until the entry expires; null: never. @defaultValue the state's `ttlMs` */
   readonly ttlMs?: number | null;
+  /**
+   * When the event happened: microseconds since 1970, or a Date.
+   * @defaultValue that of the commit, which may have none
+   */
+  readonly eventTime?: EventTime;
 }
+
+/** Microseconds since 1970, above 0; or a Date after 1970 began. */
+export type EventTime = number | Date;
+
+/** Times that an entry gets; microseconds, 0 for none. */
+export interface WriteTimes {
+  readonly expiry: number;
+  readonly eventTime: number;
+}
+
+export const noTimes: WriteTimes = { expiry: 0, eventTime: 0 };
 
 /** Options of a state. */
 export interface StateOptions {
@@ -27,16 +45,30 @@ export interface ListOptions extends StateOptions {
   readonly itemsMax?: number;
 }
 
-/** Expiry of a write in microseconds; 0 for none. */
-export function expiryOf(
+/** Times of a write. */
+export function timesOf(
   options: WriteOptions | undefined,
   stateTtlMs: number | undefined,
   now: () => number,
-): number {
-  if (options !== undefined) checkKnown(options, ['ttlMs']);
+): WriteTimes {
+  if (options === undefined && stateTtlMs === undefined) return noTimes;
+  if (options !== undefined) checkKnown(options, ['ttlMs', 'eventTime']);
   const ttlMs = options?.ttlMs === undefined ? stateTtlMs : options.ttlMs;
-  if (ttlMs === undefined || ttlMs === null) return 0;
-  return now() + Math.round(checkTtl(ttlMs) * 1000);
+  const endless = ttlMs === undefined || ttlMs === null;
+  const expiry = endless ? 0 : now() + Math.round(checkTtl(ttlMs) * 1000);
+  return { expiry, eventTime: checkEventTime(options?.eventTime) };
+}
+
+/** An event time in microseconds; 0 when there is none. */
+export function checkEventTime(eventTime: unknown): number {
+  if (eventTime === undefined) return 0;
+  const micros = eventTime instanceof Date ? eventTime.getTime() * 1000 : eventTime;
+  if (typeof micros === 'number' && Number.isSafeInteger(micros) && micros > 0) return micros;
+  throw new InvalidArgumentError(
+    'INVALID_OPTION',
+    `eventTime must be a Date, or whole microseconds since 1970, above 0: ${String(eventTime)}`,
+    { option: 'eventTime' },
+  );
 }
 
 /** Checks options of a state; returns its default TTL. */

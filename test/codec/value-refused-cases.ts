@@ -3,7 +3,6 @@
  * the path that the refusal names.
  */
 import { runInNewContext } from 'node:vm';
-import { expect } from 'vitest';
 import { Point } from './value-kept-cases.ts';
 
 export interface RefusedCase {
@@ -88,7 +87,7 @@ export const refusedCases: Readonly<Record<string, () => readonly RefusedCase[]>
     refused({ m: new SubBytes(1) }, 'm', /instance of SubBytes/),
   ],
   '`Promise`, `WeakMap`, `WeakSet`, `WeakRef`': () => [
-    refused({ p: Promise.resolve() }, 'p', /instance of Promise/),
+    refused({ p: Promise.resolve() }, 'p', /instance of Promise.*: await it/),
     refused(new Map([[1, new WeakMap()]]), '<map value 0>', /instance of WeakMap/),
     refused(new Set([0, new WeakSet()]), '<set item 1>', /instance of WeakSet/),
     refused([new WeakRef({})], '[0]', /instance of WeakRef/),
@@ -212,9 +211,18 @@ function cycles(): RefusedCase[] {
   error.cause = error;
   const long: Record<string, unknown> = {};
   long['next'] = nested(100, (inner) => (inner === 0 ? long : { inner }));
-  return [object, array, map, set, error, long].map((value) => {
-    return { value, path: expect.any(String) as string, reason: /is part of a cycle/ };
-  });
+  const inner: Record<string, unknown> = {};
+  inner['again'] = inner;
+  const paths: [unknown, string][] = [
+    [object, 'self'],
+    [array, '[0][0]'],
+    [map, '<map value 0>.map'],
+    [set, '<set item 0>'],
+    [error, 'cause'],
+    [long, `next${'.inner'.repeat(99)}`],
+    [{ a: [inner] }, 'a[0].again'],
+  ];
+  return paths.map(([value, path]) => refused(value, path, /is part of a cycle/));
 }
 
 function deepPointPath(): string {

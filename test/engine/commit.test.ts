@@ -300,14 +300,42 @@ describe('transact', () => {
   test('commit, transact and rollback inside of it: INVALID_CALL, and it can go on', async () => {
     const engine = await open(worldOn());
     const state = engine.operator('a').value<number>('v');
-    const inner: Promise<unknown>[] = [];
+    const refused = expect.objectContaining({ code: 'INVALID_CALL' });
     await engine.transact(() => {
       state.set('k', 1);
-      inner.push(codeOf(engine.commit()), codeOf(engine.transact(() => {})));
-      expect(() => engine.rollback()).toThrow(expect.objectContaining({ code: 'INVALID_CALL' }));
+      expect(() => void engine.commit()).toThrow(refused);
+      expect(() => void engine.transact(() => {})).toThrow(refused);
+      expect(() => engine.rollback()).toThrow(refused);
     });
-    expect(await Promise.all(inner)).toEqual(['INVALID_CALL', 'INVALID_CALL']);
     expect([state.get('k'), engine.sealedLsn]).toEqual([1, 1]);
+    await engine.close();
+  });
+
+  test('a commit inside of it that nobody waits for: the transaction fails, and nothing is unhandled', async () => {
+    const engine = await open(worldOn());
+    const state = engine.operator('a').value<number>('v');
+    const run = engine.transact(() => {
+      state.set('k', 1);
+      void engine.commit();
+    });
+    expect(await codeOf(run)).toBe('INVALID_CALL');
+    await settle();
+    expect([state.has('k'), engine.sealedLsn]).toEqual([false, 0]);
+    await engine.close();
+  });
+
+  test('a function that is known to return a promise: refused by its type', async () => {
+    const engine = await open(worldOn());
+    // @ts-expect-error an async function is not synchronous
+    const late = engine.transact(async () => {
+      await Promise.resolve();
+    });
+    // @ts-expect-error neither is one that may return a promise
+    const maybe = engine.transact((): number | Promise<number> => Promise.resolve(1));
+    expect([await codeOf(late), await codeOf(maybe)]).toEqual(['INVALID_CALL', 'INVALID_CALL']);
+    const anything: () => unknown = () => 1;
+    await engine.transact(anything);
+    await engine.transact(() => {});
     await engine.close();
   });
 
@@ -332,10 +360,10 @@ describe('positions', () => {
     let engine = await open(world);
     await engine.commit({ positions: { a: 1, b: { offset: 2n }, c: 0 } });
     await engine.commit({ positions: { a: 3 } });
-    await engine.commit({ positions: { b: null, c: undefined } });
+    await engine.commit({ positions: { b: null } });
     const expected = Object.fromEntries([
       ['a', 3],
-      ['c', undefined],
+      ['c', 0],
     ]);
     expect({ ...engine.positions }).toEqual(expected);
     for (const checkpoint of [false, true]) {
@@ -371,6 +399,8 @@ describe('positions', () => {
       await codeOf(engine.commit({ positions: [1] as unknown as Record<string, unknown> })),
     ).toBe('INVALID_VALUE');
     expect(await codeOf(engine.commit({ positions: { '\ud800': 1 } }))).toBe('INVALID_KEY');
+    const missing = await errorOf(engine.commit({ positions: { a: 2, late: undefined } }));
+    expect([missing.code, missing.details['source']]).toEqual(['INVALID_VALUE', 'late']);
     expect([engine.positions, engine.sealedLsn]).toEqual([{ a: 1 }, 1]);
     await engine.close();
   });

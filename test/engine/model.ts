@@ -4,13 +4,18 @@
  */
 import { checksum } from '../../src/codec/checksum.ts';
 import type {
+  AggregatingState,
   BlobState,
   CounterState,
   Engine,
+  ExtremumState,
   ListState,
   MapState,
+  ReducingState,
   ValueState,
 } from '../../src/engine/index.ts';
+
+import { mergePatch } from '../snapshot/model.ts';
 
 export const itemsMax = 3;
 
@@ -22,6 +27,10 @@ export interface Handles {
   readonly all: ListState;
   readonly counter: CounterState;
   readonly blob: BlobState;
+  readonly low: ExtremumState;
+  readonly high: ExtremumState<number | bigint>;
+  readonly reduced: ReducingState<{ readonly sum: number }>;
+  readonly averaged: AggregatingState<number, { count: number; sum: number }, number>;
 }
 
 export function handlesOf(engine: Engine): Handles {
@@ -33,6 +42,18 @@ export function handlesOf(engine: Engine): Handles {
     all: op.list('all'),
     counter: op.counter('counter'),
     blob: op.blob('blob'),
+    low: op.min('low'),
+    high: op.max('high'),
+    reduced: op.reducing('reduced', { reduce: (a, b) => ({ sum: a.sum + b.sum }) }),
+    averaged: op.aggregating('averaged', {
+      create: () => ({ count: 0, sum: 0 }),
+      add: (accumulator, value: number) => {
+        accumulator.count++;
+        accumulator.sum += value;
+        return accumulator;
+      },
+      result: ({ count, sum }) => sum / count,
+    }),
   };
 }
 
@@ -41,6 +62,7 @@ export interface Step {
   readonly what:
     | 'set'
     | 'delete'
+    | 'patch'
     | 'clearAll'
     | 'mapSet'
     | 'mapDelete'
@@ -51,7 +73,11 @@ export interface Step {
     | 'add'
     | 'counterDelete'
     | 'blobSet'
-    | 'blobDelete';
+    | 'blobDelete'
+    | 'extremes'
+    | 'extremesDelete'
+    | 'reduce'
+    | 'reduceDelete';
   readonly key: string | number;
   readonly subKey: number;
   readonly value: number;
@@ -65,14 +91,14 @@ export class Model {
   all: Map<unknown, unknown[]> = new Map();
   counter: Map<unknown, number> = new Map();
   blob: Map<unknown, Uint8Array> = new Map();
+  low: Map<unknown, number> = new Map();
+  high: Map<unknown, number | bigint> = new Map();
+  /** All that were added, of which both states of functions are made. */
+  added: Map<unknown, number[]> = new Map();
   positions: Record<string, unknown> = {};
 
   copy(): Model {
-    const { value, map, list, all, counter, blob, positions } = this;
-    return Object.assign(
-      new Model(),
-      structuredClone({ value, map, list, all, counter, blob, positions }),
-    );
+    return Object.assign(new Model(), structuredClone(Object.fromEntries(Object.entries(this))));
   }
 
   apply(step: Step): void {
@@ -83,6 +109,9 @@ export class Model {
         break;
       case 'delete':
         this.value.delete(key);
+        break;
+      case 'patch':
+        this.value.set(key, mergePatch(this.value.get(key), patchOf(step)));
         break;
       case 'clearAll':
         this.value.clear();
@@ -119,8 +148,35 @@ export class Model {
       case 'blobDelete':
         this.blob.delete(key);
         break;
+      case 'extremes':
+        this.low.set(key, Math.min(this.low.get(key) ?? value, value));
+        this.high.set(key, greater(this.high.get(key), mixed(value)));
+        break;
+      case 'extremesDelete':
+        this.low.delete(key);
+        this.high.delete(key);
+        break;
+      case 'reduce':
+        this.added.set(key, [...(this.added.get(key) ?? []), value]);
+        break;
+      case 'reduceDelete':
+        this.added.delete(key);
+        break;
     }
   }
+}
+
+/** Sets one field of a nested object, and deletes another. */
+function patchOf({ subKey, value }: Step): Record<string, unknown> {
+  if (value % 3 === 0) return { n: value, inner: null };
+  return { inner: { [subKey]: value % 2 === 0 ? null : { value }, kept: [null, value] } };
+}
+
+/** Numbers and bigints, some of which are equal. */
+const mixed = (value: number): number | bigint => (value % 2 === 0 ? BigInt(value) : value);
+
+function greater(older: number | bigint | undefined, newer: number | bigint): number | bigint {
+  return older === undefined || newer > older ? newer : older;
 }
 
 /** The same change on an engine. */
@@ -132,6 +188,9 @@ export function applyTo(handles: Handles, step: Step): void {
       break;
     case 'delete':
       handles.value.delete(key);
+      break;
+    case 'patch':
+      handles.value.patch(key, patchOf(step));
       break;
     case 'clearAll':
       handles.value.clearAll();
@@ -168,6 +227,22 @@ export function applyTo(handles: Handles, step: Step): void {
     case 'blobDelete':
       handles.blob.delete(key);
       break;
+    case 'extremes':
+      handles.low.update(key, value);
+      handles.high.update(key, mixed(value));
+      break;
+    case 'extremesDelete':
+      handles.low.delete(key);
+      handles.high.delete(key);
+      break;
+    case 'reduce':
+      handles.reduced.add(key, { sum: value });
+      handles.averaged.add(key, value);
+      break;
+    case 'reduceDelete':
+      handles.reduced.delete(key);
+      handles.averaged.delete(key);
+      break;
   }
 }
 
@@ -197,6 +272,8 @@ function order(a: unknown, b: unknown): number {
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
+const sumOf = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
 /** Everything that an engine shows, by iteration. */
 export function shown(engine: Engine): unknown {
   const handles = handlesOf(engine);
@@ -208,6 +285,10 @@ export function shown(engine: Engine): unknown {
     list: lists(handles.list),
     all: lists(handles.all),
     counter: sorted(handles.counter.entries()),
+    low: sorted(handles.low.entries()),
+    high: sorted(handles.high.entries()),
+    reduced: sorted(handles.reduced.entries()),
+    averaged: sorted(handles.averaged.entries()),
     blob: sorted([...handles.blob.keys()].map((key) => [key, checksum(handles.blob.get(key)!)])),
     positions: { ...engine.positions },
   };
@@ -226,6 +307,10 @@ export function expected(model: Model): unknown {
     list: lists(model.list),
     all: lists(model.all),
     counter: sorted(model.counter),
+    low: sorted(model.low),
+    high: sorted(model.high),
+    reduced: sorted([...model.added].map(([key, added]) => [key, { sum: sumOf(added) }])),
+    averaged: sorted([...model.added].map(([key, added]) => [key, sumOf(added) / added.length])),
     blob: sorted([...model.blob].map(([key, bytes]) => [key, checksum(bytes)])),
     positions: model.positions,
   };
@@ -246,6 +331,10 @@ export function pointReads(
     handles.list.get(key),
     handles.all.get(key),
     handles.counter.get(key),
+    handles.low.get(key),
+    handles.high.get(key),
+    handles.reduced.get(key),
+    handles.averaged.get(key),
     handles.blob.has(key),
   ]);
 }
@@ -263,6 +352,10 @@ export function expectedReads(
     model.list.get(key) ?? [],
     model.all.get(key) ?? [],
     model.counter.get(key) ?? 0,
+    model.low.get(key),
+    model.high.get(key),
+    model.added.has(key) ? { sum: sumOf(model.added.get(key)!) } : undefined,
+    model.added.has(key) ? sumOf(model.added.get(key)!) / model.added.get(key)!.length : undefined,
     model.blob.has(key),
   ]);
 }

@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from 'vitest';
 
-import { decodeCommit } from '../../src/recovery/reader-commits.ts';
+import { PatchReplacement } from '../../src/recovery/logged-patch.ts';
+import { decodeCommit, type LoggedCommit } from '../../src/recovery/reader-commits.ts';
 import { createReaderDecoder } from '../../src/codec/value-reader.ts';
 import { operatorIds, ops } from '../../src/snapshot/entry-format.ts';
 import { CommitEncoder } from '../../src/state/commit-encoder.ts';
@@ -77,7 +78,7 @@ describe('commits', () => {
   test('an operand that is no safe integer, an unknown table: exact, and its bytes', () => {
     const encoder = new CommitEncoder(1024);
     encoder.begin(9, undefined);
-    const change = { op: ops.merge, expiry: 0, key: 'k', subKey: undefined } as const;
+    const change = { op: ops.merge, expiry: 0, eventTime: 0, key: 'k', subKey: undefined } as const;
     const value = encodeInt64(2n ** 60n);
     encoder.add({ ...change, table: 16, operator: operatorIds.add, value });
     encoder.add({ ...change, table: 17, op: ops.put, operator: operatorIds.none, value });
@@ -88,6 +89,32 @@ describe('commits', () => {
       { state: 'table 16', op: 'add', value: 2n ** 60n },
       { state: 'table 17', op: 'put', value },
     ]);
+  });
+
+  test('operands: the number given, the patch with its deletions and replacements', async () => {
+    const store = new TestStore();
+    const engine = await store.open();
+    const op = engine.operator('op');
+    op.min<bigint>('low').update('k', 5n);
+    op.max('high').update('k', 0.5);
+    op.value('v').patch('k', { a: null, b: { c: 1 } });
+    op.value('w').patch('k', { a: 1 });
+    op.value('w').patch('k', { a: { b: null, c: [null] } });
+    await engine.commit();
+    await engine.close();
+    await withReader(store, async (reader) => {
+      const { value } = await reader.commits().next();
+      const { entries } = value as LoggedCommit;
+      expect(entries.map((entry) => [entry.state, entry.op, entry.value])).toEqual([
+        ['low', 'min', 5n],
+        ['high', 'max', 0.5],
+        ['v', 'patch', { a: null, b: { c: 1 } }],
+        ['w', 'patch', { a: new PatchReplacement({ c: [null] }) }],
+      ]);
+      expect(reader.get('op', 'low', 'k')?.value).toBe(5n);
+      expect(reader.get('op', 'w', 'k')?.value).toEqual({ a: { c: [null] } });
+      expect([...reader.entries('op', 'high')]).toMatchObject([{ kind: 'max', value: 0.5 }]);
+    });
   });
 
   test('from and limit: those commits; past the end: none', async () => {

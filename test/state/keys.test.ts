@@ -30,12 +30,20 @@ function calls(engine: Engine, key: Key): Record<string, () => unknown> {
   const list = op.list('l');
   const counter = op.counter('c');
   const blob = op.blob('b');
+  const low = op.min('n');
+  const reduced = op.reducing('r', { reduce: (a: number, b: number) => a + b });
+  const made = op.aggregating('g', {
+    create: () => 0,
+    add: (a: number, b: number) => a + b,
+    result: (a: number) => a,
+  });
   return {
     'value.get': () => value.get(key),
     'value.getEntry': () => value.getEntry(key),
     'value.has': () => value.has(key),
     'value.set': () => value.set(key, 1),
     'value.update': () => value.update(key, () => 1),
+    'value.patch': () => value.patch(key, {}),
     'value.delete': () => value.delete(key),
     'map.get': () => map.get(key, 1),
     'map.get by sub-key': () => map.get(1, key),
@@ -53,7 +61,20 @@ function calls(engine: Engine, key: Key): Record<string, () => unknown> {
     'list.clear': () => list.clear(key),
     'counter.add': () => counter.add(key),
     'counter.get': () => counter.get(key),
+    'counter.has': () => counter.has(key),
     'counter.delete': () => counter.delete(key),
+    'min.update': () => low.update(key, 1),
+    'min.get': () => low.get(key),
+    'min.has': () => low.has(key),
+    'min.delete': () => low.delete(key),
+    'reducing.add': () => reduced.add(key, 1),
+    'reducing.get': () => reduced.get(key),
+    'reducing.has': () => reduced.has(key),
+    'reducing.delete': () => reduced.delete(key),
+    'aggregating.add': () => made.add(key, 1),
+    'aggregating.get': () => made.get(key),
+    'aggregating.has': () => made.has(key),
+    'aggregating.delete': () => made.delete(key),
     'blob.get': () => blob.get(key),
     'blob.has': () => blob.has(key),
     'blob.set': () => blob.set(key, new Uint8Array(1)),

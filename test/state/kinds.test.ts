@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { Engine } from '../../src/engine/index.ts';
+import { stateKinds, type StateKind } from '../../src/state/table-definition.ts';
 import { codeOf, errorOf, open, settle, worldOn } from '../engine/engine-fixture.ts';
 
 describe('lists', () => {
@@ -103,6 +104,7 @@ describe('counters', () => {
       const error = await errorOf(() => counter.add('k', amount as number));
       expect(error).toMatchObject({ code: 'INVALID_VALUE' });
       expect(error.details).toMatchObject({ operator: 'op', state: 'c', key: 'k' });
+      expect(error.message).toMatch(/^counter op\.c takes safe whole numbers: this is a \w+/);
     }
     expect(engine.stats().openChanges).toBe(0);
     await engine.close();
@@ -173,10 +175,12 @@ describe('counters', () => {
     await engine.commit();
     await engine.checkpoint();
     expect([counter.get('k'), [...counter.entries()]]).toEqual([0, [['k', 0]]]);
+    expect([counter.has('k'), counter.count()]).toEqual([true, 1]);
     counter.delete('k');
     await engine.commit();
     await engine.checkpoint();
     expect([counter.get('k'), [...counter.entries()]]).toEqual([0, []]);
+    expect([counter.has('k'), counter.count()]).toEqual([false, 0]);
     await engine.close();
   });
 });
@@ -204,10 +208,20 @@ describe('maps', () => {
 });
 
 describe('schema', () => {
-  const kinds = ['value', 'map', 'list', 'counter', 'blob'] as const;
-  const makeAs = (engine: Engine, kind: (typeof kinds)[number], name: string): unknown =>
-    (engine.operator('op') as unknown as Record<string, (name: string) => unknown>)[kind]!(name);
-  const make = (engine: Engine, kind: (typeof kinds)[number]): unknown => makeAs(engine, kind, 's');
+  const kinds = stateKinds;
+  const f = (): number => 0;
+  const options: Record<string, object> = {
+    reducing: { reduce: f },
+    aggregating: { create: f, add: f, result: f },
+  };
+  const makeAs = (engine: Engine, kind: StateKind, name: string): unknown => {
+    const op = engine.operator('op') as unknown as Record<
+      string,
+      (name: string, options?: object) => unknown
+    >;
+    return op[kind]!(name, options[kind]);
+  };
+  const make = (engine: Engine, kind: StateKind): unknown => makeAs(engine, kind, 's');
 
   test('a name of one kind asked for as another: SCHEMA_CHANGED names both, before and after a restart', async () => {
     for (const stored of kinds) {

@@ -68,14 +68,15 @@ test('a blob set again with one byte changed: the memtable takes no copy of what
   await engine.commit();
   await engine.checkpoint();
   await engine.checkpoint({ kind: 'base' });
+  const same = (read: Uint8Array): boolean => Buffer.compare(read, bytes) === 0;
   bytes[1_000_000]! ^= 1;
   blob.set('k', bytes);
   blob.set('other', bytes);
   await engine.commit();
-  expect(blob.get('k')).toEqual(bytes);
+  expect(blob.get('k')).toSatisfy(same);
   blob.delete('k');
   await engine.commit();
-  expect(blob.get('other')).toEqual(bytes);
+  expect(blob.get('other')).toSatisfy(same);
   expect(engine.stats().memtableBytes).toBeLessThan(600_000);
   await engine.close();
 });

@@ -1,0 +1,43 @@
+/*
+ * A merge patch as the log shows it: an object whose fields are null where they are deleted, objects
+ * where they are patched, and a `PatchReplacement` where an object takes the place of whatever was
+ * there (several patches of one commit are logged as one, patch-format.ts).
+ */
+import type { ValueDecoder } from '../codec/value-decoder.ts';
+import {
+  isObjectHead,
+  MARK,
+  PLACES,
+  readFields,
+  type BytesRange,
+} from '../snapshot/patch-format.ts';
+
+/** An object that takes the place of a field, and does not patch it. */
+export class PatchReplacement {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
+/** Decodes the operand of a patch. */
+export function decodePatch(
+  range: BytesRange,
+  decoder: ValueDecoder,
+  depth = 0,
+): Record<string, unknown> {
+  const { bytes, places } = readFields(range, 'patch', depth);
+  const patch: [string, unknown][] = [];
+  for (let at = 0; at < places.length; at += PLACES) {
+    const name = String(decoder.decode(bytes, places[at]!, places[at + 2]!));
+    const [start, end] = [places[at + 2]!, places[at + 3]!];
+    const head = bytes[start]!;
+    if (isObjectHead(head))
+      patch.push([name, decodePatch({ bytes, start, end }, decoder, depth + 1)]);
+    else if (head !== MARK) patch.push([name, decoder.decode(bytes, start, end)]);
+    else patch.push([name, new PatchReplacement(decoder.decode(bytes, start + 1, end))]);
+  }
+  // Defined, not assigned: a field may be called `__proto__`.
+  return Object.fromEntries(patch);
+}
