@@ -34,16 +34,22 @@ export class LogSegments {
     return this.#segments;
   }
 
+  /** The one that takes appends. */
+  get newest(): LogSegment {
+    return must(this.#segments.at(-1), 'the log has a segment');
+  }
+
   /** The log went on in another segment. */
   rotated(sealed: LogSegment, next: LogSegment): void {
-    const last = must(this.#segments.at(-1), 'the log has a segment');
-    last.end = sealed.end;
+    this.newest.end = sealed.end;
     this.#segments.push(next);
   }
 
-  /** Forgets segments that were trimmed. */
-  drop(count: number): void {
-    this.#segments.splice(0, count);
+  /** Forgets the segments below a number: they were trimmed. The newest is never among them. */
+  forgetBelow(number: number): void {
+    while (this.#segments.length > 1 && this.#segments[0]!.header.number < number) {
+      this.#segments.shift();
+    }
   }
 
   /** The bytes behind `from` up to `to`. */

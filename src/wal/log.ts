@@ -28,10 +28,13 @@ import {
   type ResolvedLogOptions,
 } from './log-options.ts';
 import { readRecords, type LogRecord } from './log-records.ts';
+import type { LogSegment } from './log-output.ts';
 import { LogSegments } from './log-segments.ts';
 import { LogWriter, type LogWriterStats } from './log-writer.ts';
-import { readLowWater, writeLowWater } from './low-water.ts';
+import { LogTrimmer } from './log-trimmer.ts';
+import { readLowWater } from './low-water.ts';
 import { applyOpening, openingRoomBytes } from './opening-segment.ts';
+import type { KeptFrom } from './trim-segments.ts';
 
 export type { Durability, LogOptions } from './log-options.ts';
 export type { LogRecord } from './log-records.ts';
@@ -159,7 +162,6 @@ export async function lockDirectory(fs: FileSystem, directory: string): Promise<
 }
 
 class FileLog implements Log {
-  readonly #directory: string;
   readonly #settings: ResolvedLogOptions;
   readonly #level: Durability;
   readonly #on: LogComponents;
@@ -167,10 +169,8 @@ class FileLog implements Log {
   readonly #writer: LogWriter;
   readonly #segments: LogSegments;
   readonly tornTail: TornTail | undefined;
-  #firstLsn: number;
+  readonly #trimmer: LogTrimmer;
   #closing: Promise<void> | undefined;
-  /** Trims run one after the other, and `close` waits for them. */
-  #trimming: Promise<void> = Promise.resolve();
 
   constructor(
     directory: string,
@@ -180,7 +180,6 @@ class FileLog implements Log {
     lock: FileLock,
     opened: { writer: LogWriter; segments: LogSegments; tornTail: TornTail | undefined },
   ) {
-    this.#directory = directory;
     this.#settings = settings;
     this.#level = level;
     this.#on = on;
@@ -188,7 +187,9 @@ class FileLog implements Log {
     this.#writer = opened.writer;
     this.#segments = opened.segments;
     this.tornTail = opened.tornTail;
-    this.#firstLsn = opened.segments.all[0]!.header.firstLsn;
+    const { fs } = on;
+    const { writer, segments } = opened;
+    this.#trimmer = new LogTrimmer({ fs, directory: `${directory}/wal`, writer, segments });
     this.#writer.onRotate((sealed, next) => this.#segments.rotated(sealed, next));
   }
 
@@ -227,7 +228,7 @@ class FileLog implements Log {
     const options = settings;
     const writer = new LogWriter({ fs, directory, options, clock, random, opened, numberMax });
     const { tornTail } = plan;
-    return new FileLog(directory, settings, level, on, lock, { writer, segments, tornTail });
+    return new FileLog(dir, settings, level, on, lock, { writer, segments, tornTail });
   }
 
   get tail(): number {
@@ -302,10 +303,16 @@ class FileLog implements Log {
   async trim(lsn: number): Promise<void> {
     this.#assertOpen();
     const bound = readBound('lsn', lsn, lsn);
-    const trimmed = this.#trimming.then(() => this.#dropBelow(bound));
-    // The next one starts when this one has ended, well or not; its caller hears of a failure.
-    this.#trimming = trimmed.catch(() => {});
-    return trimmed;
+    await this.#trimmer.trim(() => {
+      // The oldest segment that holds an LSN which stays; the newest at most.
+      const { all } = this.#segments;
+      const kept = all.findLastIndex(({ header }) => header.firstLsn <= bound);
+      return kept <= 0 ? undefined : keptFrom(all[kept]!);
+    });
+  }
+
+  get #firstLsn(): number {
+    return this.#segments.all[0]!.header.firstLsn;
   }
 
   stats(): LogStats {
@@ -320,7 +327,7 @@ class FileLog implements Log {
 
   async #close(): Promise<void> {
     try {
-      await this.#trimming;
+      await this.#trimmer.settled();
       await this.#writer.close();
     } finally {
       await this.#lock.release();
@@ -353,31 +360,10 @@ class FileLog implements Log {
       }
     }
   }
+}
 
-  /** Unlinks segments wholly below an LSN, the low-water record first (R2). */
-  async #dropBelow(lsn: number): Promise<void> {
-    this.#writer.assertOpen();
-    const { all } = this.#segments;
-    let count = 0;
-    while (count < all.length - 1 && all[count + 1]!.header.firstLsn <= lsn) count++;
-    if (count === 0) return;
-    const { fs } = this.#on;
-    const kept = all[count]!.header;
-    const { timeline, number: segment, firstLsn } = kept;
-    await writeLowWater(fs, this.#directory, { timeline, lsn: firstLsn, segment });
-    const dropped = all.slice(0, count);
-    this.#segments.drop(count);
-    this.#firstLsn = firstLsn;
-    try {
-      for (const { path } of dropped) {
-        this.#writer.assertOpen();
-        await fs.unlink(path);
-      }
-      await fs.syncDirectory(this.#directory);
-    } catch (error) {
-      throw toStorageError(error, 'trim the log', this.#directory);
-    }
-  }
+function keptFrom({ header }: LogSegment): KeptFrom {
+  return { segment: header.number, timeline: header.timeline };
 }
 
 function outcomeUnknown(lsn: number, cause: unknown): OutcomeUnknownError {
