@@ -17,6 +17,12 @@ export interface GetArguments {
   readonly subKey: string | undefined;
 }
 
+/** A number on the command line is a string, which who looks for the number has to know. */
+function numberHint({ key, subKey }: GetArguments): string {
+  const number = [subKey, key].find((part) => part !== undefined && /^-?\d+(\.\d+)?$/.test(part));
+  return number === undefined ? '' : ` (${number} is a string here, the number is n:${number})`;
+}
+
 export async function get(
   streams: { readonly output: Output; readonly stderr: TextStream },
   given: GetArguments,
@@ -31,7 +37,8 @@ export async function get(
     const entry = reader.get(operator, state, key, subKey);
     if (!entry) {
       const where = [given.operator, given.state, given.key, given.subKey];
-      streams.stderr.write(`tidemark: nothing there: ${where.filter(Boolean).join(' ')}\n`);
+      const text = where.filter((part) => part !== undefined).join(' ');
+      streams.stderr.write(`tidemark: nothing there${numberHint(given)}: ${text}\n`);
       return status.found;
     }
     const value = renderValue(entry.value);

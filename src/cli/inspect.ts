@@ -13,7 +13,7 @@ export async function inspect(
   options: CommonOptions,
 ): Promise<number> {
   if (isSnapshotFile(dir, options)) return inspectFile(output, dir, options);
-  const found = await inspectStore(dir, storeOf(options));
+  const found = await inspectStore({ dir, ...storeOf(options) });
   if (options.json) {
     await output.line(toJson(inspectionToJson(found)));
   } else {

@@ -1,10 +1,10 @@
 /*
  * `tidemark log DIR [--from LSN] [--limit N]`: commits in order, with positions, metadata and
- * changes.
+ * changes. Exit status 1 when `--from` is past the last commit.
  */
 import { openReader, type LoggedChange, type LoggedCommit } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
-import type { Output } from './output.ts';
+import type { Output, TextStream } from './output.ts';
 import { formatTime, renderValue, toJson } from './render.ts';
 
 /** Options of the verb. */
@@ -13,7 +13,11 @@ export interface LogVerbOptions extends CommonOptions {
   readonly limit?: number;
 }
 
-export async function log(output: Output, dir: string, options: LogVerbOptions): Promise<number> {
+export async function log(
+  { output, stderr }: { readonly output: Output; readonly stderr: TextStream },
+  dir: string,
+  options: LogVerbOptions,
+): Promise<number> {
   const { from, limit } = options;
   const reader = await openReader({ dir, ...storeOf(options) });
   try {
@@ -21,6 +25,11 @@ export async function log(output: Output, dir: string, options: LogVerbOptions):
       ...(from === undefined ? {} : { from }),
       ...(limit === undefined ? {} : { limit }),
     };
+    // Past the end there is nothing to print, which must not look like an empty log.
+    if (from !== undefined && from > reader.lsn) {
+      stderr.write(`tidemark: nothing there: the last commit is LSN ${reader.lsn}\n`);
+      return status.found;
+    }
     for await (const commit of reader.commits(range)) {
       if (options.json) await output.line(toJson(commitToJson(commit)));
       else for (const line of describeCommit(commit)) await output.line(line);

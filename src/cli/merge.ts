@@ -28,7 +28,7 @@ export async function merge(
 ): Promise<number> {
   const strategy = options.strategy === undefined ? {} : { strategy: options.strategy };
   // Also finds out that there is a store: opening one would make it.
-  const planned = await planStoreMerge(dir, { ...storeOf(options), ...strategy });
+  const planned = await planStoreMerge({ dir, ...storeOf(options), ...strategy });
   if (options.dryRun === true) {
     if (options.json) await output.line(toJson({ ...planned }));
     else await printPlan(output, planned);

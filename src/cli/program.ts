@@ -17,7 +17,7 @@ import { Output, type TextStream } from './output.ts';
 import { verify } from './verify.ts';
 
 const keyHelp = `
-KEY and SUBKEY: plain text is a string. Other keys, and strings that look like them, have a prefix:
+KEY and SUBKEY: plain text is a string, 3 too: the number is n:3. Other keys, and strings that look like them, have a prefix:
   s:TEXT   a string        n:12.5  a number     i:12  a bigint
   b:true   a boolean       x:00ff  bytes, hexadecimal
   j:JSON   any key as dump prints it: j:["JFK",{"$bigint":"7"}]
@@ -108,7 +108,7 @@ function createProgram(
     .option('--from <lsn>', 'first LSN', parseCount)
     .option('--limit <count>', 'at most so many commits', parseCount)
     .action(async (dir: string, options: CommonOptions & { from?: number; limit?: number }) => {
-      done(await log(output, dir, options));
+      done(await log({ output, stderr }, dir, options));
     });
   verb('merge', 'merge snapshots of the chain now; no other process may have the store open')
     .argument('<dir>')
@@ -123,7 +123,7 @@ function createProgram(
 function parseCount(text: string): number {
   const count = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(count)) return count;
-  throw new BadArgument('It must be a whole number.');
+  throw new BadArgument(`It must be a whole number up to ${Number.MAX_SAFE_INTEGER}.`);
 }
 
 function packageVersion(): string {

@@ -11,7 +11,7 @@ import { formatBytes, toJson } from './render.ts';
 
 export async function verify(output: Output, dir: string, options: CommonOptions): Promise<number> {
   if (isSnapshotFile(dir, options)) return verifyFile(output, dir, options);
-  const found = await verifyStore(dir, storeOf(options));
+  const found = await verifyStore({ dir, ...storeOf(options) });
   const sound = found.faults.length === 0;
   if (options.json) {
     await output.line(toJson({ sound, ...found }));

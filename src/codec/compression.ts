@@ -5,7 +5,8 @@
  * before compression and checks the block's CRC before decompressing; even so, damaged bytes give a
  * CorruptionError here, within the memory of the target. Sources and targets may be shared memory.
  */
-import { CorruptionError, IncompatibleError, InvalidArgumentError } from '../errors.ts';
+import { CorruptionError, IncompatibleError } from '../errors.ts';
+import { badOption } from '../std/option-checks.ts';
 import { loadLz4, loadSnappy, type CodecFunctions } from './compression-native.ts';
 import { loadZstd } from './compression-zstd.ts';
 
@@ -47,7 +48,7 @@ export function loadCodec(name: CodecName): BlockCodec {
   if (known) return known;
   const id = NAMES.indexOf(name);
   if (id < 0) {
-    throw new InvalidArgumentError('INVALID_OPTION', 'There is no such codec', { name });
+    throw badOption('codec', `must be one of ${NAMES.join(', ')}`, name);
   }
   const codec: BlockCodec = { name, id, ...LOADERS[name]() };
   loaded.set(name, codec);

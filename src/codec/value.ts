@@ -3,7 +3,7 @@
  * come back exactly is refused before anything is kept. docs/VALUES.md is the table for users,
  * value-format.ts the bytes. One codec belongs to one thread.
  */
-import { InvalidArgumentError } from '../errors.ts';
+import { badOption } from '../std/option-checks.ts';
 import { isBuiltIn } from './value-built-ins.ts';
 import { ValueDecoder } from './value-decoder.ts';
 import { ValueEncoder } from './value-encoder.ts';
@@ -80,5 +80,5 @@ function checkType(type: TypeDefinition, index: number): TypeDefinition {
 }
 
 function refuse(index: number, reason: string): never {
-  throw new InvalidArgumentError('INVALID_OPTION', `types[${index}] ${reason}`, { index, reason });
+  throw badOption(`types[${index}]`, reason, undefined, { index, reason });
 }

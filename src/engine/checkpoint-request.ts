@@ -4,6 +4,7 @@
  */
 import type { CheckpointRequest } from '../checkpoint/checkpointer-input.ts';
 import { InvalidArgumentError } from '../errors.ts';
+import { oneOf } from '../std/option-checks.ts';
 import { checkName } from '../state/operator.ts';
 import { checkKnown } from '../state/write-options.ts';
 import { jsonFault } from './json-value.ts';
@@ -21,19 +22,12 @@ export interface CheckpointOptions {
   readonly metadata?: unknown;
 }
 
-const kinds: readonly unknown[] = ['auto', 'delta', 'base'];
+const kinds = ['auto', 'delta', 'base'] as const;
 
 export function checkpointRequest(options: CheckpointOptions): CheckpointRequest {
   checkKnown(options, ['kind', 'savepoint', 'metadata']);
   const { kind = 'auto', savepoint, metadata } = options;
-  const asked: unknown = kind;
-  if (!kinds.includes(asked)) {
-    throw new InvalidArgumentError(
-      'INVALID_OPTION',
-      `kind must be 'auto', 'delta' or 'base': ${String(asked)}`,
-      { option: 'kind' },
-    );
-  }
+  oneOf('kind', kind, kinds);
   if (savepoint !== undefined) checkName('savepoint', savepoint);
   return { kind, savepoint, metadata: copyOf(metadata), trigger: 'call' };
 }

@@ -59,7 +59,11 @@ export class EventHub {
   on<N extends EngineEventName>(name: N, listener: EngineListener<N>): () => void {
     const asked: unknown = name;
     if (!eventNames.includes(name)) {
-      throw new InvalidArgumentError('INVALID_NAME', `there is no such event: ${String(asked)}`);
+      throw new InvalidArgumentError(
+        'INVALID_NAME',
+        `there is no such event, there are ${eventNames.join(', ')}: ${String(asked)}`,
+        { event: asked, known: eventNames },
+      );
     }
     if (typeof listener !== 'function') {
       throw new InvalidArgumentError('INVALID_CALL', 'a listener must be a function');

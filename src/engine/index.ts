@@ -69,7 +69,6 @@ export {
 } from '../recovery/reader.ts';
 export {
   inspectStore,
-  type InspectOptions,
   type InspectedCheckpoint,
   type InspectedLog,
   type InspectedRestore,
@@ -79,12 +78,8 @@ export {
   type StoreInspection,
 } from '../recovery/inspect.ts';
 export type { InspectionFault } from '../recovery/inspect-log.ts';
-export {
-  verifyStore,
-  type StoreFault,
-  type StoreVerification,
-  type VerifyOptions,
-} from '../recovery/verify.ts';
+export { verifyStore, type StoreFault, type StoreVerification } from '../recovery/verify.ts';
+export type { StoreLocation } from '../recovery/reader-moment.ts';
 export {
   planStoreMerge,
   type MergePlanOptions,

@@ -6,7 +6,7 @@ import { isAbsolute, resolve } from 'node:path';
 import type { CheckpointTriggers } from '../checkpoint/checkpoint-triggers.ts';
 import type { CodecName } from '../codec/compression.ts';
 import type { TypeDefinition } from '../codec/value.ts';
-import { InvalidArgumentError } from '../errors.ts';
+import { directoryPath, knownOnly, oneOf, wholeNumber } from '../std/option-checks.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import {
   logOptionNames,
@@ -89,9 +89,11 @@ export interface ResolvedEngineOptions {
 
 export const keyGroupsDefault = 128;
 const keyGroupsMost = 65_536;
+const memtableBytesDefault = 256 * 1024 * 1024;
 const memtableBytesLeast = 64 * 1024;
 
-const names: readonly string[] = [
+/** Names of the options of `openEngine`. */
+export const engineOptionNames: readonly string[] = [
   'dir',
   'store',
   'durability',
@@ -106,25 +108,15 @@ const names: readonly string[] = [
   ...chainOptionNames,
 ] satisfies readonly (keyof EngineOptions)[];
 
-const codecs: readonly unknown[] = ['none', 'lz4', 'snappy', 'zstd'];
+const codecs: readonly CodecName[] = ['none', 'lz4', 'snappy', 'zstd'];
 
 /** Fills in the defaults; an unknown option, or a bad value, is INVALID_OPTION with its name. */
 export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw new InvalidArgumentError('INVALID_OPTION', 'openEngine takes an object of options');
-  }
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw badOption(name, 'is unknown', undefined);
-  }
-  const { dir, store, codec, types, keyGroups } = options;
-  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) {
-    throw badOption('dir', 'must be the path of a directory', dir);
-  }
+  knownOnly(options, engineOptionNames);
+  const { store, codec, types, keyGroups } = options;
+  const dir = directoryPath('dir', options.dir);
   if (store !== undefined && typeof store?.putIfAbsent !== 'function') {
     throw badOption('store', 'must be an object store', store);
-  }
-  if (codec !== undefined && !codecs.includes(codec)) {
-    throw badOption('codec', `must be one of ${codecs.join(', ')}`, codec);
   }
   if (types !== undefined && !Array.isArray(types)) {
     throw badOption('types', 'must be a list of types', types);
@@ -140,7 +132,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     checks: flag('checks', options.checks, environment === 'test' || environment === 'development'),
     types: types ?? [],
     memtableBytesMax: memtableBound(options.memtableBytesMax),
-    codec: codec ?? 'lz4',
+    codec: codec === undefined ? 'lz4' : oneOf('codec', codec, codecs),
     keyGroups: keyGroups === undefined ? undefined : checkKeyGroups(keyGroups),
     log: resolveLogOptions(options),
     chain: resolveChainOptions(options),
@@ -159,11 +151,7 @@ function flag(name: string, value: unknown, otherwise: boolean): boolean {
 }
 
 function memtableBound(value: unknown): number {
-  const bytes = value ?? 256 * 1024 * 1024;
-  if (typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes >= memtableBytesLeast) {
-    return bytes;
-  }
-  throw badOption('memtableBytesMax', `must be a whole number from ${memtableBytesLeast}`, value);
+  return wholeNumber('memtableBytesMax', value ?? memtableBytesDefault, memtableBytesLeast);
 }
 
 function checkKeyGroups(value: unknown): number {

@@ -6,6 +6,7 @@
 import { mapKeyOf } from '../codec/key.ts';
 import type { ValueCodec } from '../codec/value.ts';
 import { InvalidArgumentError, TidemarkError } from '../errors.ts';
+import { badOption } from '../std/option-checks.ts';
 import { operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
 import type { CommitEncoder } from '../state/commit-encoder.ts';
 
@@ -43,7 +44,7 @@ export class PositionTable {
   encode(changes: Positions | undefined, encoder: CommitEncoder): () => void {
     if (changes === undefined) return () => {};
     if (typeof changes !== 'object' || changes === null || Array.isArray(changes)) {
-      throw new InvalidArgumentError('INVALID_VALUE', 'positions must be an object');
+      throw badOption('positions', 'must be an object of positions by source', changes);
     }
     const encoded: [string, Uint8Array | undefined][] = [];
     for (const [source, position] of Object.entries(changes)) {

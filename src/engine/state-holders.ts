@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { IncompatibleError, InvalidArgumentError, TidemarkError } from '../errors.ts';
+import { badOption } from '../std/option-checks.ts';
 import type { BlobState } from '../state/blob-state.ts';
 import { checkName, type Operator } from '../state/operator.ts';
 import type { ValueState } from '../state/value-state.ts';
@@ -24,6 +25,14 @@ export interface StateHolder {
   /** Bytes of this version from bytes of another. */
   migrate?(bytes: Uint8Array, fromVersion: string): Uint8Array;
 }
+
+/** Members of a holder that are functions, and whether it needs them. */
+const holderFunctions = [
+  ['serialize', true],
+  ['deserialize', true],
+  ['canMigrateFrom', false],
+  ['migrate', false],
+] as const;
 
 /** The operator that holders are kept under; its name cannot be asked for. */
 export const holderOperator = '\u0000holders';
@@ -56,9 +65,7 @@ export class StateHolders {
     }
     const name = checkName('holder', holder.name);
     parseVersion(holder.schemaVersion, name);
-    if (typeof holder.serialize !== 'function' || typeof holder.deserialize !== 'function') {
-      throw new InvalidArgumentError('INVALID_VALUE', `holder ${name} lacks a function`, { name });
-    }
+    checkFunctions(holder);
     if (this.#registered.has(name)) {
       throw new InvalidArgumentError('INVALID_NAME', `holder is registered already: ${name}`, {
         name,
@@ -106,6 +113,19 @@ function markOf(version: string, bytes: Uint8Array): string {
   return `${version}:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
+/** What a holder has to have, and what it may have, are functions. */
+function checkFunctions(holder: StateHolder): void {
+  const { name } = holder;
+  for (const [what, needed] of holderFunctions) {
+    const kind = typeof holder[what];
+    if (kind === 'function' || (kind === 'undefined' && !needed)) continue;
+    throw new InvalidArgumentError('INVALID_VALUE', `holder ${name} must have a function ${what}`, {
+      name,
+      member: what,
+    });
+  }
+}
+
 function serialize(holder: StateHolder): Uint8Array {
   const { name } = holder;
   let bytes: unknown;
@@ -120,7 +140,17 @@ function serialize(holder: StateHolder): Uint8Array {
     );
   }
   if (bytes instanceof Uint8Array) return bytes;
-  throw new InvalidArgumentError('INVALID_VALUE', `holder ${name} serialized no bytes`, { name });
+  throw new InvalidArgumentError(
+    'INVALID_VALUE',
+    `serialize of holder ${name} must return a Uint8Array, at once: ${kindOf(bytes)}`,
+    { name, member: 'serialize' },
+  );
+}
+
+/** What a value is, for people. */
+function kindOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  return value instanceof Promise ? 'a promise' : 'another object';
 }
 
 /** Gives a holder its state; what its code throws says that it cannot read it. */
@@ -150,20 +180,34 @@ function readable(holder: StateHolder, bytes: Uint8Array, stored: string): Uint8
   const to = parseVersion(schemaVersion, name);
   const newer = from[1] > to[1] || (from[1] === to[1] && from[2] > to[2]);
   if (from[0] === to[0] && !newer) return bytes;
-  if (holder.migrate && holder.canMigrateFrom?.(stored)) return holder.migrate(bytes, stored);
+  if (holder.migrate && holder.canMigrateFrom?.(stored)) {
+    const migrated: unknown = holder.migrate(bytes, stored);
+    if (migrated instanceof Uint8Array) return migrated;
+    throw new InvalidArgumentError(
+      'INVALID_VALUE',
+      `migrate of holder ${name} must return a Uint8Array, at once: ${kindOf(migrated)}`,
+      { name, member: 'migrate' },
+    );
+  }
   throw new IncompatibleError(
     'SCHEMA_CHANGED',
-    `holder ${name} cannot read its state: stored as version ${stored}, code has ${schemaVersion}`,
+    `holder ${name} cannot read its state, ${whyNotMigrated(holder)}: stored as version ` +
+      `${stored}, code has ${schemaVersion}`,
     { name, stored, asked: schemaVersion },
   );
+}
+
+function whyNotMigrated(holder: StateHolder): string {
+  if (!holder.migrate) return 'it has no migrate';
+  return holder.canMigrateFrom
+    ? 'its canMigrateFrom refuses that version'
+    : 'it has no canMigrateFrom';
 }
 
 function parseVersion(version: unknown, name: string): readonly [number, number, number] {
   const match = /^(\d+)\.(\d+)\.(\d+)$/.exec(String(version));
   if (match) return [Number(match[1]), Number(match[2]), Number(match[3])];
-  throw new InvalidArgumentError(
-    'INVALID_OPTION',
-    `schemaVersion of holder ${name} must be major.minor.patch: ${String(version)}`,
-    { name },
-  );
+  throw badOption('schemaVersion', `of holder ${name} must be major.minor.patch`, version, {
+    name,
+  });
 }

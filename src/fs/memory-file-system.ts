@@ -3,7 +3,8 @@
  * codes included, except that space is counted by file size, holes too, and that a write which does
  * not fit writes nothing. Nothing survives the object; syncs only check that what they name is there.
  */
-import { InvalidArgumentError, errnoOf } from '../errors.ts';
+import { errnoOf } from '../errors.ts';
+import { wholeNumber } from '../std/option-checks.ts';
 import type { FileHandle, FileLock, FileStat, FileSystem, OpenMode } from './file-system.ts';
 import { MemoryFile } from './memory-file.ts';
 import {
@@ -35,14 +36,7 @@ export class MemoryFileSystem implements FileSystem {
 
   constructor(options: MemoryFileSystemOptions = {}) {
     const { capacityBytes = Number.MAX_SAFE_INTEGER } = options;
-    if (!Number.isSafeInteger(capacityBytes) || capacityBytes < 0) {
-      throw new InvalidArgumentError(
-        'INVALID_OPTION',
-        `capacityBytes must be a safe integer of at least 0: ${capacityBytes}`,
-        { option: 'capacityBytes', actual: capacityBytes },
-      );
-    }
-    this.#space = new MemorySpace(capacityBytes);
+    this.#space = new MemorySpace(wholeNumber('capacityBytes', capacityBytes, 0));
   }
 
   async open(path: string, mode: OpenMode): Promise<FileHandle> {

@@ -18,14 +18,15 @@ import { assumedRates, estimateRestore } from '../checkpoint/restore-estimate.ts
 import { NotFoundError, TidemarkError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { toHex } from '../std/bytes.ts';
+import { knownOnly } from '../std/option-checks.ts';
 import { systemClock } from '../std/clock.ts';
 import type { StateKind } from '../state/table-definition.ts';
-import type { ObjectStore } from '../store/object-store.ts';
 import type { TornTail } from '../wal/log-opening.ts';
 import { type InspectionFault, inspectSegments, type InspectedLog } from './inspect-log.ts';
 import { isMissing } from './reader-objects.ts';
 import {
   listRecordIds,
+  locationNames,
   objectsOf,
   readInAgreement,
   readLogMoment,
@@ -34,19 +35,11 @@ import {
   readStoreIdentity,
   sourceOf,
   type ReaderSource,
+  type StoreLocation,
 } from './reader-moment.ts';
 import { openReaderWith, type Measure, type ReaderComponents } from './reader.ts';
 
 export type { InspectedLog, InspectedSegment } from './inspect-log.ts';
-
-/** Where else to look. */
-export interface InspectOptions {
-  /**
-   * Where snapshots and checkpoint records are, when not in the directory. Its owner opens and
-   * closes it. @defaultValue files of the directory
-   */
-  readonly store?: ObjectStore;
-}
 
 /** A checkpoint, as its record says. */
 export interface InspectedCheckpoint {
@@ -148,20 +141,20 @@ export interface StoreInspection {
 
 /**
  * Reads what a directory holds; another process may have it open.
- * @throws InvalidArgumentError NOT_A_STORE
+ * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
  * @throws CorruptionError CORRUPT_STORE
  */
-export function inspectStore(dir: string, options: InspectOptions = {}): Promise<StoreInspection> {
-  return inspectStoreWith(dir, options, { fs: nodeFileSystem, clock: systemClock });
+export function inspectStore(location: StoreLocation): Promise<StoreInspection> {
+  return inspectStoreWith(location, { fs: nodeFileSystem, clock: systemClock });
 }
 
 /** As {@link inspectStore}, over given components. */
 export async function inspectStoreWith(
-  dir: string,
-  { store }: InspectOptions,
+  location: StoreLocation,
   components: ReaderComponents,
 ): Promise<StoreInspection> {
-  const source = sourceOf(components, dir, store);
+  knownOnly(location, locationNames);
+  const source = sourceOf(components, location);
   const identity = await readStoreIdentity(source);
   const faults: InspectionFault[] = [];
   const moment = await orFault(faults, () =>

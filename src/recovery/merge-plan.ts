@@ -5,21 +5,26 @@
 import { sampleOverlap } from '../checkpoint/chain-overlap.ts';
 import { planMerge, type MergePlan } from '../checkpoint/chain-policy.ts';
 import type { ChainLink, ChainPolicy, MergeStrategy } from '../checkpoint/checkpoint-record.ts';
+import { mergeStrategies } from '../checkpoint/record-notes.ts';
 import {
   assumedRates,
   estimateRestore,
   type RestoreEstimate,
 } from '../checkpoint/restore-estimate.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { knownOnly, oneOf } from '../std/option-checks.ts';
 import { systemClock } from '../std/clock.ts';
-import type { ObjectStore } from '../store/object-store.ts';
-import { readStateMoment, releaseMoment, sourceOf } from './reader-moment.ts';
+import {
+  locationNames,
+  readStateMoment,
+  releaseMoment,
+  sourceOf,
+  type StoreLocation,
+} from './reader-moment.ts';
 import type { ReaderComponents } from './reader.ts';
 
 /** Options of `planStoreMerge`. */
-export interface MergePlanOptions {
-  /** Where snapshots and records are. @defaultValue files in the directory */
-  readonly store?: ObjectStore;
+export interface MergePlanOptions extends StoreLocation {
   /** @defaultValue that of the newest record */
   readonly strategy?: MergeStrategy;
 }
@@ -41,23 +46,22 @@ export interface StoreMergePlan {
 
 /**
  * Plans a merge; another process may have the store open.
- * @throws InvalidArgumentError NOT_A_STORE
+ * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
  * @throws CorruptionError when the newest moment cannot be read
  */
-export function planStoreMerge(
-  dir: string,
-  options: MergePlanOptions = {},
-): Promise<StoreMergePlan> {
-  return planStoreMergeWith(dir, options, { fs: nodeFileSystem, clock: systemClock });
+export function planStoreMerge(options: MergePlanOptions): Promise<StoreMergePlan> {
+  return planStoreMergeWith(options, { fs: nodeFileSystem, clock: systemClock });
 }
 
 /** As {@link planStoreMerge}, over given components. */
 export async function planStoreMergeWith(
-  dir: string,
-  { store, strategy }: MergePlanOptions,
+  options: MergePlanOptions,
   components: ReaderComponents,
 ): Promise<StoreMergePlan> {
-  const moment = await readStateMoment(sourceOf(components, dir, store));
+  knownOnly(options, [...locationNames, 'strategy']);
+  const { strategy } = options;
+  if (strategy !== undefined) oneOf('strategy', strategy, mergeStrategies);
+  const moment = await readStateMoment(sourceOf(components, options));
   try {
     const { record, plan: log, images } = moment;
     const logBytes = log.ranges.reduce((sum, range) => sum + range.end - range.start, 0);

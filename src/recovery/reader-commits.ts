@@ -81,7 +81,7 @@ export interface LoggedCommit {
 
 /** Which commits. */
 export interface CommitRange {
-  /** First LSN wanted. @defaultValue the first that is kept */
+  /** First LSN wanted; 0 is the same as 1. @defaultValue the first that is kept */
   readonly from?: number;
   /** At most so many commits. @defaultValue all */
   readonly limit?: number;
@@ -108,7 +108,8 @@ export async function* readLoggedRecords(
   from: number | undefined,
 ): AsyncGenerator<{ lsn: number; bytes: Uint8Array }> {
   const agreement = agreementOf(source);
-  let next = from;
+  // The first record is 1: asking from 0 asks for nothing more.
+  let next = from === undefined ? undefined : Math.max(1, from);
   let log: KeptLog | undefined;
   for (;;) {
     try {

@@ -22,16 +22,17 @@ import {
   InvalidArgumentError,
   NotFoundError,
 } from '../errors.ts';
-import type { FileSystem } from '../fs/file-system.ts';
+import type { FileStat, FileSystem } from '../fs/file-system.ts';
 import { Image } from '../snapshot/image.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { buildTail, loadSnapshot, type TaskContext } from '../snapshot/tasks.ts';
+import { badOption, directoryPath } from '../std/option-checks.ts';
 import { readU32, toHex } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
 import { ImageLayers } from '../state/image-layers.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { yieldNow } from '../threads/task-pool.ts';
-import { readIdentity, type StoreIdentity } from '../wal/identity.ts';
+import { directoryError, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { planOpening, type OpeningPlan } from '../wal/log-opening.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { findChainFault } from './chain-fault.ts';
@@ -43,6 +44,20 @@ import {
   type ObjectFile,
   type ReaderObjects,
 } from './reader-objects.ts';
+
+/** Where a store is. */
+export interface StoreLocation {
+  /** Directory of the store. */
+  readonly dir: string;
+  /**
+   * Where snapshots and checkpoint records are, when not in the directory. Its owner opens and
+   * closes it. @defaultValue files of `dir`
+   */
+  readonly store?: ObjectStore;
+}
+
+/** Names of the options of {@link StoreLocation}. */
+export const locationNames: readonly (keyof StoreLocation)[] = ['dir', 'store'];
 
 /** What a reader reads from. */
 export interface ReaderSource {
@@ -67,13 +82,12 @@ export function logDirectoryOf(source: ReaderSource): string {
 
 export function sourceOf(
   on: Omit<ReaderSource, 'dir' | 'store'>,
-  dir: string,
-  store?: ObjectStore,
+  location: StoreLocation,
 ): ReaderSource {
-  if (typeof dir !== 'string' || dir === '') {
-    throw new InvalidArgumentError('INVALID_OPTION', 'dir must be the path of a directory', {
-      option: 'dir',
-    });
+  const dir = directoryPath('dir', location.dir);
+  const { store } = location;
+  if (store !== undefined && typeof store?.list !== 'function') {
+    throw badOption('store', 'must be an object store', store);
   }
   const fs = new ReadOnlyFiles(on.fs, false);
   const { clock } = on;
@@ -93,7 +107,12 @@ export function agreementOf(source: ReaderSource): Agreement {
 /** The identity of a store; NOT_A_STORE where there is none. */
 export async function readStoreIdentity(source: ReaderSource): Promise<StoreIdentity> {
   const { fs, dir } = source;
-  const stat = await fs.stat(dir);
+  let stat: FileStat | undefined;
+  try {
+    stat = await fs.stat(dir);
+  } catch (error) {
+    throw directoryError(error, 'look at', dir);
+  }
   const identity = stat && (await readIdentity(fs, dir));
   if (identity) return identity;
   const why = stat ? 'it has no store.json' : 'it does not exist';

@@ -14,13 +14,13 @@ import type { Entry } from '../snapshot/entry.ts';
 import { reservedTables } from '../snapshot/entry-format.ts';
 import { MergeIterator } from '../snapshot/merge-iterator.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
+import { knownOnly, wholeNumber } from '../std/option-checks.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import {
   definitionFromPlain,
   type StateKind,
   type TableDefinition,
 } from '../state/table-definition.ts';
-import type { ObjectStore } from '../store/object-store.ts';
 import { readStoredBlob } from './reader-blobs.ts';
 import {
   decodeCommit,
@@ -29,10 +29,12 @@ import {
   type LoggedCommit,
 } from './reader-commits.ts';
 import {
+  locationNames,
   readStateMoment,
   releaseMoment,
   sourceOf,
   type ReaderSource,
+  type StoreLocation,
   type StateMoment,
 } from './reader-moment.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
@@ -42,17 +44,13 @@ export { PatchReplacement } from './logged-patch.ts';
 export { UnknownTypeValue } from '../codec/value-reader.ts';
 
 /** Options of {@link openReader}. */
-export interface ReaderOptions {
-  /** Directory of an engine. */
-  readonly dir: string;
-  /**
-   * Where snapshots and checkpoint records are, when not in the directory. Its owner opens and
-   * closes it. @defaultValue files of `dir`
-   */
-  readonly store?: ObjectStore;
+export interface ReaderOptions extends StoreLocation {
   /** Classes whose instances are values; others are given as `UnknownTypeValue`. @defaultValue none */
   readonly types?: readonly TypeDefinition[];
 }
+
+/** Names of the options of {@link openReader}. */
+export const readerOptionNames: readonly (keyof ReaderOptions)[] = [...locationNames, 'types'];
 
 /** What a reader runs on. */
 export interface ReaderComponents {
@@ -161,12 +159,9 @@ export async function openReaderWith(
   options: ReaderOptions,
   components: ReaderComponents,
 ): Promise<Reader> {
-  const { dir, store, types, ...unknown } = options;
-  for (const name of Object.keys(unknown)) {
-    throw new InvalidArgumentError('INVALID_OPTION', `unknown option: ${name}`, { option: name });
-  }
-  const source = sourceOf(components, dir, store);
-  const decoder = createReaderDecoder(types);
+  knownOnly(options, readerOptionNames);
+  const source = sourceOf(components, options);
+  const decoder = createReaderDecoder(options.types);
   const moment = await readStateMoment(source);
   try {
     return new StateReader(source, moment, decoder);
@@ -249,6 +244,7 @@ class StateReader implements Reader {
 
   async *commits(range: CommitRange = {}): AsyncGenerator<LoggedCommit> {
     this.#assertOpen();
+    knownOnly(range, ['from', 'limit']);
     const from = checkBound('from', range.from);
     const limit = checkBound('limit', range.limit) ?? Number.MAX_SAFE_INTEGER;
     const tables = new Map(this.#definitions.map((definition) => [definition.id, definition]));
@@ -418,11 +414,5 @@ function measure(merged: MergeIterator): Measure {
 }
 
 function checkBound(name: string, value: unknown): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new InvalidArgumentError(
-    'INVALID_OPTION',
-    `${name} must be a whole number: ${String(value)}`,
-    { option: name },
-  );
+  return value === undefined ? undefined : wholeNumber(name, value, 0);
 }

@@ -7,16 +7,18 @@
 import { snapshotPrefix } from '../checkpoint/checkpoint-record.ts';
 import { CorruptionError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { knownOnly } from '../std/option-checks.ts';
 import { systemClock } from '../std/clock.ts';
-import type { ObjectStore } from '../store/object-store.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { readingsMax } from './reader-agreement.ts';
 import {
+  locationNames,
   logDirectoryOf,
   objectsOf,
   readStoreIdentity,
   sourceOf,
   type ReaderSource,
+  type StoreLocation,
 } from './reader-moment.ts';
 import type { ReaderComponents } from './reader.ts';
 import { verifyLink, verifyRecords, type RecordsReport } from './verify-checkpoints.ts';
@@ -25,32 +27,23 @@ import { fault, type StoreFault, type StoreVerification } from './verify-report.
 
 export type { StoreFault, StoreVerification } from './verify-report.ts';
 
-/** Where else to look. */
-export interface VerifyOptions {
-  /**
-   * Where snapshots and checkpoint records are, when not in the directory. Its owner opens and
-   * closes it. @defaultValue files of the directory
-   */
-  readonly store?: ObjectStore;
-}
-
 /**
  * Checks everything that a directory holds; another process may have it open. Damage is returned,
  * never thrown.
- * @throws InvalidArgumentError NOT_A_STORE when there is nothing to check
+ * @throws InvalidArgumentError INVALID_OPTION; NOT_A_STORE when there is nothing to check
  * @throws IncompatibleError UNSUPPORTED_FORMAT when the whole store is of a newer version
  */
-export function verifyStore(dir: string, options: VerifyOptions = {}): Promise<StoreVerification> {
-  return verifyStoreWith(dir, options, { fs: nodeFileSystem, clock: systemClock });
+export function verifyStore(location: StoreLocation): Promise<StoreVerification> {
+  return verifyStoreWith(location, { fs: nodeFileSystem, clock: systemClock });
 }
 
 /** As {@link verifyStore}, over given components. */
 export async function verifyStoreWith(
-  dir: string,
-  { store }: VerifyOptions,
+  location: StoreLocation,
   components: ReaderComponents,
 ): Promise<StoreVerification> {
-  const source = sourceOf(components, dir, store);
+  knownOnly(location, locationNames);
+  const source = sourceOf(components, location);
   let identity: StoreIdentity;
   try {
     identity = await readStoreIdentity(source);

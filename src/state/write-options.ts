@@ -4,7 +4,7 @@
  * is written happened; the engine stores and shows it, and judges nothing by it but conflicts between
  * lineages that are merged.
  */
-import { InvalidArgumentError } from '../errors.ts';
+import { badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';
 
 /** Options of one write. */
 export interface WriteOptions {
@@ -64,11 +64,8 @@ export function checkEventTime(eventTime: unknown): number {
   if (eventTime === undefined) return 0;
   const micros = eventTime instanceof Date ? eventTime.getTime() * 1000 : eventTime;
   if (typeof micros === 'number' && Number.isSafeInteger(micros) && micros > 0) return micros;
-  throw new InvalidArgumentError(
-    'INVALID_OPTION',
-    `eventTime must be a Date, or whole microseconds since 1970, above 0: ${String(eventTime)}`,
-    { option: 'eventTime' },
-  );
+  const why = 'must be a Date, or whole microseconds since 1970, above 0';
+  throw badOption('eventTime', why, eventTime);
 }
 
 /** Checks options of a state; returns its default TTL. */
@@ -82,31 +79,15 @@ const ttlMsMax = 1e14 / 1000;
 
 function checkTtl(ttlMs: unknown): number {
   if (typeof ttlMs === 'number' && ttlMs > 0 && ttlMs <= ttlMsMax) return ttlMs;
-  throw new InvalidArgumentError(
-    'INVALID_OPTION',
-    `ttlMs must be a number above 0 and at most ${ttlMsMax}: ${String(ttlMs)}`,
-    { option: 'ttlMs' },
-  );
+  throw badOption('ttlMs', `must be a number above 0 and at most ${ttlMsMax}`, ttlMs);
 }
 
 /** Refuses options that nothing reads. */
 export function checkKnown(options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new InvalidArgumentError('INVALID_OPTION', 'options must be an object');
-  }
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    throw new InvalidArgumentError('INVALID_OPTION', `unknown option: ${name}`, { option: name });
-  }
+  knownOnly(options, known);
 }
 
 /** Checks `itemsMax` of a list. */
 export function checkItemsMax(itemsMax: number | undefined): number | undefined {
-  if (itemsMax === undefined) return undefined;
-  if (Number.isSafeInteger(itemsMax) && itemsMax >= 1 && itemsMax <= 1e9) return itemsMax;
-  throw new InvalidArgumentError(
-    'INVALID_OPTION',
-    `itemsMax must be a whole number from 1 to 1000000000: ${String(itemsMax)}`,
-    { option: 'itemsMax' },
-  );
+  return itemsMax === undefined ? undefined : wholeNumber('itemsMax', itemsMax, 1, 1e9);
 }

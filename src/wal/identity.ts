@@ -7,6 +7,7 @@ import {
   CorruptionError,
   IncompatibleError,
   InvalidArgumentError,
+  type TidemarkError,
   errnoOf,
   toStorageError,
 } from '../errors.ts';
@@ -56,8 +57,7 @@ export async function readIdentity(
   try {
     names = await fs.list(directory);
   } catch (error) {
-    if (errnoOf(error) === 'ENOTDIR') throw notAStore(directory, 'it is a file');
-    throw toStorageError(error, 'list', directory);
+    throw directoryError(error, 'list', directory);
   }
   if (!names.includes(identityName)) {
     const foreign = names.find((name) => !unfinished.includes(name));
@@ -152,8 +152,16 @@ function decodeIdentity(bytes: Uint8Array, path: string): StoreIdentity {
   return { format, kind, storeId, seed, keyGroups };
 }
 
-function notAStore(directory: string, why: string): InvalidArgumentError {
-  return new InvalidArgumentError('NOT_A_STORE', `directory is no store, ${why}: ${directory}`, {
-    path: directory,
-  });
+/** What the file system says about a directory; one that is a file, or below one, is NOT_A_STORE. */
+export function directoryError(error: unknown, action: string, directory: string): TidemarkError {
+  const errno = errnoOf(error);
+  if (errno === 'ENOTDIR' || errno === 'EEXIST') {
+    return notAStore(directory, 'it is a file, or below one', error);
+  }
+  return toStorageError(error, action, directory);
+}
+
+function notAStore(directory: string, why: string, cause?: unknown): InvalidArgumentError {
+  const message = `directory is no store, ${why}: ${directory}`;
+  return new InvalidArgumentError('NOT_A_STORE', message, { path: directory }, cause);
 }

@@ -1,7 +1,7 @@
 /*
  * Settings of the log, their defaults and their bounds: one place for the engine and for `openLog`.
  */
-import { InvalidArgumentError } from '../errors.ts';
+import { badOption, oneOf, wholeNumber } from '../std/option-checks.ts';
 
 /** When the promise of a commit resolves: what the commit has survived by then. */
 export type Durability = 'memory' | 'os' | 'disk';
@@ -61,11 +61,8 @@ export function resolveLogOptions(options: LogOptions): ResolvedLogOptions {
     recordBytesMax: within(options, 'recordBytesMax', recordDefault, 1),
   };
   if (resolved.recordBytesMax > commitBytesMax) {
-    throw new InvalidArgumentError(
-      'INVALID_OPTION',
-      `recordBytesMax is above commitBytesMax: ${resolved.recordBytesMax} > ${commitBytesMax}`,
-      { option: 'recordBytesMax' },
-    );
+    const why = `is above commitBytesMax, ${commitBytesMax}`;
+    throw badOption('recordBytesMax', why, resolved.recordBytesMax);
   }
   return Object.freeze(resolved);
 }
@@ -76,26 +73,12 @@ function within(
   defaultValue: number,
   least: number,
 ): number {
-  const value: unknown = options[name] ?? defaultValue;
-  if (typeof value === 'number' && Number.isSafeInteger(value)) {
-    if (value >= least && value <= bytesMost) return value;
-  }
-  throw new InvalidArgumentError(
-    'INVALID_OPTION',
-    `${name} must be a whole number from ${least} to ${bytesMost}: ${String(value)}`,
-    { option: name },
-  );
+  return wholeNumber(name, options[name] ?? defaultValue, least, bytesMost);
 }
 
-const levels: readonly unknown[] = ['memory', 'os', 'disk'];
+const levels: readonly Durability[] = ['memory', 'os', 'disk'];
 
 /** Checks a durability level. */
 export function resolveDurability(value: unknown, otherwise: Durability): Durability {
-  if (value === undefined) return otherwise;
-  if (levels.includes(value)) return value as Durability;
-  throw new InvalidArgumentError(
-    'INVALID_OPTION',
-    `durability must be 'memory', 'os' or 'disk': ${String(value)}`,
-    { option: 'durability' },
-  );
+  return value === undefined ? otherwise : oneOf('durability', value, levels);
 }

@@ -16,8 +16,9 @@ import {
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
+import { directoryPath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import { systemRandom, type Random } from '../std/random.ts';
-import { createIdentity, lockName, readIdentity } from './identity.ts';
+import { createIdentity, directoryError, lockName, readIdentity } from './identity.ts';
 import { planOpening, type TornTail } from './log-opening.ts';
 import {
   logOptionNames,
@@ -50,6 +51,13 @@ export interface OpenLogOptions extends LogOptions {
   readonly durability?: Durability;
 }
 
+/** Names of the options of {@link openLog}. */
+export const openLogOptionNames: readonly (keyof OpenLogOptions)[] = [
+  'dir',
+  'durability',
+  ...logOptionNames,
+];
+
 /** What the log runs on, beside its settings. */
 export interface LogComponents {
   readonly fs: FileSystem;
@@ -59,7 +67,7 @@ export interface LogComponents {
 
 /** Range of records to read. */
 export interface ReadOptions {
-  /** First LSN wanted. @defaultValue the first kept */
+  /** First LSN wanted; 0 is the same as 1. @defaultValue the first kept */
   readonly from?: number;
   /** At most so many records. @defaultValue all */
   readonly limit?: number;
@@ -124,17 +132,9 @@ export function openLog(options: OpenLogOptions): Promise<Log> {
 
 /** As {@link openLog}, over given components. */
 export async function openLogWith(options: OpenLogOptions, on: LogComponents): Promise<Log> {
-  const { dir, durability, ...rest } = options;
-  if (typeof dir !== 'string' || dir === '') {
-    throw new InvalidArgumentError('INVALID_OPTION', 'dir must be the path of a directory', {
-      option: 'dir',
-    });
-  }
-  for (const name of Object.keys(rest)) {
-    if (!(logOptionNames as readonly string[]).includes(name)) {
-      throw new InvalidArgumentError('INVALID_OPTION', `unknown option: ${name}`, { option: name });
-    }
-  }
+  knownOnly(options, openLogOptionNames);
+  const { durability, ...rest } = options;
+  const dir = directoryPath('dir', options.dir);
   const level = resolveDurability(durability, 'disk');
   const settings = resolveLogOptions(rest);
   const lock = await lockDirectory(on.fs, dir);
@@ -153,7 +153,7 @@ export async function lockDirectory(fs: FileSystem, directory: string): Promise<
     await fs.makeDirectory(directory);
     lock = await fs.lock(`${directory}/${lockName}`);
   } catch (error) {
-    throw toStorageError(error, 'lock', directory);
+    throw directoryError(error, 'lock', directory);
   }
   if (lock) return lock;
   throw new LockedError(`directory is open in another engine or process: ${directory}`, {
@@ -244,6 +244,7 @@ class FileLog implements Log {
     return new Promise((resolve, reject) => {
       this.#assertOpen();
       this.#checkRecords(records);
+      if (options !== undefined) knownOnly(options, ['durability']);
       const level = resolveDurability(options?.durability, this.#level);
       const firstLsn = this.#writer.seal(records, level, {
         // A waiter may be settled before `seal` returns; the value is read a turn later.
@@ -255,6 +256,7 @@ class FileLog implements Log {
 
   async *read(options: ReadOptions = {}): AsyncGenerator<LogRecord> {
     this.#assertOpen();
+    knownOnly(options, ['from', 'limit']);
     const from = readBound('from', options.from, this.#firstLsn);
     const limit = readBound('limit', options.limit, Number.MAX_SAFE_INTEGER);
     const through = this.tail;
@@ -375,13 +377,5 @@ function outcomeUnknown(lsn: number, cause: unknown): OutcomeUnknownError {
 }
 
 function readBound(name: string, value: unknown, otherwise: number): number {
-  if (value === undefined) return otherwise;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new InvalidArgumentError(
-    'INVALID_OPTION',
-    `${name} must be a whole number: ${String(value)}`,
-    {
-      option: name,
-    },
-  );
+  return value === undefined ? otherwise : wholeNumber(name, value, 0);
 }

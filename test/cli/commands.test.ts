@@ -141,6 +141,15 @@ describe('get', () => {
     });
   });
 
+  test('nothing there for a text of digits: the number is shown as it is written', async () => {
+    const { stderr } = await runHere('get', store, 'routes', 'stats', '12');
+    expect(stderr).toBe(
+      'tidemark: nothing there (12 is a string here, the number is n:12): routes stats 12\n',
+    );
+    const map = await runHere('get', store, 'routes', 'days', 'JFK', '3');
+    expect(map.stderr).toContain('3 is a string here, the number is n:3');
+  });
+
   test('no such state, a bad key: status 2 with the code', () => {
     const missing = run('get', store, 'routes', 'none', 'k');
     expect(missing).toMatchObject({ status: 2, stdout: '' });
@@ -204,6 +213,29 @@ describe('log', () => {
       timestamp: expect.any(Number),
       entries: [{ operator: 'routes', state: 'stats', op: 'delete', key: 12 }],
     });
+  });
+});
+
+describe('log --from at its bounds', () => {
+  test('0: all commits, as from 1', async () => {
+    const all = await runHere('log', store);
+    expect(all.status).toBe(0);
+    expect(await runHere('log', store, '--from', '0')).toEqual(all);
+    expect(await runHere('log', store, '--from', '1')).toEqual(all);
+  });
+
+  test('past the last commit: status 1, the last one on stderr', async () => {
+    expect(await runHere('log', store, '--from', '3')).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: 'tidemark: nothing there: the last commit is LSN 2\n',
+    });
+  });
+
+  test('a number that is no LSN: status 2 with the bound', async () => {
+    const { status, stderr } = await runHere('log', store, '--from', '99999999999999999999');
+    expect(status).toBe(2);
+    expect(stderr).toContain('up to 9007199254740991');
   });
 });
 

@@ -44,7 +44,7 @@ async function openStore(): Promise<Engine> {
 }
 
 const chainOf = async (): Promise<string> => {
-  const { checkpoints } = await inspectStore(dir);
+  const { checkpoints } = await inspectStore({ dir });
   return checkpoints
     .at(-1)!
     .chain.map((link) => (link.kind === 'base' ? 'B' : 'd'))
@@ -92,7 +92,7 @@ test('merges as the strategy says, and says what it did; the state is the same',
   const second = await tidemark('merge', dir, '--strategy', 'sequential', '--json');
   expect(JSON.parse(second.stdout)).toMatchObject({ merge: { strategy: 'sequential' } });
   expect(await chainOf()).toBe('B');
-  expect((await inspectStore(dir)).restore!.policy).toMatchObject({
+  expect((await inspectStore({ dir })).restore!.policy).toMatchObject({
     strategy: 'optimal',
     maxChainLength: 12,
     restoreSecondsMax: 5,

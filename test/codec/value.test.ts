@@ -284,6 +284,7 @@ describe('type definitions that are refused', () => {
       expect(error).toBeInstanceOf(InvalidArgumentError);
       expect(error.code).toBe('INVALID_OPTION');
       expect(error.message).toMatch(reason);
+      expect(error.details['option']).toBe(`types[${types.length - 1}]`);
     });
   }
 });

@@ -3,6 +3,7 @@
  * how changes are undone.
  */
 import { describe, expect, test } from 'vitest';
+import type { CommitOptions } from '../../src/engine/index.ts';
 import { changes } from '../tools/faulty-file-system.ts';
 import { codeOf, errorOf, gate, open, settle, worldOn } from './engine-fixture.ts';
 
@@ -355,6 +356,18 @@ describe('transact', () => {
 });
 
 describe('positions', () => {
+  test.each([['x'], [7], [['a']], [null]])(
+    '%j: INVALID_OPTION names the option',
+    async (positions) => {
+      const engine = await open(worldOn());
+      engine.operator('op').value('v').set('k', 1);
+      const error = await errorOf(engine.commit({ positions } as unknown as CommitOptions));
+      expect([error.code, error.details['option']]).toEqual(['INVALID_OPTION', 'positions']);
+      expect((await engine.commit()).lsn).toBe(1);
+      await engine.close();
+    },
+  );
+
   test('sources of several commits: merged, null removes one, restored by log and checkpoint', async () => {
     const world = worldOn();
     let engine = await open(world);
@@ -397,7 +410,7 @@ describe('positions', () => {
     expect([error.code, error.details['source']]).toEqual(['INVALID_VALUE', 'bad']);
     expect(
       await codeOf(engine.commit({ positions: [1] as unknown as Record<string, unknown> })),
-    ).toBe('INVALID_VALUE');
+    ).toBe('INVALID_OPTION');
     expect(await codeOf(engine.commit({ positions: { '\ud800': 1 } }))).toBe('INVALID_KEY');
     const missing = await errorOf(engine.commit({ positions: { a: 2, late: undefined } }));
     expect([missing.code, missing.details['source']]).toEqual(['INVALID_VALUE', 'late']);

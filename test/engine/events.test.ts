@@ -91,7 +91,9 @@ describe('events', () => {
 
   test('an event that does not exist, or no function: refused', async () => {
     const engine = await open(worldOn());
-    expect(await codeOf(() => engine.on('commit' as 'merge', () => {}))).toBe('INVALID_NAME');
+    const error = await errorOf(() => engine.on('error' as 'merge', () => {}));
+    expect(error.code).toBe('INVALID_NAME');
+    expect(error.message).toMatch(/there are checkpoint, merge, warning, failure.*: error$/);
     expect(await codeOf(() => engine.on('merge', 1 as unknown as () => void))).toBe('INVALID_CALL');
     await engine.close();
   });
@@ -362,9 +364,58 @@ describe('state holders', () => {
     expect(await register(null)).toBe('INVALID_VALUE');
     expect(await register(Object.assign(new TextHolder(), { name: '' }))).toBe('INVALID_NAME');
     expect(await register({ name: 'x', schemaVersion: '1.0.0' })).toBe('INVALID_VALUE');
-    expect(await register(Object.assign(new TextHolder('1.0'), { name: 'y' }))).toBe(
-      'INVALID_OPTION',
+    const version = Object.assign(new TextHolder('1.0'), { name: 'y' });
+    const error = await errorOf(() => engine.register(version));
+    expect([error.code, error.details['option']]).toEqual(['INVALID_OPTION', 'schemaVersion']);
+    await engine.close();
+  });
+
+  test.each(['serialize', 'deserialize', 'canMigrateFrom', 'migrate'])(
+    '%s that is no function: the refusal names it',
+    async (member) => {
+      const engine = await open(worldOn());
+      const holder = Object.assign(new TextHolder(), { [member]: 'x' });
+      const error = await errorOf(() => engine.register(holder));
+      expect([error.code, error.details]).toEqual(['INVALID_VALUE', { name: 'text', member }]);
+      await engine.close();
+    },
+  );
+
+  test('serialize that is asynchronous: the refusal says so, the transaction stays open', async () => {
+    const engine = await open(worldOn());
+    const holder = Object.assign(new TextHolder(), { serialize: async () => Buffer.from('x') });
+    engine.register(holder);
+    engine.operator('op').value('v').set('k', 1);
+    const error = await errorOf(engine.commit());
+    expect(error.message).toMatch(/must return a Uint8Array, at once: a promise$/);
+    expect(engine.operator('op').value('v').get('k')).toBe(1);
+    await engine.close();
+  });
+
+  test.each([
+    ['no migrate', {}, /it has no migrate/],
+    ['no canMigrateFrom', { migrate: (bytes: Uint8Array) => bytes }, /it has no canMigrateFrom/],
+    [
+      'a canMigrateFrom that refuses',
+      { migrate: (bytes: Uint8Array) => bytes, canMigrateFrom: () => false },
+      /its canMigrateFrom refuses that version/,
+    ],
+    [
+      'a migrate without bytes',
+      { migrate: () => 'text' as unknown as Uint8Array, canMigrateFrom: () => true },
+      /must return a Uint8Array, at once: text$/,
+    ],
+  ])('stored by another version, %s: the refusal says why', async (_what, members, message) => {
+    const world = worldOn();
+    let engine = await open(world);
+    engine.register(Object.assign(new TextHolder('1.0.0'), { text: 'old' }));
+    await engine.commit();
+    await engine.close();
+    engine = await open(world);
+    const error = await errorOf(() =>
+      engine.register(Object.assign(new TextHolder('2.0.0'), members)),
     );
+    expect(error.message).toMatch(message);
     await engine.close();
   });
 });

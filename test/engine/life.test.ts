@@ -6,8 +6,8 @@ import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createStore, openEngine, type Engine } from '../../src/engine/index.ts';
-import { openLogWith } from '../../src/wal/log.ts';
+import { createStore, openEngine, openReader, type Engine } from '../../src/engine/index.ts';
+import { openLog, openLogWith } from '../../src/wal/log.ts';
 import { codeOf, digests, errorOf, open, worldOn } from './engine-fixture.ts';
 
 async function inDirectory(act: (dir: string) => Promise<void>): Promise<void> {
@@ -175,12 +175,16 @@ describe('what a directory holds', () => {
     });
   });
 
-  test('a path of a file, or below one: a typed error', async () => {
-    await inDirectory(async (dir) => {
-      const path = join(dir, 'file');
+  test('a path of a file, or below one: NOT_A_STORE, however it is opened', async () => {
+    await inDirectory(async (folder) => {
+      const path = join(folder, 'file');
       await writeFile(path, 'mine');
-      expect(['IO', 'NOT_A_STORE']).toContain(await codeOf(openEngine({ dir: path })));
-      expect(['IO', 'NOT_A_STORE']).toContain(await codeOf(openEngine({ dir: join(path, 'x') })));
+      for (const dir of [path, join(path, 'x'), join(path, 'x', 'y')]) {
+        for (const open of [openEngine, openLog, openReader]) {
+          const error = await errorOf(open({ dir }));
+          expect([error.code, error.details['path']]).toEqual(['NOT_A_STORE', dir]);
+        }
+      }
     });
   });
 

@@ -6,7 +6,7 @@ import { openLogWith } from '../../src/wal/log.ts';
 import { dir, fill, smallSegments, TestStore } from './reader-store.ts';
 
 const inspect = (store: TestStore): Promise<StoreInspection> =>
-  inspectStoreWith(dir, {}, store.components);
+  inspectStoreWith({ dir }, store.components);
 
 async function filled(): Promise<TestStore> {
   const store = new TestStore();

@@ -143,11 +143,11 @@ describe('beside a writer', () => {
 
   test('inspect and verify: no fault', async () => {
     for (let reading = 0; reading < 4; reading++) {
-      expect((await verifyStore(store)).faults).toEqual([]);
-      expect((await inspectStore(store)).faults).toEqual([]);
+      expect((await verifyStore({ dir: store })).faults).toEqual([]);
+      expect((await inspectStore({ dir: store })).faults).toEqual([]);
     }
     await stop();
-    expect((await verifyStore(store)).faults).toEqual([]);
+    expect((await verifyStore({ dir: store })).faults).toEqual([]);
   });
 
   test('a writer that is killed, and the next one: nothing that was proved goes', async () => {
@@ -160,7 +160,7 @@ describe('beside a writer', () => {
       }
       await kill();
       expect((await readOnce()).lsn).toBeGreaterThanOrEqual(proved);
-      expect((await verifyStore(store)).faults).toEqual([]);
+      expect((await verifyStore({ dir: store })).faults).toEqual([]);
       await start();
     }
     await stop();

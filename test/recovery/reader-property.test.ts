@@ -89,7 +89,7 @@ test('any history: a reader and the engine agree, and verify finds nothing', asy
         }
         expect(given).toEqual(expected);
       });
-      expect((await verifyStoreWith(dir, {}, store.components)).faults).toEqual([]);
+      expect((await verifyStoreWith({ dir }, store.components)).faults).toEqual([]);
       await engine.close();
     }),
     { seed: 20_260_102, numRuns: 60 },

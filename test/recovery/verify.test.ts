@@ -19,7 +19,7 @@ import { decodeSegmentHeader } from '../../src/wal/segment-format.ts';
 import { dir, fill, smallSegments, TestStore } from './reader-store.ts';
 
 const verify = (store: TestStore): Promise<StoreVerification> =>
-  verifyStoreWith(dir, {}, store.components);
+  verifyStoreWith({ dir }, store.components);
 
 /** Three openings: segments that were cut by an opening, and some that were rotated. */
 async function filled(commits = 40): Promise<TestStore> {
@@ -104,7 +104,7 @@ describe('a sound store', () => {
     const objects = new MemoryObjectStore();
     const engine = await store.open({ store: objects });
     await fill(engine, 10);
-    const found = await verifyStoreWith(dir, { store: objects }, store.components);
+    const found = await verifyStoreWith({ dir, store: objects }, store.components);
     expect(found).toMatchObject({ faults: [], snapshotCount: 1, checkpointCount: 1 });
     await engine.close();
   });
@@ -353,7 +353,7 @@ describe('a log that was lost', () => {
       what: 'log has had a segment and has none',
     });
     await expect(store.open()).rejects.toMatchObject({ code: 'LOG_HOLE' });
-    const found = await inspectStoreWith(dir, {}, store.components);
+    const found = await inspectStoreWith({ dir }, store.components);
     expect(found.faults).toMatchObject([{ code: 'LOG_HOLE' }]);
     await expect(openReaderWith({ dir }, store.components)).rejects.toMatchObject({
       code: 'LOG_HOLE',
@@ -373,7 +373,7 @@ describe('a log that was lost', () => {
       await handle.close();
     }
     expect(await onlyFault(bare)).toMatchObject({ path: `${dir}/wal` });
-    const { faults } = await inspectStoreWith(dir, {}, bare.components);
+    const { faults } = await inspectStoreWith({ dir }, bare.components);
     expect(faults).toMatchObject([{ code: 'LOG_HOLE' }]);
   });
 
@@ -388,7 +388,7 @@ describe('a log that was lost', () => {
       const fault = await onlyFault(store);
       expect(fault).toMatchObject({ path: `${dir}/${logMarkName}`, lsn: 111 });
       expect(fault.what).toContain('commits behind it may be lost');
-      const found = await inspectStoreWith(dir, {}, store.components);
+      const found = await inspectStoreWith({ dir }, store.components);
       expect(found).toMatchObject({ lostBehind: [110], damagedHistory: false, faults: [] });
     }
   });

@@ -30,19 +30,20 @@ test('file: objects are files below the path, a relative one too', async () => {
 });
 
 test.each([
-  [undefined, 'store options must be an object'],
-  [{}, 'store kind must be one of file, memory'],
-  [{ kind: 's3' }, 'store kind must be one of file, memory: kind: s3'],
-  [{ kind: 'toString' }, 'store kind must be one of file, memory'],
-  [{ kind: 'memory', path: '/x' }, 'a memory store has no such option: path'],
-  [{ kind: 'file', path: '/x', root: 1, dir: 2 }, 'a file store has no such option: root, dir'],
-  [{ kind: 'file' }, 'path of a file store must be a path'],
-  [{ kind: 'file', path: '' }, 'path of a file store must be a path'],
-  [{ kind: 'file', path: 'a\0b' }, 'path of a file store must be a path'],
-])('%j: INVALID_OPTION that says what is wrong', (options, message) => {
+  [undefined, 'options must be an object', undefined],
+  [{}, 'option kind must be one of file, memory', 'kind'],
+  [{ kind: 's3' }, 'option kind must be one of file, memory: s3', 'kind'],
+  [{ kind: 'toString' }, 'option kind must be one of file, memory', 'kind'],
+  [{ kind: 'memory', path: '/x' }, 'option path is unknown, there are kind', 'path'],
+  [{ kind: 'file', path: '/x', root: 1 }, 'option root is unknown, there are kind, path', 'root'],
+  [{ kind: 'file' }, 'option path must be the path of a directory', 'path'],
+  [{ kind: 'file', path: '' }, 'option path must be the path of a directory', 'path'],
+  [{ kind: 'file', path: 'a\0b' }, 'option path must be the path of a directory', 'path'],
+])('%j: INVALID_OPTION that says what is wrong', (options, message, option) => {
   const create = (): unknown => createStore(options as StoreOptions);
   expect(create).toThrow(InvalidArgumentError);
-  expect(create).toThrow(
-    expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining(message) }),
-  );
+  const [code, text] = ['INVALID_OPTION', expect.stringContaining(message)];
+  expect(create).toThrow(expect.objectContaining({ code, message: text }));
+  const details: unknown = option === undefined ? {} : expect.objectContaining({ option });
+  expect(create).toThrow(expect.objectContaining({ details }));
 });

@@ -1,0 +1,77 @@
+/*
+ * Checks that every object of options shares, so that a bad option reads the same wherever it is
+ * given: INVALID_OPTION, `details.option` with its path, the value last.
+ */
+import { types as utilTypes } from 'node:util';
+import { InvalidArgumentError } from '../errors.ts';
+
+/** More names than these are in `details` only. */
+const namesShownMax = 8;
+
+/** An option that the call, or the store, does not take. */
+export function badOption(
+  name: string,
+  why: string,
+  value: unknown,
+  details: Readonly<Record<string, unknown>> = {},
+): InvalidArgumentError {
+  const shown =
+    value === undefined || utilTypes.isProxy(value) || typeof value === 'object'
+      ? ''
+      : `: ${String(value)}`;
+  return new InvalidArgumentError('INVALID_OPTION', `option ${name} ${why}${shown}`, {
+    ...details,
+    option: name,
+  });
+}
+
+/** Options are an object; `path` says of what, when they are an option themselves. */
+export function objectOnly(options: unknown, path?: string): asserts options is object {
+  if (typeof options === 'object' && options !== null) return;
+  if (path !== undefined) throw badOption(path, 'must be an object', options);
+  throw new InvalidArgumentError('INVALID_OPTION', 'options must be an object');
+}
+
+/** Refuses what is no object, and names that it should not have; `path` is that of the object. */
+export function knownOnly(options: unknown, names: readonly string[], path?: string): void {
+  objectOnly(options, path);
+  for (const name of Object.keys(options)) {
+    if (names.includes(name)) continue;
+    const full = path === undefined ? name : `${path}.${name}`;
+    const few = names.length > 0 && names.length <= namesShownMax;
+    const why = few ? `is unknown, there are ${names.join(', ')}` : 'is unknown';
+    throw badOption(full, why, undefined, { known: names });
+  }
+}
+
+export function wholeNumber(
+  name: string,
+  value: unknown,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) {
+    if (value >= least && value <= most) return value;
+  }
+  const bounds = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
+  throw badOption(name, `must be a whole number ${bounds}`, value);
+}
+
+/** A number above zero that need not be whole. */
+export function amount(name: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value;
+  throw badOption(name, 'must be a number above 0', value);
+}
+
+/** One of a list of texts. */
+export function oneOf<T extends string>(name: string, value: unknown, known: readonly T[]): T {
+  const found = known.find((text) => text === value);
+  if (found !== undefined) return found;
+  throw badOption(name, `must be one of ${known.join(', ')}`, value);
+}
+
+/** The path of a directory. */
+export function directoryPath(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value;
+  throw badOption(name, 'must be the path of a directory', value);
+}
