@@ -15,6 +15,7 @@ import {
 } from '../state/table-definition.ts';
 import { formatChain, parseChain } from '../wal/chain-value.ts';
 import type { LogPosition } from '../wal/log-position.ts';
+import { retentionFromPlain, type RetentionSettings } from './retention-settings.ts';
 import { RecordFields as Fields } from './record-fields.ts';
 import {
   checkpointTriggers,
@@ -85,6 +86,8 @@ export interface CheckpointRecord {
   readonly rates: RestoreRates | undefined;
   /** Of a record that a merge made. */
   readonly merge: MergeNote | undefined;
+  /** How long the past is kept; undefined: everything stays. */
+  readonly retention: RetentionSettings | undefined;
   readonly tables: readonly TableDefinition[];
   readonly codec: string;
   readonly keyGroups: number;
@@ -179,6 +182,7 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
     policy: decodePolicy(fields.object('policy')),
     rates: body['rates'] === undefined ? undefined : decodeRates(fields.object('rates')),
     merge: body['merge'] === undefined ? undefined : decodeMerge(fields.object('merge')),
+    retention: fields.optional('retention', () => decodeRetention(fields)),
     tables: fields.list('tables').map((field) => {
       const table = definitionFromPlain(field.body);
       if (!table) throw corrupt('has a bad table');
@@ -201,6 +205,12 @@ function decodePosition(fields: Fields): LogPosition {
     offset: fields.count('offset'),
     chain,
   };
+}
+
+function decodeRetention({ body, corrupt }: Fields): RetentionSettings {
+  const settings = retentionFromPlain(body['retention']);
+  if (!settings) throw corrupt('has a bad retention');
+  return settings;
 }
 
 function decodeLink(fields: Fields): ChainLink {

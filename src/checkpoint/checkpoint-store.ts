@@ -50,6 +50,21 @@ export class CheckpointStore {
     return ++this.#idMax;
   }
 
+  /** Greatest id that was found or given. */
+  get idMax(): number {
+    return this.#idMax;
+  }
+
+  /** Objects whose names start with a prefix. */
+  objects(prefix: string): Promise<ObjectInfo[]> {
+    return this.#list(prefix);
+  }
+
+  /** Deletes an object that a plan of retention gives up; durable when it resolves. */
+  remove(name: string): Promise<void> {
+    return storeCall('delete', name, () => this.#store.delete(name));
+  }
+
   /** The record of an id. */
   async read(id: number): Promise<CheckpointRecord> {
     const name = recordName(id);

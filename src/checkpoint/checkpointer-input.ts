@@ -15,6 +15,7 @@ import type { ChainImages } from './chain-images.ts';
 import type { BudgetState } from './chain-policy.ts';
 import type { ChainPolicy, CheckpointRecord, CheckpointTrigger } from './checkpoint-record.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
+import type { RetentionSettings } from './retention-settings.ts';
 import type { RestoreMeter } from './restore-estimate.ts';
 import type { SnapshotTransfer } from './snapshot-transfer.ts';
 
@@ -46,6 +47,8 @@ export interface CheckpointerInput {
   readonly newest: CheckpointRecord | undefined;
   readonly images: ChainImages;
   readonly policy: ChainPolicy;
+  /** Goes into the records; undefined: everything stays. */
+  readonly retention: RetentionSettings | undefined;
   /** Bounds of one merge. */
   readonly mergeLimits: MergeLimits;
   readonly meter: RestoreMeter;

@@ -149,6 +149,11 @@ export class Checkpointer {
     return this.#publisher.exclusively(() => this.#in.checkpoints.drop(id));
   }
 
+  /** Runs something while no record is being published: what it finds fits together. */
+  inTurn<T>(act: () => Promise<T>): Promise<T> {
+    return this.#publisher.exclusively(act);
+  }
+
   /** Resolves when a merge that was cut off has cleared up behind itself. */
   async settled(): Promise<void> {
     await this.compactor.settled();

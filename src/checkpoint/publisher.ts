@@ -75,7 +75,8 @@ export class Publisher {
   }
 
   record(parts: RecordParts, request: CheckpointRequest): CheckpointRecord {
-    const { storeId, timeline, epoch, codec, keyGroups, clock, meter, policy } = this.#in;
+    const { storeId, timeline, epoch, codec, keyGroups, clock, meter, policy, retention } =
+      this.#in;
     const { checkpointBytes, merge, ...rest } = parts;
     const { totals } = this;
     return {
@@ -94,6 +95,7 @@ export class Publisher {
       rates: meter.measured,
       policy,
       merge,
+      retention,
       codec,
       keyGroups,
       savepoint: request.savepoint,

@@ -71,8 +71,6 @@ export interface RetentionInput {
    * (O5); undefined afterwards.
    */
   readonly newestFound: number | undefined;
-  /** A compaction is under way: it merges the chain of a record that is not the newest any more. */
-  readonly compacting: boolean;
   /** A snapshot of such an id, without a record of that id, may belong to unfinished work. */
   readonly unfinished: (id: number) => boolean;
 }

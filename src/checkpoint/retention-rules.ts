@@ -3,9 +3,9 @@
  * plan of it.
  *
  * Rules add up. Beside those of the settings, always:
- * - R3: the newest checkpoint, and the newest one that shares no snapshot with it, so that damage to
- *   any one snapshot or record leaves a path; the newest record of each of the two newest bases, and
- *   the log from the older base. While there is no such second path, everything stays.
+ * - R3: the newest checkpoint; of each of its snapshots, the newest checkpoint that does without it,
+ *   and the log from there, so that damage to any one snapshot or record leaves a path; the newest of
+ *   the two newest bases, and the log from the older. While one base is all there is, everything stays.
  * - O5: until the opening has published a checkpoint of its own, what a recovery without the newest
  *   found record needs: the record before it, and the log from there.
  * - Records that cannot be read, or that name a snapshot that is not there, count for nothing and
@@ -13,7 +13,7 @@
  *
  * Ages and periods are judged by when a checkpoint was made, the window by the times of commits.
  */
-import { assert } from '../std/assert.ts';
+import { must } from '../std/assert.ts';
 import type { CheckpointRecord } from './checkpoint-record.ts';
 import type { RetentionInput } from './retention-input.ts';
 import { keptBySchedule } from './retention-schedule.ts';
@@ -30,7 +30,6 @@ export type RetentionRule =
   | 'window'
   | 'savepoint'
   | 'pin'
-  | 'compaction'
   | 'damaged'
   | 'hold'
   | 'timeline'
@@ -127,19 +126,19 @@ class Rules {
   /** R3 and O5: what is left when any one snapshot or record turns out to be damaged. */
   #rulesOfDamage(newest: CheckpointRecord | undefined): RetentionReason | undefined {
     if (!newest) return undefined;
-    const second = this.#usable.findLast((record) => !sharesSnapshot(record, newest));
-    if (!second) {
-      return { rule: 'hold', text: 'no two checkpoints share no snapshot: there is one base only' };
+    for (const { name } of newest.chain) {
+      const without = this.#usable.findLast(({ chain }) => chain.every((l) => l.name !== name));
+      if (!without) return { rule: 'hold', text: 'there is one base only: nothing replaces it' };
+      const text = `replaces checkpoint ${newest.id} should a snapshot of it be damaged`;
+      this.#keep(without.id, { rule: 'second-path', text });
+      this.#need(without, 'second-path', `checkpoint ${without.id} ${text}`);
     }
-    this.#keep(second.id, {
-      rule: 'second-path',
-      text: `the newest that shares no snapshot with checkpoint ${newest.id}`,
-    });
-    this.#need(second, 'second-path', `checkpoint ${second.id}, the second path`);
     const base = baseOf(newest);
-    const older = this.#usable.findLast((record) => baseOf(record) !== base);
-    assert(older, 'a second path is of another base');
-    const lsn = older.chain[0]!.lastLsn;
+    const older = must(
+      this.#usable.findLast((record) => baseOf(record) !== base),
+      'something is of another base',
+    );
+    const lsn = must(older.chain[0], 'a checkpoint has a base').lastLsn;
     this.#keep(older.id, {
       rule: 'bases',
       text: 'the newest of the older of the two newest bases',
@@ -148,7 +147,7 @@ class Rules {
       rule: 'bases',
       lsn,
       segment: undefined,
-      text: `the older of the two newest bases, at LSN ${lsn}`,
+      text: `the older of the two newest bases ends at LSN ${lsn}`,
     });
     return this.#ruleOfTheOpening();
   }
@@ -207,16 +206,11 @@ class Rules {
     this.#needs.push({ rule: 'window', lsn: 0, segment: undefined, text });
   }
 
-  /** Savepoints, pins, and what a compaction is merging. */
+  /** Savepoints and pins. */
   #rulesOfUse(): void {
-    const newest = this.#usable.at(-1);
-    for (const record of this.#usable) {
-      const { id, savepoint } = record;
+    for (const { id, savepoint } of this.#usable) {
       if (savepoint !== undefined && !this.#dropped.has(id)) {
         this.#keep(id, { rule: 'savepoint', text: `savepoint ${JSON.stringify(savepoint)}` });
-      }
-      if (this.#in.compacting && newest && baseOf(record) === baseOf(newest)) {
-        this.#keep(id, { rule: 'compaction', text: 'its chain is being compacted' });
       }
     }
     for (const pin of this.#in.pins) {
@@ -247,9 +241,4 @@ class Rules {
 
 function baseOf({ chain }: CheckpointRecord): string | undefined {
   return chain[0]?.name;
-}
-
-function sharesSnapshot(a: CheckpointRecord, b: CheckpointRecord): boolean {
-  const names = new Set(b.chain.map(({ name }) => name));
-  return a.chain.some(({ name }) => names.has(name));
 }

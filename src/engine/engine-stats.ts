@@ -6,6 +6,7 @@ import type { RestoreRates } from '../checkpoint/record-notes.ts';
 import { estimateRestore } from '../checkpoint/restore-estimate.ts';
 import type { LogWriterStats } from '../wal/log-writer.ts';
 import type { EngineParts } from './engine.ts';
+import type { RetentionStats } from './retention.ts';
 
 /** Figures of an engine, now. */
 export interface EngineStats {
@@ -28,6 +29,7 @@ export interface EngineStats {
   /** A failure in the background that no listener heard; the next `checkpoint` rejects with it. */
   readonly failure: unknown;
   readonly failedListeners: number;
+  readonly retention: RetentionStats;
 }
 
 /** What opening the store would cost now, and what it may cost. */
@@ -92,6 +94,7 @@ export function engineStats(parts: EngineParts, now: EngineNow): EngineStats {
     poisoned: now.poisoned,
     failure: now.failure,
     failedListeners: hub.failedListeners,
+    retention: parts.retention.stats(),
   };
 }
 

@@ -11,20 +11,13 @@ import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { plainRequest } from '../checkpoint/checkpointer-input.ts';
 import type { ChainImages } from '../checkpoint/chain-images.ts';
-import {
-  ConflictError,
-  InvalidArgumentError,
-  NotFoundError,
-  OutcomeUnknownError,
-} from '../errors.ts';
-import { operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
+import { ConflictError, InvalidArgumentError, NotFoundError } from '../errors.ts';
 import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
 import type { Clock } from '../std/clock.ts';
 import { CommitEncoder } from '../state/commit-encoder.ts';
 import { checkName, Operator } from '../state/operator.ts';
 import type { StateSpace } from '../state/state-space.ts';
-import { definitionToPlain, type TableDefinition } from '../state/table-definition.ts';
 import type { CommitMoment } from '../state/transaction.ts';
 import { checkEventTime, checkKnown } from '../state/write-options.ts';
 import { resolveDurability } from '../wal/log-options.ts';
@@ -33,6 +26,7 @@ import { AutomaticCheckpoints } from './automatic-checkpoints.ts';
 import type { BackgroundFailures } from './background-failures.ts';
 import type { Commit, CommitOptions, Synchronous } from './commit-options.ts';
 import { checkpointRequest, type CheckpointOptions } from './checkpoint-request.ts';
+import { encodeDefinitions, outcomeUnknown, type EncodedCommit } from './encoded-commit.ts';
 import type { EngineLife } from './engine-life.ts';
 import { engineStats, type EngineStats } from './engine-stats.ts';
 import type { EngineEventName, EngineListener, EventHub } from './events.ts';
@@ -40,6 +34,12 @@ import { MemtablePressure } from './memtable-pressure.ts';
 import { mergeCall, mergeOutcome, type MergeCallOptions, type MergeOutcome } from './merge-call.ts';
 import type { ResolvedEngineOptions } from './options.ts';
 import type { Positions, PositionTable } from './positions.ts';
+import {
+  dryRunOf,
+  type CollectOptions,
+  type CollectionReport,
+  type Retention,
+} from './retention.ts';
 import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
 import type { Watch } from './watch.ts';
 
@@ -55,6 +55,7 @@ export interface EngineParts {
   readonly positions: PositionTable;
   readonly checkpointer: Checkpointer;
   readonly checkpoints: CheckpointStore;
+  readonly retention: Retention;
   readonly images: ChainImages;
   readonly hub: EventHub;
   readonly failures: BackgroundFailures;
@@ -256,6 +257,20 @@ export class Engine {
     await this.#parts.checkpointer.drop(found.id);
   }
 
+  /**
+   * Deletes now what retention does not keep: checkpoints, snapshots, segments of the log. Resolves
+   * with the plan, which says of each object why it stays or goes, when what went is gone for good.
+   * It runs by itself after each checkpoint and every `cleanupMs`.
+   *
+   * @throws StorageError IO: the rest goes with the next collection
+   * @throws ClosedError CLOSED, POISONED
+   * @throws AbortedError ABORTED: the engine was closed meanwhile
+   */
+  async collect(options: CollectOptions = {}): Promise<CollectionReport> {
+    this.#life.assertWritable();
+    return this.#parts.retention.collect(dryRunOf(options));
+  }
+
   /** All checkpoint records, oldest first. */
   async checkpoints(): Promise<ListedCheckpoint[]> {
     this.#life.assertOpen();
@@ -326,10 +341,12 @@ export class Engine {
   }
 
   async #end(): Promise<void> {
-    const { checkpointer, writer, images, release } = this.#parts;
+    const { checkpointer, writer, images, retention, release } = this.#parts;
     this.#pressure.release();
+    const collected = retention.close();
     try {
       await checkpointer.close();
+      await collected;
       await writer.close();
     } finally {
       await release();
@@ -413,27 +430,11 @@ export class Engine {
       metadata === undefined ? undefined : space.codec.encode(metadata),
     );
     const definitions = space.unlogged;
-    this.#encodeDefinitions(definitions);
+    encodeDefinitions(encoder, definitions, space.codec);
     const positionsSealed = positions.encode(options.positions, encoder);
     space.transaction.encode(encoder, moment);
     const { entryCount } = encoder;
     return { record: encoder.finish(), entryCount, definitions, positionsSealed };
-  }
-
-  #encodeDefinitions(definitions: readonly TableDefinition[]): void {
-    const { space } = this.#parts;
-    for (const definition of definitions) {
-      this.#encoder.add({
-        table: reservedTables.catalog,
-        op: ops.put,
-        operator: operatorIds.none,
-        expiry: 0,
-        eventTime: 0,
-        key: definition.id,
-        subKey: undefined,
-        value: space.codec.encode(definitionToPlain(definition)),
-      });
-    }
   }
 
   async #checkSavepointFree(name: string): Promise<void> {
@@ -450,22 +451,3 @@ export class Engine {
 
 /** What a changed entry costs in a memtable beside its bytes, about: cell, slot and bucket. */
 const entryOverheadBytes = 96;
-
-/** A commit as it goes to the log. */
-interface EncodedCommit {
-  /** Borrowed until the next commit is encoded. */
-  readonly record: Uint8Array;
-  readonly entryCount: number;
-  /** Definitions that the record logs. */
-  readonly definitions: readonly TableDefinition[];
-  /** To be called once the record is sealed. */
-  readonly positionsSealed: () => void;
-}
-
-function outcomeUnknown(commit: Commit, cause: unknown): OutcomeUnknownError {
-  return new OutcomeUnknownError(
-    `commit ${commit.lsn} was sealed, but writing it failed: open again and read positions`,
-    { lsn: commit.lsn, timestamp: commit.timestamp },
-    cause,
-  );
-}

@@ -5,6 +5,7 @@
  */
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { InvalidArgumentError } from '../errors.ts';
+import type { CollectionReport } from './retention.ts';
 
 /** Something that a person should know and that stops nothing. */
 export interface EngineWarning {
@@ -28,6 +29,8 @@ export interface EngineEvents {
   checkpoint: CheckpointRecord;
   /** A run of the chain has been merged into one snapshot. */
   merge: CheckpointRecord;
+  /** A collection has ended; what it kept and deleted, and why. */
+  collect: CollectionReport;
   warning: EngineWarning;
   /** Work in the background failed, or the engine stopped taking commits. */
   failure: unknown;
@@ -39,7 +42,7 @@ export type EngineListener<N extends EngineEventName> = (event: EngineEvents[N])
 /** Warnings that are kept while nobody listens. */
 const keptMax = 100;
 
-const eventNames: readonly string[] = ['checkpoint', 'merge', 'warning', 'failure'];
+const eventNames: readonly string[] = ['checkpoint', 'merge', 'collect', 'warning', 'failure'];
 
 interface Registered {
   readonly listener: (event: never) => unknown;

@@ -8,6 +8,7 @@ import { ChainImages } from '../checkpoint/chain-images.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { Checkpointer } from '../checkpoint/checkpointer.ts';
 import type { CheckpointerInput, CheckpointLog } from '../checkpoint/checkpointer-input.ts';
+import { pinsOf } from '../checkpoint/retention-pins.ts';
 import { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
@@ -56,6 +57,7 @@ import {
   type ResolvedEngineOptions,
 } from './options.ts';
 import { PositionTable } from './positions.ts';
+import { Retention } from './retention.ts';
 import { checkpointEvents, Watch } from './watch.ts';
 
 /** Only one timeline is written so far; its number is in every header and record. */
@@ -321,13 +323,19 @@ class Opening {
       newest: recovered.record,
       images,
       policy: options.chain.policy,
+      retention: options.retention.settings,
       mergeLimits: options.chain.limits,
       meter,
       freeBytes,
-      events: checkpointEvents(hub, watch, (error) => failures.report(error)),
+      events: checkpointEvents(hub, watch, {
+        collect: () => retention.collectSoon(),
+        fail: (error) => failures.report(error),
+      }),
     });
     checkpointer.recovered(recovery.replayedCommits, recovery.replayedBytes);
     this.#checkpointer = checkpointer;
+    const on = { checkpoints, checkpointer, segments, writer, hub, failures };
+    const retention = this.#retention(recovered, on);
     const parts: EngineParts = {
       options,
       space,
@@ -335,6 +343,7 @@ class Opening {
       positions,
       checkpointer,
       checkpoints,
+      retention,
       images,
       hub,
       failures,
@@ -346,6 +355,39 @@ class Opening {
     };
     return new Engine(parts, life);
   }
+
+  #retention(recovered: Recovered, on: Collecting): Retention {
+    const { fs, clock } = this.#on;
+    const { dir, retention: options } = this.#options;
+    const { checkpoints, checkpointer, segments, writer, hub, failures } = on;
+    return new Retention({
+      options,
+      fs,
+      logDirectory: `${dir}/wal`,
+      clock,
+      timeline,
+      checkpoints,
+      checkpointer,
+      segments,
+      pins: pinsOf(fs, dir),
+      logFailure: () => writer.failure,
+      newestFound: recovered.record?.id,
+      events: {
+        collect: (report) => hub.emit('collect', report),
+        fail: (error) => failures.report(error),
+      },
+    });
+  }
+}
+
+/** What collections stand on. */
+interface Collecting {
+  readonly checkpoints: CheckpointStore;
+  readonly checkpointer: Checkpointer;
+  readonly segments: LogSegments;
+  readonly writer: LogWriter;
+  readonly hub: EventHub;
+  readonly failures: BackgroundFailures;
 }
 
 function storeFacts(

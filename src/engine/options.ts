@@ -28,11 +28,17 @@ import {
   type CheckpointingPreset,
 } from './checkpointing-options.ts';
 import { badOption } from './option-checks.ts';
+import {
+  engineRetentionNames,
+  resolveRetentionOptions,
+  type EngineRetentionOptions,
+  type ResolvedRetentionOptions,
+} from './retention-options.ts';
 
 export { badOption } from './option-checks.ts';
 
 /** Options of `openEngine`. */
-export interface EngineOptions extends LogOptions, ChainOptions {
+export interface EngineOptions extends LogOptions, ChainOptions, EngineRetentionOptions {
   /** Directory of the store, made if it is not there; `':memory:'` keeps everything in memory. */
   readonly dir: string;
   /**
@@ -85,6 +91,7 @@ export interface ResolvedEngineOptions {
   readonly chain: ResolvedChainOptions;
   /** Undefined: none. */
   readonly checkpointing: CheckpointTriggers | undefined;
+  readonly retention: ResolvedRetentionOptions;
 }
 
 export const keyGroupsDefault = 128;
@@ -106,6 +113,7 @@ export const engineOptionNames: readonly string[] = [
   'checkpointing',
   ...logOptionNames,
   ...chainOptionNames,
+  ...engineRetentionNames,
 ] satisfies readonly (keyof EngineOptions)[];
 
 const codecs: readonly CodecName[] = ['none', 'lz4', 'snappy', 'zstd'];
@@ -137,6 +145,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     log: resolveLogOptions(options),
     chain: resolveChainOptions(options),
     checkpointing: resolveCheckpointing(options.checkpointing),
+    retention: resolveRetentionOptions(options),
   });
 }
 

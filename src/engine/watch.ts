@@ -82,24 +82,26 @@ export class Watch {
   }
 }
 
-/** Tells listeners, and watches, what checkpoints and merges report. */
+/** Tells listeners, watches, and has collected, what checkpoints and merges report. */
 export function checkpointEvents(
   hub: EventHub,
   watch: Watch,
-  fail: (error: unknown) => void,
+  on: { collect(): void; fail(error: unknown): void },
 ): CheckpointEvents {
   return {
     checkpoint(record) {
       hub.emit('checkpoint', record);
       watch.published(record);
+      on.collect();
     },
     merge(record) {
       hub.emit('merge', record);
       watch.published(record);
+      on.collect();
     },
     budget: (budget) => watch.budget(budget),
     held: (isHeld) => watch.held(isHeld),
-    failure: fail,
+    failure: (error) => on.fail(error),
   };
 }
 

@@ -74,6 +74,12 @@ const record: CheckpointRecord = {
     restoreBytesMax: undefined,
     mergeBytesPerLogByteMax: 10,
   },
+  retention: {
+    checkpoints: 5,
+    ageMs: 86_400_000,
+    windowMs: 3_600_000,
+    schedule: { hourly: 24, daily: 7, weekly: 4, monthly: 12 },
+  },
   tables: [
     { id: 16, operator: 'op', state: 'list', kind: 'list', ttlType: 'none', itemsMax: 10 },
     {
@@ -98,6 +104,7 @@ interface Body {
   readonly rates: object;
   readonly merge: object;
   readonly policy: object;
+  readonly retention: object;
 }
 
 /** The record's bytes with one field changed, and a CRC that fits. */
@@ -184,6 +191,11 @@ describe('a checkpoint record', () => {
       (body) => Object.assign(body.merge, { strategy: 'other' }),
       (body) => Object.assign(body.merge, { inputs: [1] }),
       (body) => Object.assign(body.policy, { restoreSecondsMax: -1 }),
+      (body) => Object.assign(body, { retention: 5 }),
+      (body) => Object.assign(body.retention, { checkpoints: 0 }),
+      (body) => Object.assign(body.retention, { windowMs: -1 }),
+      (body) => Object.assign(body.retention, { schedule: null }),
+      (body) => Object.assign(body.retention, { schedule: { hourly: 1.5 } }),
     ];
     for (const change of changes) {
       const bytes = withBody((body) => change(body as unknown as Body));

@@ -1,0 +1,229 @@
+/*
+ * Collections of an open engine: by itself after each checkpoint and merge, and every `cleanupMs`;
+ * and on demand. One at a time. The plan is made in turn with publications, so that nothing is half
+ * there; it is carried out beside them, since a later record names only what the newest one names
+ * and what it brings itself.
+ *
+ * A poisoned or closing engine deletes nothing more (L11): what has been begun ends before the next
+ * deletion. Until the opening has published a checkpoint of its own, its plans keep what a recovery
+ * without the newest found record needs (O5).
+ */
+import type { Checkpointer } from '../checkpoint/checkpointer.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import { Inventory } from '../checkpoint/collector-inventory.ts';
+import { carryOut, type CollectionTarget } from '../checkpoint/collector.ts';
+import type { RetainedRange } from '../checkpoint/retained-range.ts';
+import type { StoreInventory } from '../checkpoint/retention-input.ts';
+import type { PinSet } from '../checkpoint/retention-pins.ts';
+import { planRetention, type RetentionPlan } from '../checkpoint/retention-plan.ts';
+import { AbortedError, ClosedError, TidemarkError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import type { Clock, Timer } from '../std/clock.ts';
+import type { LogSegments } from '../wal/log-segments.ts';
+import { checkKnown } from '../state/write-options.ts';
+import { badOption } from './option-checks.ts';
+import type { ResolvedRetentionOptions } from './retention-options.ts';
+
+/** What a collection did, or would do. */
+export interface CollectionReport {
+  /** Nothing was deleted: the plan alone was asked for. */
+  readonly dryRun: boolean;
+  readonly plan: RetentionPlan;
+  readonly deletedObjects: number;
+  readonly deletedBytes: number;
+}
+
+/** Options of `engine.collect`. */
+export interface CollectOptions {
+  /** Only works out what would go. @defaultValue false */
+  readonly dryRun?: boolean;
+}
+
+/** Figures of retention, now. */
+export interface RetentionStats {
+  readonly collecting: boolean;
+  /** Collections that this opening has finished. */
+  readonly collections: number;
+  /** What they deleted. */
+  readonly deletedObjects: number;
+  readonly deletedBytes: number;
+  /** Readers of this process, and other uses, that keep something. */
+  readonly pins: number;
+  /** What can be restored, as of the last collection; undefined before the first. */
+  readonly retained: RetainedRange | undefined;
+}
+
+export interface RetentionInput {
+  readonly options: ResolvedRetentionOptions;
+  readonly fs: FileSystem;
+  readonly logDirectory: string;
+  readonly clock: Clock;
+  readonly timeline: number;
+  readonly checkpoints: CheckpointStore;
+  readonly checkpointer: Pick<Checkpointer, 'inTurn' | 'newest'>;
+  readonly segments: LogSegments;
+  readonly pins: PinSet;
+  /** The error that stopped the log, if one did. */
+  readonly logFailure: () => unknown;
+  /** The newest record that the opening found. */
+  readonly newestFound: number | undefined;
+  readonly events: {
+    collect(report: CollectionReport): void;
+    fail(error: unknown): void;
+  };
+}
+
+export class Retention {
+  readonly #in: RetentionInput;
+  readonly #inventory: Inventory;
+  readonly #target: CollectionTarget;
+  /** Ids up to this one are of earlier openings. */
+  readonly #foundIdMax: number;
+  /** Ids of this opening whose record was seen: a snapshot of theirs is no unfinished work. */
+  #ended: ReadonlySet<number> = new Set();
+  #timer: Timer | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+  #collecting = false;
+  #due = false;
+  #closing = false;
+  #collections = 0;
+  #deletedObjects = 0;
+  #deletedBytes = 0;
+  #retained: RetainedRange | undefined;
+
+  constructor(input: RetentionInput) {
+    this.#in = input;
+    const { fs, logDirectory, checkpoints, segments } = input;
+    this.#foundIdMax = checkpoints.idMax;
+    this.#inventory = new Inventory({
+      fs,
+      logDirectory,
+      list: (prefix) => checkpoints.objects(prefix),
+      readRecord: (id) => checkpoints.read(id),
+    });
+    this.#target = {
+      fs,
+      logDirectory,
+      deleteObject: (name) => checkpoints.remove(name),
+      assertMayDelete: () => this.#assertMayDelete(),
+      forgetBelow: (number) => segments.forgetBelow(number),
+    };
+    this.#setTimer();
+  }
+
+  /** Figures of now; after `close`, those of the end. */
+  stats(): RetentionStats {
+    return {
+      collecting: this.#collecting,
+      collections: this.#collections,
+      deletedObjects: this.#deletedObjects,
+      deletedBytes: this.#deletedBytes,
+      pins: this.#in.pins.size,
+      retained: this.#retained,
+    };
+  }
+
+  /** A record was published, or time has gone by: what is not needed any more may go. */
+  collectSoon(): void {
+    if (this.#due || this.#closing || !this.#in.options.settings) return;
+    this.#due = true;
+    void this.#enqueue(() => {
+      this.#due = false;
+      return this.#collect(false);
+    }).catch((error: unknown) => {
+      // That it closes, or why it was poisoned, is told elsewhere.
+      if (!isEnd(error)) this.#in.events.fail(error);
+    });
+  }
+
+  /** Collects now, or only works out what would go. */
+  collect(dryRun: boolean): Promise<CollectionReport> {
+    return this.#enqueue(() => this.#collect(dryRun));
+  }
+
+  /** Ends what runs before its next deletion. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  #enqueue<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.#running.then(act);
+    // The next one starts after this one, whatever becomes of it.
+    this.#running = result.catch(() => {});
+    return result;
+  }
+
+  #setTimer(): void {
+    const { clock, options } = this.#in;
+    if (options.cleanupMs === undefined) return;
+    this.#timer = clock.setTimer(options.cleanupMs, () => {
+      if (this.#closing) return;
+      this.collectSoon();
+      this.#setTimer();
+    });
+  }
+
+  async #collect(dryRun: boolean): Promise<CollectionReport> {
+    this.#assertMayDelete();
+    this.#collecting = true;
+    try {
+      const plan = await this.#plan();
+      if (dryRun) return { dryRun, plan, deletedObjects: 0, deletedBytes: 0 };
+      const counts = await carryOut(plan, this.#target);
+      this.#collections++;
+      this.#deletedObjects += counts.deletedObjects;
+      this.#deletedBytes += counts.deletedBytes;
+      this.#retained = plan.retained;
+      const report = { dryRun, plan, ...counts };
+      this.#in.events.collect(report);
+      return report;
+    } finally {
+      this.#collecting = false;
+    }
+  }
+
+  #plan(): Promise<RetentionPlan> {
+    const { options, clock, timeline, pins, checkpointer, newestFound } = this.#in;
+    return checkpointer.inTurn(async () => {
+      const inventory = await this.#inventory.take();
+      this.#ended = this.#findEnded(inventory);
+      const ended = this.#ended;
+      return planRetention({
+        inventory,
+        now: clock.nowMicros(),
+        timeline,
+        settings: options.settings,
+        pins: pins.list(),
+        newestFound: checkpointer.newest?.id === newestFound ? newestFound : undefined,
+        unfinished: (id) => id > this.#foundIdMax && !ended.has(id),
+      });
+    });
+  }
+
+  /** Of the snapshots there are, the ids whose record is there, or was when it was last looked. */
+  #findEnded({ records, snapshots }: StoreInventory): Set<number> {
+    const recorded = new Set(records.map(({ id }) => id));
+    const ids = snapshots.map(({ id }) => id);
+    return new Set(ids.filter((id) => recorded.has(id) || this.#ended.has(id)));
+  }
+
+  #assertMayDelete(): void {
+    if (this.#closing) throw new AbortedError('ABORTED', 'the engine is closing');
+    const failure = this.#in.logFailure();
+    if (failure === undefined) return;
+    throw new ClosedError('POISONED', 'the engine stopped after an error in writing', failure);
+  }
+}
+
+export function dryRunOf(options: CollectOptions): boolean {
+  checkKnown(options, ['dryRun']);
+  const { dryRun = false } = options;
+  if (typeof dryRun !== 'boolean') throw badOption('dryRun', 'must be true or false', dryRun);
+  return dryRun;
+}
+
+function isEnd(error: unknown): boolean {
+  return error instanceof TidemarkError && (error.code === 'ABORTED' || error.code === 'POISONED');
+}
