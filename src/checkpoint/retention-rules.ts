@@ -187,12 +187,24 @@ class Rules {
     this.#ruleOfTheWindow(settings.windowMs);
   }
 
-  /** The newest checkpoint at or before the start of the window, and the log from it. */
+  /**
+   * The newest checkpoint at or before the start of the window, and the log from it. Of those inside,
+   * the newest of each tenth: the start moves on, and what it passes must leave one close behind it,
+   * or the log would have to stay from the old start on.
+   */
   #ruleOfTheWindow(windowMs: number): void {
     if (windowMs === 0) return;
     const newest = this.#usable.at(-1)!;
     // A clock that was set back must not shorten the window.
     const start = Math.max(this.#in.now, newest.timestamp) - windowMs * 1000;
+    const partMicros = (windowMs * 1000) / windowParts;
+    let later: number | undefined;
+    for (const { id, timestamp } of this.#usable.toReversed()) {
+      const part = Math.floor(timestamp / partMicros);
+      if (timestamp <= start || part === later) continue;
+      later = part;
+      this.#keep(id, { rule: 'window', text: `a mark inside the window of ${windowMs} ms` });
+    }
     const first = this.#usable.findLast(({ timestamp }) => timestamp <= start);
     if (first) {
       const text = `the window of ${windowMs} ms starts behind it`;
@@ -238,6 +250,9 @@ class Rules {
     this.#needs.push({ rule, lsn, segment: position.segment, text });
   }
 }
+
+/** Parts of a window in each of which a checkpoint stays. */
+const windowParts = 10;
 
 function baseOf({ chain }: CheckpointRecord): string | undefined {
   return chain[0]?.name;

@@ -80,7 +80,7 @@ export function resolveRetentionOptions(options: EngineRetentionOptions): Resolv
     return { settings: undefined, cleanupMs: undefined };
   }
   return {
-    settings: resolveRetention(retention ?? {}, retentionDefault),
+    settings: resolveRetention(retention === undefined ? {} : retention, retentionDefault),
     cleanupMs:
       cleanupMs === false
         ? undefined
