@@ -10,9 +10,10 @@
  * finished by the next collection or opening. `assertMayDelete` is asked before every single
  * deletion: a poisoned or closing engine deletes nothing more (L11).
  */
-import { toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
-import { writeLowWater } from '../wal/low-water.ts';
+import { must } from '../std/assert.ts';
+import { parseSegmentName } from '../wal/segment-format.ts';
+import { applyTrim } from '../wal/trim-segments.ts';
 import type { RetentionLine, RetentionPlan } from './retention-plan.ts';
 
 /** Where a plan is carried out. */
@@ -52,24 +53,22 @@ export async function carryOut(
   };
 }
 
-async function trimLog(
+function trimLog(
   { lowWater }: RetentionPlan,
-  segments: readonly RetentionLine[],
+  lines: readonly RetentionLine[],
   target: CollectionTarget,
 ): Promise<void> {
-  const { fs, logDirectory } = target;
-  target.assertMayDelete();
-  if (lowWater) {
-    await writeLowWater(fs, logDirectory, lowWater);
-    target.forgetBelow(lowWater.segment);
-  }
-  try {
-    for (const { name } of segments) {
-      target.assertMayDelete();
-      await fs.unlink(`${logDirectory}/${name.slice(name.indexOf('/') + 1)}`);
-    }
-    await fs.syncDirectory(logDirectory);
-  } catch (error) {
-    throw toStorageError(error, 'trim the log', logDirectory);
-  }
+  const segments = lines.map(({ name, bytes }) => {
+    const file = name.slice(name.indexOf('/') + 1);
+    return { name: file, number: numberOf(file), fileBytes: bytes };
+  });
+  const plan = { lowWater: must(lowWater, 'segments go below a low-water record'), segments };
+  return applyTrim(target.fs, target.logDirectory, plan, {
+    assertWritable: () => target.assertMayDelete(),
+    forget: (below) => target.forgetBelow(below),
+  });
+}
+
+function numberOf(name: string): number {
+  return must(parseSegmentName(name), 'a planned segment has a name').number;
 }

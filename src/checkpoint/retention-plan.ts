@@ -40,7 +40,7 @@ export interface RetentionPlan {
   readonly hold: string | undefined;
   /** Records, marks, snapshots, segments: what is deleted is deleted in this order. */
   readonly lines: readonly RetentionLine[];
-  /** The low-water record to be put before segments go; undefined: the one there is covers them. */
+  /** The low-water record to be put before segments go; undefined: none goes. */
   readonly lowWater: LowWater | undefined;
   /** What can be restored when the plan has been carried out. */
   readonly retained: RetainedRange;
@@ -172,11 +172,14 @@ function planLog(input: RetentionInput, { hold, needs }: KeptRecords): LogPlan {
     const text = first?.need.text ?? 'nothing says from where the log can go';
     return keep('segment', segment, { rule: 'log', text: `the log is needed from: ${text}` });
   });
-  const rises = lines.some(({ action, rules }) => action === 'delete' && rules[0] === 'expired');
+  const going = lines.filter(({ action }) => action === 'delete');
+  const rises = going.some(({ rules }) => rules[0] === 'expired');
   const { timeline } = input;
+  const raised = rises && cut ? { timeline, lsn: cut.firstLsn, segment: cut.number } : log.lowWater;
   return {
     lines,
-    lowWater: rises && cut ? { timeline, lsn: cut.firstLsn, segment: cut.number } : undefined,
+    // The same as before for leftovers below it: it may be what a crash has not made durable.
+    lowWater: going.length > 0 ? raised : undefined,
     firstLsn: cut?.firstLsn ?? 1,
   };
 }

@@ -385,11 +385,11 @@ describe('the log', () => {
     return { ...input, inventory: { ...inventory, log: { ...inventory.log, ...change } } };
   };
 
-  test('segments below the low-water record are leftovers, and the record is not put again', () => {
+  test('segments below the low-water record are leftovers; the record is put again before they go', () => {
     const lowWater = { timeline: 1, lsn: 31, segment: 4 };
     const plan = planRetention(withLog({ lowWater }));
     expect(lineOf(plan, segmentOf(2))).toBe('delete leftover: is below the low-water record');
-    expect(plan.lowWater).toBeUndefined();
+    expect(plan.lowWater).toEqual(lowWater);
   });
 
   test('a walk that ended too early: what lies below it stays until the log is kept from above', () => {

@@ -143,8 +143,9 @@ describe('a power loss in the middle of a collection', () => {
     expect(found).toContain('a savepoint that was dropped is one again');
   });
 
-  test('segments without the low-water record: a hole', async () => {
-    const found = await swapped((plan) => ({ ...plan, lowWater: undefined }));
+  test('segments without a low-water record above them: a hole', async () => {
+    const before = { timeline: 1, lsn: 1, segment: 1 };
+    const found = await swapped((plan) => ({ ...plan, lowWater: before }));
     expect(found.join('\n')).toContain('segment is missing');
   });
 });
