@@ -76,7 +76,7 @@ export async function collectStoreWith(
   for (const name of Object.keys(unknown)) throw badOption(name, 'is unknown', undefined);
   if (typeof dryRun !== 'boolean') throw badOption('dryRun', 'must be true or false', dryRun);
   if (retention !== undefined) resolveRetention(retention, retentionDefault);
-  const source = sourceOf({ fs, clock }, dir, store);
+  const source = sourceOf({ fs, clock }, store ? { dir, store } : { dir });
   // Before the lock, whose taking would make a directory.
   const storeId = await engineIdOf(source);
   const settled = (inventory: StoreInventory): RetentionPlan => {

@@ -58,7 +58,7 @@ async function cutEverywhere(
 /** What is wrong with a store after a power loss; empty when nothing is. */
 async function faultsOf(fs: FaultyFileSystem, value: number): Promise<string[]> {
   const world = worldOn(fs, undefined, 99);
-  const before = await verifyStoreWith('/store', {}, world);
+  const before = await verifyStoreWith({ dir: '/store' }, world);
   const found = before.faults.map(({ path, what }) => `${path}: ${what}`);
   if (found.length > 0) return found;
   const engine = await opened(world, { retention: one });
@@ -73,7 +73,7 @@ async function faultsOf(fs: FaultyFileSystem, value: number): Promise<string[]> 
     if (action === 'delete') found.push(`was not collected: ${name}: ${why}`);
   }
   await engine.close();
-  const after = await verifyStoreWith('/store', {}, world);
+  const after = await verifyStoreWith({ dir: '/store' }, world);
   found.push(...after.faults.map(({ path, what }) => `after: ${path}: ${what}`));
   return found;
 }

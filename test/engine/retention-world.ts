@@ -76,6 +76,6 @@ export async function counts(
 
 /** Every byte that the store needs is sound. */
 export async function expectSound(world: World): Promise<void> {
-  const { faults } = await verifyStoreWith('/store', {}, world);
+  const { faults } = await verifyStoreWith({ dir: '/store' }, world);
   expect(faults).toEqual([]);
 }
