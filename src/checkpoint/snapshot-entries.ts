@@ -6,6 +6,7 @@ import { decodeKey, type Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import type { Entry } from '../snapshot/entry.ts';
 import { entryFlags, operatorIds, ops } from '../snapshot/entry-format.ts';
+import { decodePatch } from '../snapshot/patch-decode.ts';
 import { readU64, toHex } from '../std/bytes.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import type { StateKind, TableDefinition } from '../state/table-definition.ts';
@@ -32,8 +33,9 @@ export interface SnapshotEntry {
   /**
    * The value of a put, the operand of a merge. A counter is a number, or a bigint where it is no
    * safe integer. A blob is `{ bytes, chunks }`: its length and the digests of its chunks; `get` and
-   * `entries` of a base give its bytes. Bytes as stored where the table is not defined, and of an
-   * operand of patch.
+   * `entries` of a base give its bytes. Of a patch its fields: null for one that is deleted, a
+   * `PatchReplacement` for an object that takes the place of a field. Bytes as stored where the
+   * table is not defined.
    */
   readonly value: unknown;
   readonly lsn: number;
@@ -111,7 +113,9 @@ export function decodeValue(
     const count = decodeInt64(bytes, subKeyEnd);
     return Number.isSafeInteger(Number(count)) ? Number(count) : count;
   }
-  if (op === ops.merge && operator === operatorIds.patch) return bytes.slice(subKeyEnd, valueEnd);
+  if (op === ops.merge && operator === operatorIds.patch) {
+    return decodePatch({ bytes, start: subKeyEnd, end: valueEnd }, decoder);
+  }
   if (!definition) return bytes.slice(subKeyEnd, valueEnd);
   if (definition.kind === 'blob') return describeBlob(bytes, subKeyEnd, valueEnd);
   return decoder.decode(bytes, subKeyEnd, valueEnd);

@@ -27,6 +27,7 @@ export type {
   Snapshot,
   SnapshotVerification,
 } from './snapshot-open.ts';
+export { PatchReplacement } from '../snapshot/patch-decode.ts';
 export { UnknownTypeValue } from '../codec/value-reader.ts';
 export type { SnapshotFault } from '../snapshot/tasks.ts';
 export type { EntryTotals, SnapshotMetadata, SnapshotTable } from './snapshot-metadata.ts';

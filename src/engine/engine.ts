@@ -84,6 +84,7 @@ export class Engine {
   #inTransact = false;
   #closing: Promise<void> | undefined;
 
+  /** @internal Made by `openEngine`. */
   constructor(parts: EngineParts, life: EngineLife) {
     this.#parts = parts;
     this.#life = life;

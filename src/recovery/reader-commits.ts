@@ -22,7 +22,7 @@ import type { LogRange } from '../wal/log-position.ts';
 import { readRecords } from '../wal/log-records.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
-import { decodePatch } from './logged-patch.ts';
+import { decodePatch } from '../snapshot/patch-decode.ts';
 import {
   agreementOf,
   logDirectoryOf,

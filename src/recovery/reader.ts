@@ -40,7 +40,7 @@ import {
 import { createReaderDecoder } from '../codec/value-reader.ts';
 
 export type { CommitRange, LoggedChange, LoggedCommit, LoggedOp } from './reader-commits.ts';
-export { PatchReplacement } from './logged-patch.ts';
+export { PatchReplacement } from '../snapshot/patch-decode.ts';
 export { UnknownTypeValue } from '../codec/value-reader.ts';
 
 /** Options of {@link openReader}. */

@@ -30,6 +30,7 @@ export class AggregatingState<In = unknown, Accumulator = unknown, Out = unknown
   readonly #accumulators: ValueState<Accumulator>;
   readonly #functions: AggregatingOptions<In, Accumulator, Out>;
 
+  /** @internal Handles are made by an operator. */
   constructor(
     space: StateSpace,
     table: Table<Cell>,

@@ -27,6 +27,7 @@ export class BlobState {
   readonly #space: StateSpace;
   readonly #table: Table<Cell>;
 
+  /** @internal Handles are made by an operator. */
   constructor(space: StateSpace, table: Table<Cell>) {
     this.#space = space;
     this.#table = table;

@@ -21,6 +21,7 @@ export class CounterState {
   readonly #table: Table<Cell>;
   readonly #ttlMs: number | undefined;
 
+  /** @internal Handles are made by an operator. */
   constructor(space: StateSpace, table: Table<Cell>, ttlMs: number | undefined) {
     this.#space = space;
     this.#table = table;

@@ -25,6 +25,7 @@ export class ExtremumState<N extends number | bigint = number> {
   readonly #ttlMs: number | undefined;
   readonly #operator: OperatorId;
 
+  /** @internal Handles are made by an operator. */
   constructor(space: StateSpace, table: Table<Cell>, ttlMs: number | undefined) {
     this.#space = space;
     this.#table = table;

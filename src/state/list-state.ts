@@ -19,6 +19,7 @@ export class ListState<V = unknown> {
   readonly #table: Table<ListCell>;
   readonly #ttlMs: number | undefined;
 
+  /** @internal Handles are made by an operator. */
   constructor(space: StateSpace, table: Table<ListCell>, ttlMs: number | undefined) {
     this.#space = space;
     this.#table = table;

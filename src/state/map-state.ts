@@ -18,6 +18,7 @@ export class MapState<K extends Key = Key, V = unknown> {
   readonly #table: Table<MapCell>;
   readonly #ttlMs: number | undefined;
 
+  /** @internal Handles are made by an operator. */
   constructor(space: StateSpace, table: Table<MapCell>, ttlMs: number | undefined) {
     this.#space = space;
     this.#table = table;

@@ -48,6 +48,7 @@ export class Operator {
   readonly name: string;
   readonly #space: StateSpace;
 
+  /** @internal Made by the engine. */
   constructor(space: StateSpace, name: string) {
     this.name = name;
     this.#space = space;

@@ -26,6 +26,7 @@ export class ReducingState<V = unknown> {
   readonly #values: ValueState<V>;
   readonly #reduce: (current: V, added: V) => V;
 
+  /** @internal Handles are made by an operator. */
   constructor(
     space: StateSpace,
     table: Table<Cell>,

@@ -44,6 +44,7 @@ export class ValueState<V = unknown> {
   readonly #table: Table<Cell>;
   readonly #ttlMs: number | undefined;
 
+  /** @internal Handles are made by an operator. */
   constructor(space: StateSpace, table: Table<Cell>, ttlMs: number | undefined) {
     this.#space = space;
     this.#table = table;

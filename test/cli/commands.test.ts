@@ -239,6 +239,51 @@ describe('log --from at its bounds', () => {
   });
 });
 
+describe('operands and event times', () => {
+  test('get, dump, log and inspect: what was given, what came of it, and when it happened', async () => {
+    const dir = join(directory, 'operands');
+    const engine = await openEngineWith({ dir }, on);
+    const op = engine.operator('op');
+    op.min('low').update('k', 0.5);
+    op.max<bigint>('high').update('k', 7n, { eventTime: 2_000_000 });
+    op.value('v').patch('k', { a: null, b: 1 });
+    op.value('w').patch('k', { a: 1 });
+    op.value('w').patch('k', { a: { b: 2 } });
+    op.reducing('sum', { reduce: (a: number, b: number) => a + b }).add('k', 3);
+    await engine.commit({ eventTime: new Date(1000) });
+    await engine.close();
+    const { stdout } = await runHere('log', dir);
+    expect(lines(stdout).slice(1)).toEqual([
+      '  min op.low "k" 0.5 happened 1970-01-01T00:00:01.000000Z',
+      '  max op.high "k" {"$bigint":"7"} happened 1970-01-01T00:00:02.000000Z',
+      '  patch op.v "k" {"a":null,"b":1} happened 1970-01-01T00:00:01.000000Z',
+      '  patch op.w "k" {"a":{"$replace":{"b":2}}} happened 1970-01-01T00:00:01.000000Z',
+      '  put op.sum "k" 3 happened 1970-01-01T00:00:01.000000Z',
+    ]);
+    const logged = await runHere('log', dir, '--json');
+    expect(JSON.parse(logged.stdout)).toMatchObject({
+      entries: [
+        {},
+        { op: 'max', eventTime: 2_000_000 },
+        { op: 'patch', eventTime: 1_000_000 },
+        {},
+        {},
+      ],
+    });
+    const got = await runHere('get', dir, 'op', 'w', 'k', '--json');
+    expect(JSON.parse(got.stdout)).toMatchObject({ value: { a: { b: 2 } }, eventTime: 1_000_000 });
+    const dumped = lines((await runHere('dump', dir)).stdout).map((line) => JSON.parse(line));
+    expect(dumped).toMatchObject([
+      { state: 'low', kind: 'min', value: 0.5, eventTime: 1_000_000 },
+      { state: 'high', kind: 'max', value: { $bigint: '7' }, eventTime: 2_000_000 },
+      { state: 'v', kind: 'value', value: { b: 1 } },
+      { state: 'w', kind: 'value', value: { a: { b: 2 } } },
+      { state: 'sum', kind: 'reducing', value: 3 },
+    ]);
+    expect((await runHere('inspect', dir)).stdout).toMatch(/high +│ max +│/);
+  });
+});
+
 describe('inspect', () => {
   test('text: tables without colours, since it is no terminal', () => {
     const { status, stdout } = run('inspect', store);

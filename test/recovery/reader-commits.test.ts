@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 
-import { PatchReplacement } from '../../src/recovery/logged-patch.ts';
+import { PatchReplacement } from '../../src/snapshot/patch-decode.ts';
 import { decodeCommit, type LoggedCommit } from '../../src/recovery/reader-commits.ts';
 import { createReaderDecoder } from '../../src/codec/value-reader.ts';
 import { operatorIds, ops } from '../../src/snapshot/entry-format.ts';

@@ -21,6 +21,16 @@ const point: TypeDefinition = {
   version: 1,
 };
 
+test('update with what is no function: INVALID_CALL names the state, nothing changed', async () => {
+  const engine = await open(worldOn());
+  const state = engine.operator('op').value('v');
+  const error = await errorOf(() => state.update('k', 5 as never));
+  expect([error.code, error.details]).toEqual(['INVALID_CALL', { operator: 'op', state: 'v' }]);
+  expect(error.message).toContain('op.v takes a function: this is a number');
+  expect(engine.stats().openChanges).toBe(0);
+  await engine.close();
+});
+
 describe('a value that cannot be stored', () => {
   test('in a value, a map and a list: INVALID_VALUE says where, the transaction is still open', async () => {
     const engine = await open(worldOn());

@@ -1,16 +1,10 @@
 /*
- * A merge patch as the log shows it: an object whose fields are null where they are deleted, objects
+ * A merge patch as log and snapshots are shown: an object whose fields are null where they are deleted, objects
  * where they are patched, and a `PatchReplacement` where an object takes the place of whatever was
  * there (several patches of one commit are logged as one, patch-format.ts).
  */
 import type { ValueDecoder } from '../codec/value-decoder.ts';
-import {
-  isObjectHead,
-  MARK,
-  PLACES,
-  readFields,
-  type BytesRange,
-} from '../snapshot/patch-format.ts';
+import { isObjectHead, MARK, PLACES, readFields, type BytesRange } from './patch-format.ts';
 
 /** An object that takes the place of a field, and does not patch it. */
 export class PatchReplacement {
