@@ -1,0 +1,117 @@
+/*
+ * docs/OPTIONS.md against the code: every option is there, nothing else is, and what the page gives
+ * as a constant is what the code takes when nothing is said.
+ */
+import { describe, expect, test } from 'vitest';
+import {
+  engineOptionNames,
+  keyGroupsDefault,
+  resolveOptions,
+  type EngineOptions,
+} from '../../src/engine/options.ts';
+import { TidemarkError } from '../../src/errors.ts';
+import { readerOptionNames } from '../../src/recovery/reader.ts';
+import { openLogOptionNames } from '../../src/wal/log.ts';
+import { resolveLogOptions, type LogOptions } from '../../src/wal/log-options.ts';
+import { readText } from '../tools/repository.ts';
+
+interface Row {
+  readonly path: string;
+  /** Of the column of defaults. */
+  readonly cell: string;
+}
+
+const page = readText('docs/OPTIONS.md');
+
+/** Rows of the tables of a chapter whose first column is an option. */
+function rowsOf(chapter: string): Row[] {
+  const text = page.split(/^## /m).find((part) => part.startsWith(`${chapter}\n`))!;
+  const rows = text.matchAll(/^\| `([\w.]+)` \|[^|]*\| ([^|]*) \|[^|]*\|$/gm);
+  return [...rows].map(([, path, cell]) => ({ path: path!, cell: cell! }));
+}
+
+/** The constant that a cell starts with. */
+function constantOf({ cell }: Row): { readonly value: unknown } | undefined {
+  const literal = /^`([^`]+)`/.exec(cell)?.[1];
+  return literal === undefined
+    ? undefined
+    : { value: JSON.parse(literal.replaceAll("'", '"')) as unknown };
+}
+
+const memory = { dir: ':memory:' };
+
+/** Names inside an option that is an object, as its refusal of a name lists them. */
+function namesInside(name: string): readonly string[] {
+  try {
+    resolveOptions({ ...memory, [name]: { 'no such name': 1 } });
+  } catch (error) {
+    if (!(error instanceof TidemarkError)) throw error;
+    const { option, known } = error.details;
+    if (option === `${name}.no such name`) return known as string[];
+  }
+  return [];
+}
+
+describe('openEngine', () => {
+  const rows = rowsOf('openEngine');
+
+  test('the page: has every option, those inside options too, and no other', () => {
+    const paths = engineOptionNames.flatMap((name) => [
+      name,
+      ...namesInside(name).map((inner) => `${name}.${inner}`),
+    ]);
+    expect(paths).toContain('merge.strategy');
+    expect(rows.map(({ path }) => path).toSorted()).toEqual(paths.toSorted());
+  });
+
+  test.each([...engineOptionNames].filter((name) => name !== 'dir' && name !== 'keyGroups'))(
+    '%s: given the constants of the page, the options in force are the defaults',
+    (name) => {
+      const own = constantOf(rows.find(({ path }) => path === name)!);
+      const inner = rows.flatMap((row) => {
+        const constant = row.path.startsWith(`${name}.`) ? constantOf(row) : undefined;
+        return constant ? [[row.path.slice(name.length + 1), constant.value]] : [];
+      });
+      const value: unknown = inner.length > 0 ? Object.fromEntries(inner) : own?.value;
+      const given = { ...memory, [name]: value } as EngineOptions;
+      expect(resolveOptions(given)).toEqual(resolveOptions(memory));
+    },
+  );
+
+  test('keyGroups, which an existing store decides: the constant of a new one', () => {
+    const row = rows.find(({ path }) => path === 'keyGroups')!;
+    expect(constantOf(row)?.value).toBe(keyGroupsDefault);
+  });
+
+  test('a constant that is wrong: would be found', () => {
+    const wrong = resolveOptions({ ...memory, maxChainLength: 11 });
+    expect(wrong).not.toEqual(resolveOptions(memory));
+    expect(rows.filter((row) => constantOf(row)).length).toBeGreaterThan(15);
+  });
+});
+
+describe('openLog', () => {
+  const rows = rowsOf('openLog');
+
+  test('the page: has every option and no other', () => {
+    expect(rows.map(({ path }) => path).toSorted()).toEqual([...openLogOptionNames].toSorted());
+  });
+
+  test('the constants of the page: are those of the engine and of the log', () => {
+    const engine = new Map(rowsOf('openEngine').map(({ path, cell }) => [path, cell]));
+    const settings: Record<string, unknown> = {};
+    for (const row of rows) {
+      if (engine.has(row.path)) expect(row.cell).toBe(engine.get(row.path));
+      if (!row.path.endsWith('Max')) continue;
+      settings[row.path] = constantOf(row)?.value;
+    }
+    expect(settings).toMatchObject(resolveLogOptions({} satisfies LogOptions));
+  });
+});
+
+describe('openReader', () => {
+  test('the page: has every option and no other', () => {
+    const rows = rowsOf('openReader');
+    expect(rows.map(({ path }) => path).toSorted()).toEqual([...readerOptionNames].toSorted());
+  });
+});
