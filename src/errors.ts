@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'COMMIT_TOO_LARGE'
   | 'VALUE_MUTATED'
   | 'TRANSACTION_OPEN'
+  | 'CODEC_FAILED'
   | 'LOCKED'
   | 'FENCED'
   | 'STATE_EXISTS'
@@ -99,6 +100,7 @@ export class InvalidArgumentError extends TidemarkError {
       | 'COMMIT_TOO_LARGE'
       | 'VALUE_MUTATED'
       | 'TRANSACTION_OPEN'
+      | 'CODEC_FAILED'
     >,
     message: string,
     details?: ErrorDetails,

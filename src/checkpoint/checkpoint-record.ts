@@ -6,6 +6,7 @@
  * Names in the store: `checkpoints/<id>.json`, `checkpoints/<id>.dropped` for a savepoint that was
  * dropped, `snapshots/<sha256>-<id>`. An id is used by one attempt; skipped ids are legal (C3).
  */
+import { compressionFromPlain, type CompressionSetting } from '../codec/compression-setting.ts';
 import { decodeSealedJson, encodeSealedJson } from '../codec/sealed-json.ts';
 import { CorruptionError, IncompatibleError } from '../errors.ts';
 import {
@@ -89,7 +90,8 @@ export interface CheckpointRecord {
   /** How long the past is kept; undefined: everything stays. */
   readonly retention: RetentionSettings | undefined;
   readonly tables: readonly TableDefinition[];
-  readonly codec: string;
+  /** The store's when the record was made; states can have their own. */
+  readonly compression: CompressionSetting;
   readonly keyGroups: number;
   /** Name, when it is a savepoint. */
   readonly savepoint: string | undefined;
@@ -188,11 +190,17 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
       if (!table) throw corrupt('has a bad table');
       return table;
     }),
-    codec: fields.text('codec'),
+    compression: decodeCompression(fields),
     keyGroups: fields.count('keyGroups'),
     savepoint: typeof savepoint === 'string' ? savepoint : undefined,
     metadata: body['metadata'],
   };
+}
+
+function decodeCompression(fields: Fields): CompressionSetting {
+  const compression = compressionFromPlain(fields.body['compression']);
+  if (!compression) throw fields.corrupt('has no compression');
+  return compression;
 }
 
 function decodePosition(fields: Fields): LogPosition {

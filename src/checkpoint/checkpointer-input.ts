@@ -2,8 +2,9 @@
  * What checkpoints stand on and what is asked of them (checkpointer.ts does the work).
  */
 import type { HashSeed } from '../codec/hash.ts';
-import type { CodecName } from '../codec/compression.ts';
+import type { CompressionSetting } from '../codec/compression-setting.ts';
 import { StorageError, type TidemarkError } from '../errors.ts';
+import type { SnapshotCompression } from '../snapshot/block-packer.ts';
 import type { TableRules } from '../snapshot/run-cursor.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
 import type { Clock } from '../std/clock.ts';
@@ -36,7 +37,7 @@ export interface CheckpointerInput {
   readonly seed: HashSeed;
   readonly keyGroups: number;
   readonly groupBits: number;
-  readonly codec: CodecName;
+  readonly compression: CompressionSetting;
   readonly clock: Clock;
   readonly space: StateSpace;
   readonly log: CheckpointLog;
@@ -100,6 +101,17 @@ export function rulesOf(tables: readonly TableDefinition[]): TableRules {
   return tables.flatMap(({ id, itemsMax }) =>
     itemsMax === undefined ? [] : [{ table: id, itemsMax }],
   );
+}
+
+/** How a snapshot of these tables is compressed; what has no setting of its own has the store's. */
+export function compressionOf(
+  store: CompressionSetting,
+  tables: readonly TableDefinition[],
+): SnapshotCompression {
+  const own = tables.flatMap(({ id, compression }) =>
+    compression === undefined ? [] : [{ table: id, ...compression }],
+  );
+  return { ...store, tables: own };
 }
 
 /** The error that a later call gives for work in the background that failed and nobody heard of. */

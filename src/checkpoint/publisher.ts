@@ -75,7 +75,7 @@ export class Publisher {
   }
 
   record(parts: RecordParts, request: CheckpointRequest): CheckpointRecord {
-    const { storeId, timeline, epoch, codec, keyGroups, clock, meter, policy, retention } =
+    const { storeId, timeline, epoch, compression, keyGroups, clock, meter, policy, retention } =
       this.#in;
     const { checkpointBytes, merge, ...rest } = parts;
     const { totals } = this;
@@ -96,7 +96,7 @@ export class Publisher {
       policy,
       merge,
       retention,
-      codec,
+      compression,
       keyGroups,
       savepoint: request.savepoint,
       metadata: request.metadata,

@@ -2,14 +2,14 @@
  * What every task that makes a snapshot of this engine is given, and how its failures are told.
  */
 import { TidemarkError, errnoOf, toStorageError } from '../errors.ts';
-import type { CodecName } from '../codec/compression.ts';
 import type { HashSeed } from '../codec/hash.ts';
+import type { SnapshotCompression } from '../snapshot/block-packer.ts';
 import type { TableRules } from '../snapshot/run-cursor.ts';
 import { must } from '../std/assert.ts';
 import { fromHex } from '../std/bytes.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
 import type { TaskInput, TaskName, TaskOutput } from '../threads/tasks.ts';
-import { rulesOf, type CheckpointerInput } from './checkpointer-input.ts';
+import { compressionOf, rulesOf, type CheckpointerInput } from './checkpointer-input.ts';
 
 /** Fields that all tasks that write a snapshot share. */
 export interface SnapshotTaskInput {
@@ -20,7 +20,7 @@ export interface SnapshotTaskInput {
   readonly epoch: number;
   readonly seed: HashSeed;
   readonly groupBits: number;
-  readonly codec: CodecName;
+  readonly compression: SnapshotCompression;
   readonly fromLsn: number;
   readonly lastLsn: number;
   readonly lastTimestamp: number;
@@ -40,7 +40,7 @@ export interface SnapshotOrder {
 }
 
 export function snapshotInput(input: CheckpointerInput, order: SnapshotOrder): SnapshotTaskInput {
-  const { storeId, timeline, epoch, seed, groupBits, codec } = input;
+  const { storeId, timeline, epoch, seed, groupBits, compression } = input;
   const { stagedPath, base, fromLsn, last } = order;
   return {
     stagedPath,
@@ -50,7 +50,7 @@ export function snapshotInput(input: CheckpointerInput, order: SnapshotOrder): S
     epoch,
     seed,
     groupBits,
-    codec,
+    compression: compressionOf(compression, last.tables),
     fromLsn,
     lastLsn: last.lsn,
     lastTimestamp: last.timestamp,

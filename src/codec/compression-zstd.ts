@@ -10,7 +10,10 @@ import { readU16, readU32, readU64 } from '../std/bytes.ts';
 
 /** What @types/node of Node 20 does not declare. */
 interface ZlibWithZstd {
-  zstdCompressSync?: (source: Uint8Array) => Uint8Array;
+  zstdCompressSync?: (
+    source: Uint8Array,
+    options: { params: Readonly<Record<number, number>> },
+  ) => Uint8Array;
   zstdDecompressSync?: (
     source: Uint8Array,
     options: { maxOutputLength: number; chunkSize: number },
@@ -18,7 +21,7 @@ interface ZlibWithZstd {
 }
 
 interface ZstdPackage {
-  compress(source: Uint8Array): Uint8Array;
+  compress(source: Uint8Array, parameters: { compressionLevel: number }): Uint8Array;
 }
 
 interface ZstdBinding {
@@ -26,22 +29,27 @@ interface ZstdBinding {
 }
 
 const MAGIC = 0xfd2fb528;
-/** Level 3, the default of every writer, uses at most 2 MiB. */
+/** Level 19 uses at most 8 MiB; the levels above it ask a reader for up to 128 MiB. */
 const WINDOW_BYTES_MAX = 8 * 1024 * 1024;
+/** ZSTD_c_compressionLevel, which node:zlib has as a constant only where it has Zstandard. */
+const LEVEL_PARAMETER = 100;
+
+export const zstdLevelDefault = 3;
+export const zstdLevelMax = 19;
 /** The least chunk that node:zlib takes. */
 const CHUNK_BYTES_MIN = 64;
 
-/** Zstandard, through whichever of the two this Node has. */
-export function loadZstd(): CodecFunctions {
-  return zstdOfNode() ?? zstdOfPackage();
+/** Zstandard of a level from 1 to 19, through whichever of the two this Node has. */
+export function loadZstd(level: number = zstdLevelDefault): CodecFunctions {
+  return zstdOfNode(level) ?? zstdOfPackage(level);
 }
 
 /** Through node:zlib, or undefined on a Node without it. */
-export function zstdOfNode(): CodecFunctions | undefined {
+export function zstdOfNode(level: number = zstdLevelDefault): CodecFunctions | undefined {
   const { zstdCompressSync, zstdDecompressSync } = zlib as ZlibWithZstd;
   if (!zstdCompressSync || !zstdDecompressSync) return undefined;
   return {
-    compress: (source) => zstdCompressSync(source),
+    compress: (source) => zstdCompressSync(source, { params: { [LEVEL_PARAMETER]: level } }),
     decompressInto(source, target) {
       checkFrame(source, target.length);
       const chunkSize = Math.max(CHUNK_BYTES_MIN, target.length);
@@ -55,12 +63,12 @@ export function zstdOfNode(): CodecFunctions | undefined {
 }
 
 /** Through zstd-napi; throws IncompatibleError CODEC_UNAVAILABLE when it cannot be loaded. */
-export function zstdOfPackage(): CodecFunctions {
+export function zstdOfPackage(level: number = zstdLevelDefault): CodecFunctions {
   const zstd = requireCodecPackage('zstd', 'zstd-napi') as ZstdPackage;
   const { DCtx } = requireCodecPackage('zstd', 'zstd-napi/binding') as ZstdBinding;
   const context = new DCtx();
   return {
-    compress: (source) => zstd.compress(source),
+    compress: (source) => zstd.compress(source, { compressionLevel: level }),
     decompressInto(source, target) {
       checkFrame(source, target.length);
       const size = attempt(target.length, () => context.decompress(target, source));

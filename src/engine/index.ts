@@ -41,7 +41,9 @@ export type { EventTime, ListOptions, StateOptions, WriteOptions } from '../stat
 export type { StateKind, TableDefinition, TtlType } from '../state/table-definition.ts';
 export type { Key } from '../codec/key.ts';
 export type { TypeDefinition } from '../codec/value.ts';
-export type { CodecName } from '../codec/compression.ts';
+export type { BuiltInCodecName, CodecName } from '../codec/compression.ts';
+export type { CodecModule } from '../codec/compression-modules.ts';
+export type { CompressionOption, CompressionSetting } from '../codec/compression-setting.ts';
 export type {
   ChainLink,
   CheckpointKind,

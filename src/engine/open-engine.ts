@@ -15,7 +15,8 @@ import { storeCall } from '../checkpoint/store-call.ts';
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import { decodeKey } from '../codec/key.ts';
-import { loadCodec } from '../codec/compression.ts';
+import { registerCodecs } from '../codec/compression-modules.ts';
+import { BlockPacker } from '../snapshot/block-packer.ts';
 import {
   ConflictError,
   CorruptionError,
@@ -112,7 +113,8 @@ export async function openEngineWith(
 
 async function openWith(options: ResolvedEngineOptions, on: EngineComponents): Promise<Engine> {
   // A codec that is not installed is told now, not at the first checkpoint.
-  loadCodec(options.codec);
+  await registerCodecs(options.codecs);
+  void new BlockPacker(options.compression);
   const codec = createValueCodec(options.types);
   const lock = await lockDirectory(on.fs, options.dir);
   const opening = new Opening(options, on, codec, lock);
@@ -312,7 +314,7 @@ class Opening {
       ...storeFacts(identity),
       timeline,
       epoch: opened.header.epoch,
-      codec: options.codec,
+      compression: options.compression,
       clock,
       space,
       log: checkpointLog(writer, segments),

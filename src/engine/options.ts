@@ -4,9 +4,19 @@
  */
 import { isAbsolute, resolve } from 'node:path';
 import type { CheckpointTriggers } from '../checkpoint/checkpoint-triggers.ts';
-import type { CodecName } from '../codec/compression.ts';
+import {
+  checkCompression,
+  compressionDefault,
+  type CompressionOption,
+  type CompressionSetting,
+} from '../codec/compression-setting.ts';
+import {
+  checkCodecs,
+  type CodecModule,
+  type RegisteredCodec,
+} from '../codec/compression-modules.ts';
 import type { TypeDefinition } from '../codec/value.ts';
-import { directoryPath, knownOnly, oneOf, wholeNumber } from '../std/option-checks.ts';
+import { directoryPath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import {
   logOptionNames,
@@ -62,8 +72,13 @@ export interface EngineOptions extends LogOptions, ChainOptions, EngineRetention
    * commits wait, past twice it they are refused with OVERLOADED. @defaultValue 268435456 (256 MiB)
    */
   readonly memtableBytesMax?: number;
-  /** Compression of new snapshots. @defaultValue 'lz4' */
-  readonly codec?: CodecName;
+  /**
+   * Compression of new snapshots: a codec, or one with its level and the least block that it is
+   * worth. States can have their own. @defaultValue 'lz4'
+   */
+  readonly compression?: CompressionOption;
+  /** Codecs of your own, for `compression` and for reading what was written with them. @defaultValue none */
+  readonly codecs?: readonly CodecModule[];
   /**
    * When checkpoints are taken by themselves: bounds, or a named setting; false turns all of them
    * off, also those that memtables would ask for: then only `checkpoint` makes room.
@@ -84,7 +99,8 @@ export interface ResolvedEngineOptions {
   readonly checks: boolean;
   readonly types: readonly TypeDefinition[];
   readonly memtableBytesMax: number;
-  readonly codec: CodecName;
+  readonly compression: CompressionSetting;
+  readonly codecs: readonly RegisteredCodec[];
   /** As asked for; undefined: what the store has, or the default for a new one. */
   readonly keyGroups: number | undefined;
   readonly log: ResolvedLogOptions;
@@ -108,7 +124,8 @@ export const engineOptionNames: readonly string[] = [
   'checks',
   'types',
   'memtableBytesMax',
-  'codec',
+  'compression',
+  'codecs',
   'keyGroups',
   'checkpointing',
   ...logOptionNames,
@@ -116,12 +133,10 @@ export const engineOptionNames: readonly string[] = [
   ...engineRetentionNames,
 ] satisfies readonly (keyof EngineOptions)[];
 
-const codecs: readonly CodecName[] = ['none', 'lz4', 'snappy', 'zstd'];
-
 /** Fills in the defaults; an unknown option, or a bad value, is INVALID_OPTION with its name. */
 export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
   knownOnly(options, engineOptionNames);
-  const { store, codec, types, keyGroups } = options;
+  const { store, compression, types, keyGroups } = options;
   const dir = directoryPath('dir', options.dir);
   if (store !== undefined && typeof store?.putIfAbsent !== 'function') {
     throw badOption('store', 'must be an object store', store);
@@ -129,6 +144,8 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
   if (types !== undefined && !Array.isArray(types)) {
     throw badOption('types', 'must be a list of types', types);
   }
+  const codecs = options.codecs === undefined ? [] : checkCodecs(options.codecs);
+  const own = codecs.map(({ name }) => name);
   const inMemory = dir === ':memory:';
   const environment = process.env['NODE_ENV'];
   return Object.freeze({
@@ -140,7 +157,11 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     checks: flag('checks', options.checks, environment === 'test' || environment === 'development'),
     types: types ?? [],
     memtableBytesMax: memtableBound(options.memtableBytesMax),
-    codec: codec === undefined ? 'lz4' : oneOf('codec', codec, codecs),
+    compression:
+      compression === undefined
+        ? compressionDefault
+        : checkCompression(compression, 'compression', own),
+    codecs,
     keyGroups: keyGroups === undefined ? undefined : checkKeyGroups(keyGroups),
     log: resolveLogOptions(options),
     chain: resolveChainOptions(options),

@@ -7,7 +7,9 @@
  * |    132 |    4 | tableCount  | tables that have entries                                        |
  * |    136 |    4 | parentCount | 0 where the delta is valid on any chain (E2)                    |
  * |    140 |    4 | flags       | bit 0: the reserved table of chunks has entries                 |
- * |    144 |      | slices      | sliceCount times, in order of table and hash:                   |
+ * |    144 |    4 | codecCount  | users' codecs that blocks can have, at most 128                 |
+ * |    148 |    4 | reserved    | 0                                                               |
+ * |    152 |      | slices      | sliceCount times, in order of table and hash:                   |
  *
  * | Offset | Size | Field       | Meaning                                                         |
  * |      0 |    4 | table       |                                                                 |
@@ -25,10 +27,12 @@
  * |     52 |    4 | reserved    | 0                                                               |
  *
  * then per table `table u32, slices u32, entries u64, dataBytes u64`, and per parent the 32 bytes
- * of its SHA-256. Totals repeat what the slices say, for a reader of the footer by hand.
+ * of its SHA-256, and per user's codec `bytes u8, name`, ASCII; blocks name the first as 128, the next
+ * as 129. Totals repeat what the slices say, for a reader of the footer by hand.
  */
 import { toHex, fromHex, readU32, readU64, writeU32, writeU64 } from '../std/bytes.ts';
 import { assert, must } from '../std/assert.ts';
+import { ownCodecsMax } from './block-packer.ts';
 import { entryHeaderBytes, reservedTables } from './entry-format.ts';
 import { bucketsOf, sliceBytesHardMax, sliceLayout } from './slice.ts';
 import {
@@ -43,7 +47,7 @@ import {
   type SnapshotPlace,
 } from './snapshot-format.ts';
 
-const FIXED_BYTES = 144;
+const FIXED_BYTES = 152;
 const SLICE_BYTES = 56;
 const TABLE_BYTES = 24;
 const DIGEST_BYTES = 32;
@@ -82,6 +86,8 @@ export interface SnapshotFooter {
   readonly tables: readonly TableTotals[];
   /** SHA-256 of the snapshots that a delta is valid on, in lower-case hexadecimal. */
   readonly parents: readonly string[];
+  /** Users' codecs that blocks can have, by name. */
+  readonly ownCodecs: readonly string[];
 }
 
 /** Sums of slices that are in order, a table each. */
@@ -120,15 +126,18 @@ export function sliceEnd(slice: SliceRecord): number {
 }
 
 export function encodeSnapshotFooter(footer: SnapshotFooter): Uint8Array {
-  const { slices, tables, parents } = footer;
+  const { slices, tables, parents, ownCodecs } = footer;
   const tablesAt = FIXED_BYTES + slices.length * SLICE_BYTES;
   const parentsAt = tablesAt + tables.length * TABLE_BYTES;
-  const bytes = new Uint8Array(parentsAt + parents.length * DIGEST_BYTES);
+  const codecsAt = parentsAt + parents.length * DIGEST_BYTES;
+  const names = encodeNames(ownCodecs);
+  const bytes = new Uint8Array(codecsAt + names.length);
   bytes.set(encodeSnapshotHeader(footer.header), 0);
   writeU32(bytes, 128, slices.length);
   writeU32(bytes, 132, tables.length);
   writeU32(bytes, 136, parents.length);
   writeU32(bytes, 140, holdsChunks(tables) ? FLAG_CHUNKS : 0);
+  writeU32(bytes, 144, ownCodecs.length);
   slices.forEach((slice, i) => encodeSlice(bytes, FIXED_BYTES + i * SLICE_BYTES, slice));
   tables.forEach((totals, i) => {
     const at = tablesAt + i * TABLE_BYTES;
@@ -141,6 +150,7 @@ export function encodeSnapshotFooter(footer: SnapshotFooter): Uint8Array {
     assert(digest.length === DIGEST_BYTES * 2, 'a digest is a SHA-256', { digest });
     bytes.set(must(fromHex(digest), 'a digest is hexadecimal'), parentsAt + i * DIGEST_BYTES);
   });
+  bytes.set(names, codecsAt);
   return bytes;
 }
 
@@ -173,7 +183,8 @@ export function decodeSnapshotFooter(bytes: Uint8Array, place: SnapshotPlace): S
   const tablesAt = FIXED_BYTES + sliceCount * SLICE_BYTES;
   const parentsAt = tablesAt + tableCount * TABLE_BYTES;
   const expected = parentsAt + parentCount * DIGEST_BYTES;
-  if (bytes.length !== expected) {
+  const ownCodecs = decodeNames(bytes, expected, readU32(bytes, 144));
+  if (!ownCodecs) {
     const details = { expected, actual: bytes.length };
     throw corruptSnapshot(place, 'footer has another size than its counts say', details);
   }
@@ -183,6 +194,7 @@ export function decodeSnapshotFooter(bytes: Uint8Array, place: SnapshotPlace): S
   checkOrder(slices, place);
   const tables = tableTotals(slices);
   const flags = holdsChunks(tables) ? FLAG_CHUNKS : 0;
+  if (readU32(bytes, 148) !== 0) throw corruptSnapshot(place, 'footer has reserved bits set');
   if (tables.length !== tableCount || readU32(bytes, 140) !== flags) {
     throw corruptSnapshot(place, 'footer names other tables than its slices');
   }
@@ -199,7 +211,32 @@ export function decodeSnapshotFooter(bytes: Uint8Array, place: SnapshotPlace): S
     const at = parentsAt + i * DIGEST_BYTES;
     return toHex(bytes.subarray(at, at + DIGEST_BYTES));
   });
-  return { header, slices, tables, parents };
+  return { header, slices, tables, parents, ownCodecs };
+}
+
+/** Names of users' codecs, which are ASCII, each behind its length. */
+function encodeNames(names: readonly string[]): Uint8Array {
+  assert(names.length <= ownCodecsMax, 'a file has at most 128 codecs of users');
+  return Buffer.concat(
+    names.map((name) => {
+      assert(name.length > 0 && name.length < 256, 'a codec has a short name', { name });
+      return Buffer.from(String.fromCodePoint(name.length) + name, 'latin1');
+    }),
+  );
+}
+
+/** Names of users' codecs, which end where the bytes end; undefined when they do not. */
+function decodeNames(bytes: Uint8Array, start: number, count: number): string[] | undefined {
+  if (count > ownCodecsMax) return undefined;
+  const names: string[] = [];
+  let at = start;
+  for (let i = 0; i < count; i++) {
+    const end = at + 1 + (bytes[at] ?? 0);
+    if (end <= at + 1 || end > bytes.length) return undefined;
+    names.push(Buffer.from(bytes.subarray(at + 1, end)).toString('latin1'));
+    at = end;
+  }
+  return at === bytes.length ? names : undefined;
 }
 
 function decodeSlice(bytes: Uint8Array, at: number, place: SnapshotPlace): SliceRecord {

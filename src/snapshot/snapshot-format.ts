@@ -24,7 +24,8 @@
  * Block table, 12 bytes a block:
  * |      0 |    4 | storedBytes   | at most the bytes before compression                          |
  * |      4 |    4 | crc           | of the stored bytes                                           |
- * |      8 |    1 | codec         | 0 none, 1 lz4, 2 snappy, 3 zstd                               |
+ * |      8 |    1 | codec         | 0 none, 1 lz4, 2 snappy, 3 zstd, 4 gzip, 5 brotli; from 128   |
+ * |        |      |               | up: place in the footer's list of users' codecs               |
  * |      9 |    3 | reserved      | 0                                                             |
  *
  * Footer: snapshot-footer.ts. Trailer, 32 bytes, the last of the file:

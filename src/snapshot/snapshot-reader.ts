@@ -4,10 +4,10 @@
  * CorruptionError (CORRUPT_SNAPSHOT) with path and offset.
  */
 import { checksum } from '../codec/checksum.ts';
-import { codecById } from '../codec/compression.ts';
 import { CorruptionError, toStorageError } from '../errors.ts';
 import type { FileHandle } from '../fs/file-system.ts';
 import { must } from '../std/assert.ts';
+import { blockCodec } from './block-packer.ts';
 import type { SlabPool } from './slab-pool.ts';
 import { findSliceFault } from './slice-check.ts';
 import { describeSlice, sliceLayout, type SliceDescriptor } from './slice.ts';
@@ -219,7 +219,7 @@ export class SnapshotReader {
   #unpack(block: BlockPlace, stored: Uint8Array, slab: Uint8Array): void {
     const target = slab.subarray(block.slabAt, block.slabAt + block.rawBytes);
     try {
-      codecById(block.codec).decompressInto(stored, target);
+      blockCodec(block.codec, this.footer.ownCodecs).decompressInto(stored, target);
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error;
       const place = this.#place(block.offset);

@@ -6,9 +6,9 @@
  */
 import { createHash } from 'node:crypto';
 import { checksum } from '../codec/checksum.ts';
-import { loadCodec, type BlockCodec, type CodecName } from '../codec/compression.ts';
 import { toStorageError } from '../errors.ts';
 import type { FileHandle } from '../fs/file-system.ts';
+import { BlockPacker, type SnapshotCompression } from './block-packer.ts';
 import { Slice, sliceLayout, type SliceDescriptor } from './slice.ts';
 import {
   blockBytes,
@@ -29,15 +29,13 @@ import type { Turns } from './task-context.ts';
 
 const SYNC_BYTES = 8 * 1024 * 1024;
 const WRITE_BYTES = 1024 * 1024;
-/** Smaller blocks are stored raw. */
-export const compressionBytesMin = 1024;
 
 /** What a snapshot is written with. */
 export interface SnapshotWriterOptions {
   /** Of the file, for errors. */
   readonly path: string;
   readonly header: SnapshotHeader;
-  readonly codec: CodecName;
+  readonly compression: SnapshotCompression;
   /** SHA-256 of the snapshots that a delta is valid on; none where it is valid on any chain. */
   readonly parents: readonly string[];
 }
@@ -59,7 +57,7 @@ export class SnapshotWriter {
   readonly #path: string;
   readonly #header: SnapshotHeader;
   readonly #parents: readonly string[];
-  readonly #codec: BlockCodec;
+  readonly #packer: BlockPacker;
   readonly #turns: Turns;
   readonly #hash = createHash('sha256');
   readonly #slices: SliceRecord[] = [];
@@ -74,7 +72,7 @@ export class SnapshotWriter {
     this.#path = options.path;
     this.#header = options.header;
     this.#parents = options.parents;
-    this.#codec = loadCodec(options.codec);
+    this.#packer = new BlockPacker(options.compression);
     this.#turns = turns;
     this.#push(encodeSnapshotHeader(options.header));
   }
@@ -88,8 +86,8 @@ export class SnapshotWriter {
     const indexBytes = layout.totalBytes - layout.hashesAt;
     const index = new Uint8Array(descriptor.buffer, layout.hashesAt, indexBytes);
     const blocks: BlockRecord[] = [];
-    await this.#writeBlocks(bytes, blocks);
-    await this.#writeBlocks(index, blocks);
+    await this.#writeBlocks(descriptor.table, bytes, blocks);
+    await this.#writeBlocks(descriptor.table, index, blocks);
     const storedBytes = this.#end - offset;
     const table = encodeBlockTable(blocks);
     this.#push(table);
@@ -107,6 +105,7 @@ export class SnapshotWriter {
       slices,
       tables,
       parents: this.#parents,
+      ownCodecs: this.#packer.ownCodecs,
     });
     this.#push(footer);
     const bytes = this.#end + snapshotTrailerBytes;
@@ -128,23 +127,15 @@ export class SnapshotWriter {
     };
   }
 
-  async #writeBlocks(part: Uint8Array, blocks: BlockRecord[]): Promise<void> {
+  async #writeBlocks(table: number, part: Uint8Array, blocks: BlockRecord[]): Promise<void> {
     for (let at = 0; at < part.length; at += blockBytes) {
       const raw = part.subarray(at, Math.min(part.length, at + blockBytes));
-      const { stored, codec } = this.#pack(raw);
+      const { stored, codec } = this.#packer.pack(raw, table);
       blocks.push({ storedBytes: stored.length, crc: checksum(stored), codec });
       this.#push(stored);
       if (this.#pendingBytes >= WRITE_BYTES) await this.#flush();
       if (this.#turns.spend(raw.length)) await this.#turns.pause();
     }
-  }
-
-  /** Raw where compression saves less than a sixteenth: reading it costs more than the bytes. */
-  #pack(raw: Uint8Array): { stored: Uint8Array; codec: number } {
-    if (this.#codec.id === 0 || raw.length < compressionBytesMin) return { stored: raw, codec: 0 };
-    const stored = this.#codec.compress(raw);
-    if (stored.length > raw.length - raw.length / 16) return { stored: raw, codec: 0 };
-    return { stored, codec: this.#codec.id };
   }
 
   #push(bytes: Uint8Array): void {

@@ -7,11 +7,11 @@
  * error. Publishing it under its name is the caller's (C4). Memory: the input slices are only read,
  * and have to be retained by the caller until the task ends.
  */
-import type { CodecName } from '../codec/compression.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import { toStorageError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import { assert } from '../std/assert.ts';
+import type { SnapshotCompression } from './block-packer.ts';
 import { foldLog, slicesCursor, type LogInput } from './log-fold.ts';
 import { MergeIterator } from './merge-iterator.ts';
 import { collectSlices, writeMerge, type SinkTools, type WrittenMerge } from './merge-sink.ts';
@@ -54,7 +54,7 @@ export interface SnapshotTarget extends TaskMemory {
   readonly storeId: Uint8Array;
   readonly timeline: number;
   readonly epoch: number;
-  readonly codec: CodecName;
+  readonly compression: SnapshotCompression;
   /** @defaultValue 64 MiB */
   readonly sliceBytesMax?: number;
   /** SHA-256 of the snapshots that a delta is valid on. @defaultValue none: any chain */
@@ -266,8 +266,8 @@ function writerOptions(
   target: SnapshotTarget,
   header: SnapshotHeader,
 ): Parameters<typeof writeMerge>[2] {
-  const { stagedPath: path, codec, parents = [] } = target;
-  return { path, header, codec, parents };
+  const { stagedPath: path, compression, parents = [] } = target;
+  return { path, header, compression, parents };
 }
 
 async function withFile<T>(

@@ -20,6 +20,7 @@ import { ValueState } from './value-state.ts';
 import {
   checkItemsMax,
   checkKnown,
+  stateCompression,
   stateTtl,
   type ListOptions,
   type StateOptions,
@@ -56,30 +57,30 @@ export class Operator {
 
   /** One value a key. */
   value<V = unknown>(name: string, options: StateOptions = {}): ValueState<V> {
-    const ttlMs = stateTtl(options, ['ttlMs']);
-    const table = this.#table<Cell>('value', name, ttlMs, undefined);
+    const ttlMs = stateTtl(options, ['ttlMs', 'compression']);
+    const table = this.#table<Cell>('value', name, ttlMs, { options });
     return new ValueState<V>(this.#space, table, ttlMs);
   }
 
   /** Values by key and sub-key. */
   map<K extends Key = Key, V = unknown>(name: string, options: StateOptions = {}): MapState<K, V> {
-    const ttlMs = stateTtl(options, ['ttlMs']);
-    const table = this.#table<MapCell>('map', name, ttlMs, undefined);
+    const ttlMs = stateTtl(options, ['ttlMs', 'compression']);
+    const table = this.#table<MapCell>('map', name, ttlMs, { options });
     return new MapState<K, V>(this.#space, table, ttlMs);
   }
 
   /** Appended items by key. */
   list<V = unknown>(name: string, options: ListOptions = {}): ListState<V> {
-    const ttlMs = stateTtl(options, ['ttlMs', 'itemsMax']);
+    const ttlMs = stateTtl(options, ['ttlMs', 'itemsMax', 'compression']);
     const itemsMax = checkItemsMax(options.itemsMax);
-    const table = this.#table<ListCell>('list', name, ttlMs, itemsMax);
+    const table = this.#table<ListCell>('list', name, ttlMs, { options, itemsMax });
     return new ListState<V>(this.#space, table, ttlMs);
   }
 
   /** Whole numbers that are added to, by key. */
   counter(name: string, options: StateOptions = {}): CounterState {
-    const ttlMs = stateTtl(options, ['ttlMs']);
-    const table = this.#table<Cell>('counter', name, ttlMs, undefined);
+    const ttlMs = stateTtl(options, ['ttlMs', 'compression']);
+    const table = this.#table<Cell>('counter', name, ttlMs, { options });
     return new CounterState(this.#space, table, ttlMs);
   }
 
@@ -104,9 +105,9 @@ export class Operator {
    * @throws InvalidArgumentError INVALID_OPTION when `reduce` is no function
    */
   reducing<V = unknown>(name: string, options: ReducingOptions<V>): ReducingState<V> {
-    const ttlMs = stateTtl(options, ['ttlMs', 'reduce']);
+    const ttlMs = stateTtl(options, ['ttlMs', 'compression', 'reduce']);
     checkFunction(options, 'reduce');
-    const table = this.#table<Cell>('reducing', name, ttlMs, undefined);
+    const table = this.#table<Cell>('reducing', name, ttlMs, { options });
     return new ReducingState<V>(this.#space, table, ttlMs, options.reduce);
   }
 
@@ -119,16 +120,19 @@ export class Operator {
     options: AggregatingOptions<In, Accumulator, Out>,
   ): AggregatingState<In, Accumulator, Out> {
     const functions = ['create', 'add', 'result'];
-    const ttlMs = stateTtl(options, ['ttlMs', ...functions]);
+    const ttlMs = stateTtl(options, ['ttlMs', 'compression', ...functions]);
     for (const one of functions) checkFunction(options, one);
-    const table = this.#table<Cell>('aggregating', name, ttlMs, undefined);
+    const table = this.#table<Cell>('aggregating', name, ttlMs, { options });
     return new AggregatingState(this.#space, table, ttlMs, { ...options });
   }
 
-  /** Large byte arrays by key. */
+  /**
+   * Large byte arrays by key. Their chunks are shared with the blobs of all states, so they are
+   * compressed as the store is.
+   */
   blob(name: string, options: Record<string, never> = {}): BlobState {
     checkKnown(options, []);
-    return new BlobState(this.#space, this.#table<Cell>('blob', name, undefined, undefined));
+    return new BlobState(this.#space, this.#table<Cell>('blob', name, undefined, {}));
   }
 
   #extremum<N extends number | bigint>(
@@ -136,19 +140,22 @@ export class Operator {
     name: string,
     options: StateOptions,
   ): ExtremumState<N> {
-    const ttlMs = stateTtl(options, ['ttlMs']);
-    return new ExtremumState<N>(this.#space, this.#table(kind, name, ttlMs, undefined), ttlMs);
+    const ttlMs = stateTtl(options, ['ttlMs', 'compression']);
+    return new ExtremumState<N>(this.#space, this.#table(kind, name, ttlMs, { options }), ttlMs);
   }
 
   #table<C>(
     kind: StateKind,
     name: string,
     ttlMs: number | undefined,
-    itemsMax: number | undefined,
+    settings: { readonly options?: StateOptions; readonly itemsMax?: number | undefined },
   ): Table<C> {
     const state = checkName('state', name);
     const ttlType = ttlMs === undefined ? 'none' : 'write';
     const operator = this.name;
-    return this.#space.table({ operator, state, kind, ttlType, itemsMax }) as unknown as Table<C>;
+    const { itemsMax, options = {} } = settings;
+    const compression = stateCompression(options);
+    const asked = { operator, state, kind, ttlType, itemsMax, compression } as const;
+    return this.#space.table(asked) as unknown as Table<C>;
   }
 }

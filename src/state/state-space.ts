@@ -16,7 +16,12 @@ import type { ValueEncoder } from './changes.ts';
 import { ImageLayers } from './image-layers.ts';
 import { decodeInt64 } from './operand-changes.ts';
 import { Table } from './table.ts';
-import { checkSameSchema, type StateKind, type TableDefinition } from './table-definition.ts';
+import {
+  checkSameSchema,
+  sameSettings,
+  type StateKind,
+  type TableDefinition,
+} from './table-definition.ts';
 import { Transaction } from './transaction.ts';
 
 export type AnyTable = Table<Cell> | Table<MapCell> | Table<ListCell>;
@@ -137,7 +142,7 @@ export class StateSpace implements ValueEncoder {
 
   /**
    * The table of a state, made if it is new. The same name with another kind or TTL type is
-   * SCHEMA_CHANGED; another `itemsMax` takes the place of the old one.
+   * SCHEMA_CHANGED; another `itemsMax` or `compression` takes the place of the old one.
    */
   table(asked: Omit<TableDefinition, 'id'>): AnyTable {
     this.assertOpen();
@@ -146,8 +151,8 @@ export class StateSpace implements ValueEncoder {
     const definition = { ...asked, id: stored?.id ?? this.#nextTable };
     if (stored) checkSameSchema(stored, definition);
     const known = this.#tables.get(name);
-    if (known && known.definition.itemsMax === asked.itemsMax) return known;
-    if (!stored || stored.itemsMax !== asked.itemsMax) {
+    if (known && sameSettings(known.definition, asked)) return known;
+    if (!stored || !sameSettings(stored, asked)) {
       this.#define(definition);
       this.#unlogged = [
         ...this.#unlogged.filter((other) => other.id !== definition.id),

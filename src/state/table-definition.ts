@@ -2,6 +2,11 @@
  * What the catalogue knows of a table: which operator and state it belongs to and how it is kept.
  * Definitions are entries of a reserved table, so they are committed with the state they describe.
  */
+import {
+  compressionFromPlain,
+  sameCompression,
+  type CompressionSetting,
+} from '../codec/compression-setting.ts';
 import { IncompatibleError } from '../errors.ts';
 
 export const stateKinds = [
@@ -29,6 +34,8 @@ export interface TableDefinition {
   readonly ttlType: TtlType;
   /** Newest items that a list keeps; undefined: all. */
   readonly itemsMax: number | undefined;
+  /** Of the snapshots written from then on; left out: the store's. */
+  readonly compression?: CompressionSetting | undefined;
 }
 
 /** The same table as far as stored bytes go: otherwise SCHEMA_CHANGED, naming both. */
@@ -44,11 +51,26 @@ export function checkSameSchema(stored: TableDefinition, asked: TableDefinition)
   if (stored.ttlType !== asked.ttlType) throw change('TTL type', stored.ttlType, asked.ttlType);
 }
 
+/** The same in what may be changed at any time. */
+export function sameSettings(
+  a: Pick<TableDefinition, 'itemsMax' | 'compression'>,
+  b: Pick<TableDefinition, 'itemsMax' | 'compression'>,
+): boolean {
+  return a.itemsMax === b.itemsMax && sameCompression(a.compression, b.compression);
+}
+
 /** Plain form for the catalogue and for checkpoint records. */
 export function definitionToPlain(definition: TableDefinition): Record<string, unknown> {
-  const { id, operator, state, kind, ttlType, itemsMax } = definition;
-  const plain = { id, operator, state, kind, ttlType };
-  return itemsMax === undefined ? plain : { ...plain, itemsMax };
+  const { id, operator, state, kind, ttlType, itemsMax, compression } = definition;
+  return {
+    id,
+    operator,
+    state,
+    kind,
+    ttlType,
+    ...(itemsMax === undefined ? {} : { itemsMax }),
+    ...(compression === undefined ? {} : { compression: { ...compression } }),
+  };
 }
 
 /** Definition of its plain form, or undefined when it is none. */
@@ -62,7 +84,9 @@ export function definitionFromPlain(plain: unknown): TableDefinition | undefined
     (stateKinds as readonly unknown[]).includes(kind) &&
     (ttlType === 'none' || ttlType === 'write') &&
     (itemsMax === undefined || Number.isSafeInteger(itemsMax));
-  if (!sound) return undefined;
+  const stored = (plain as Record<string, unknown>)['compression'];
+  const compression = compressionFromPlain(stored);
+  if (!sound || (stored !== undefined && !compression)) return undefined;
   return {
     id: Number(id),
     operator,
@@ -70,5 +94,6 @@ export function definitionFromPlain(plain: unknown): TableDefinition | undefined
     kind: kind as StateKind,
     ttlType,
     itemsMax: itemsMax as number | undefined,
+    ...(compression === undefined ? {} : { compression }),
   };
 }

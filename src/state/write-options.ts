@@ -4,6 +4,11 @@
  * is written happened; the engine stores and shows it, and judges nothing by it but conflicts between
  * lineages that are merged.
  */
+import {
+  checkCompression,
+  type CompressionOption,
+  type CompressionSetting,
+} from '../codec/compression-setting.ts';
 import { badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';
 
 /** Options of one write. */
@@ -32,6 +37,11 @@ export const noTimes: WriteTimes = { expiry: 0, eventTime: 0 };
 export interface StateOptions {
   /** Milliseconds after which what is written expires, unless the write says otherwise. */
   readonly ttlMs?: number;
+  /**
+   * Compression of the state in snapshots that are written from now on. It may be changed; left out
+   * at a later opening, the store's holds again. @defaultValue the engine's `compression`
+   */
+  readonly compression?: CompressionOption;
 }
 
 /** Options of a list. */
@@ -85,6 +95,11 @@ function checkTtl(ttlMs: unknown): number {
 /** Refuses options that nothing reads. */
 export function checkKnown(options: object, known: readonly string[]): void {
   knownOnly(options, known);
+}
+
+/** Checks `compression` of a state. */
+export function stateCompression({ compression }: StateOptions): CompressionSetting | undefined {
+  return compression === undefined ? undefined : checkCompression(compression, 'compression');
 }
 
 /** Checks `itemsMax` of a list. */

@@ -3,7 +3,8 @@
  * calls are synchronous here, and answers with their output or error.
  */
 import { platform, setPriority } from 'node:os';
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
+import { registerCodecs, type RegisteredCodec } from '../codec/compression-modules.ts';
 import { blockingFileSystem } from '../fs/blocking-file-system.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { must } from '../std/assert.ts';
@@ -20,6 +21,9 @@ const context: TaskContext = { yieldNow, cancelled: () => false };
 const backgroundTasks: readonly TaskName[] = ['buildDelta', 'mergeImages'];
 const backgroundNice = 10;
 let yielding = false;
+/** A module that cannot be imported here fails the tasks, and not the thread. */
+const codecs = registerCodecs(workerData as readonly RegisteredCodec[]);
+codecs.catch(() => {});
 
 /**
  * Gives the main thread the first right to a core. On Linux the priority is that of the calling
@@ -35,6 +39,7 @@ async function answer(request: TaskRequest): Promise<TaskReply> {
   const { id, name, input } = request;
   const task = tasks[name] as (fs: FileSystem, input: unknown, on: TaskContext) => Promise<unknown>;
   try {
+    await codecs;
     if (backgroundTasks.includes(name)) yieldToMainThread();
     return { id, output: await task(blockingFileSystem, input, context) };
   } catch (error) {

@@ -4,6 +4,7 @@
  * a Node without type stripping cannot load the source in a thread.
  */
 import { Worker } from 'node:worker_threads';
+import { registeredCodecs } from '../codec/compression-modules.ts';
 import type { TaskReply, TaskRequest } from './task-messages.ts';
 
 export interface WorkerThread {
@@ -28,7 +29,7 @@ function entryFile(): URL {
 }
 
 export function startWorker(events: WorkerEvents): WorkerThread {
-  const worker = new Worker(entryFile());
+  const worker = new Worker(entryFile(), { workerData: registeredCodecs() });
   let stopping = false;
   let cause: unknown;
   worker.unref();

@@ -2,10 +2,10 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { requireCodecPackage } from '../../src/codec/compression-native.ts';
 import { zstdOfNode, zstdOfPackage } from '../../src/codec/compression-zstd.ts';
-import { codecById, loadCodec, type CodecName } from '../../src/codec/compression.ts';
+import { codecById, loadCodec, type BuiltInCodecName } from '../../src/codec/compression.ts';
 import { fromHex } from '../../src/std/bytes.ts';
 
-const NAMES: CodecName[] = ['none', 'lz4', 'snappy', 'zstd'];
+const NAMES: BuiltInCodecName[] = ['none', 'lz4', 'snappy', 'zstd', 'gzip', 'brotli'];
 const COMPRESSING = NAMES.slice(1);
 const CORRUPT: unknown = expect.objectContaining({ code: 'CORRUPT_SNAPSHOT' });
 
@@ -39,12 +39,12 @@ describe('loadCodec and codecById', () => {
     expect(codecById(id)).toBe(loadCodec(name));
   });
 
-  test.each([-1, 4, 255, 0.5])('the id %d, which no codec has: UNSUPPORTED_FORMAT', (id) => {
+  test.each([-1, 6, 255, 0.5])('the id %d, which no codec has: UNSUPPORTED_FORMAT', (id) => {
     expect(() => codecById(id)).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_FORMAT' }));
   });
 
   test('a name that no codec has: INVALID_OPTION', () => {
-    expect(() => loadCodec('gzip' as CodecName)).toThrow(
+    expect(() => loadCodec('gzip2' as BuiltInCodecName)).toThrow(
       expect.objectContaining({ code: 'INVALID_OPTION' }),
     );
   });

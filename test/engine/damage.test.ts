@@ -16,7 +16,7 @@ import {
 /** A closed store: one base, and a commit behind it in the log. */
 async function closedStore(): Promise<World> {
   const world = worldOn();
-  const engine = await open(world, { codec: 'none' });
+  const engine = await open(world, { compression: 'none' });
   engine.operator('op').value('v').set('k', 'value');
   engine.operator('op').list('l', { itemsMax: 2 }).append('k', 1);
   engine.operator('op').map('m').clear('k');

@@ -14,7 +14,8 @@ describe('options of openEngine', () => {
     ['checks', ['yes', 1, null]],
     ['types', [{}, 'x', null]],
     ['memtableBytesMax', [0, 1024, 1.5, Number.NaN, '65536', 2 ** 53]],
-    ['codec', ['gzip', 1, null]],
+    ['compression', ['gzip2', 1, null]],
+    ['codecs', [{}, [null], [{ name: 'Own', module: '/x' }], [{ name: 'own' }]]],
     ['keyGroups', [0, 3, 131_072, 1.5, '4', null]],
     ['segmentBytesMax', [0, 100, 2 ** 31, '4096']],
     ['groupBytesMax', [0, 2 ** 31]],
@@ -68,7 +69,7 @@ describe('options of openEngine', () => {
 
   test('written with one set of options: opens with another', async () => {
     const world = worldOn();
-    const first = { codec: 'none', segmentBytesMax: 64 * 1024, groupBytesMax: 2048 } as const;
+    const first = { compression: 'none', segmentBytesMax: 64 * 1024, groupBytesMax: 2048 } as const;
     let engine = await open(world, { ...first, memtableBytesMax: 64 * 1024, groupRecordsMax: 1 });
     for (let n = 0; n < 20; n++) {
       engine.operator('op').value('v').set(n, noise(3000, n));
@@ -76,7 +77,11 @@ describe('options of openEngine', () => {
       if (n % 6 === 0) await engine.checkpoint();
     }
     await engine.close();
-    engine = await open(world, { codec: 'lz4', segmentBytesMax: 1024 * 1024, durability: 'os' });
+    engine = await open(world, {
+      compression: 'lz4',
+      segmentBytesMax: 1024 * 1024,
+      durability: 'os',
+    });
     for (let n = 0; n < 20; n++) {
       expect(engine.operator('op').value('v').get(n)).toEqual(noise(3000, n));
     }
@@ -87,15 +92,15 @@ describe('options of openEngine', () => {
     await engine.close();
   });
 
-  test('codec: snapshots are smaller with lz4 than with none', async () => {
+  test('compression: snapshots are smaller with lz4 than with none', async () => {
     const sizes: number[] = [];
     for (const codec of ['none', 'lz4'] as const) {
-      const engine = await open(worldOn(), { codec });
+      const engine = await open(worldOn(), { compression: codec });
       engine.operator('op').value('v').set('k', 'a'.repeat(50_000));
       await engine.commit();
       const record = await engine.checkpoint();
       sizes.push(record.chain[0]!.bytes);
-      expect(record.codec).toBe(codec);
+      expect(record.compression).toEqual({ codec });
       await engine.close();
     }
     expect(sizes[1]).toBeLessThan(sizes[0]! / 5);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { TidemarkError } from '../../src/errors.ts';
 import type { FileHandle } from '../../src/fs/file-system.ts';
@@ -56,7 +56,7 @@ async function writeSnapshot(
   const input = {
     ranges,
     stagedPath: path,
-    codec,
+    compression: { codec },
     seed: { low: 1, high: 2 },
     groupBits: 2,
     rules: [],
@@ -79,12 +79,14 @@ async function errorOf(task: Promise<unknown>): Promise<TidemarkError> {
 }
 
 describe('golden file', () => {
-  const golden = new Uint8Array(
-    readFileSync(new URL('../golden/snapshot-v1.bin', import.meta.url)),
-  );
+  const goldenFile = new URL('../golden/snapshot-v1.bin', import.meta.url);
+  const golden = new Uint8Array(readFileSync(goldenFile));
 
   test('the same commits: the same bytes', async () => {
     const { fs } = await writeSnapshot();
+    if (process.env['TIDEMARK_WRITE_GOLDEN'] === '1') {
+      writeFileSync(goldenFile, await readFile(fs, path));
+    }
     expect(Buffer.from(await readFile(fs, path)).equals(golden)).toBe(true);
   });
 
@@ -94,7 +96,7 @@ describe('golden file', () => {
     const loaded = await loadSnapshot(fs, { path: '/golden', verification: 'full' }, context);
     const handle = await fs.open('/again', 'create');
     const { header, parents } = loaded;
-    const options = { path: '/again', header, parents, codec: 'none' } as const;
+    const options = { path: '/again', header, parents, compression: { codec: 'none' } } as const;
     const writer = new SnapshotWriter(handle, options, new Turns(context));
     for (const slice of loaded.slices) await writer.writeSlice(slice);
     const summary = await writer.finish();
@@ -175,7 +177,12 @@ describe('damage', () => {
     const values = Array.from({ length: 50 }, (_, i) => put(16, `k${i}`, 'x'.repeat(200)));
     const ranges = await writeLog(fs, '/d', [[{ timestamp: 1, changes: values }]]);
     const target = { stagedPath: path, storeId: new Uint8Array(16), timeline: 1, epoch: 1 };
-    const options = { seed: { low: 1, high: 2 }, groupBits: 2, rules: [], codec: 'lz4' } as const;
+    const options = {
+      seed: { low: 1, high: 2 },
+      groupBits: 2,
+      rules: [],
+      compression: { codec: 'lz4' },
+    } as const;
     await buildDelta(fs, { ...target, ...options, ranges }, context);
     const place = await firstBlockOf(fs, 0);
     expect(place.codec).toBe(1);
@@ -287,7 +294,12 @@ describe('reading and writing', () => {
     );
     const ranges = await writeLog(fs, '/d', [[{ timestamp: 1, changes }]]);
     const target = { stagedPath: path, storeId: new Uint8Array(16), timeline: 1, epoch: 1 };
-    const options = { seed: { low: 1, high: 2 }, groupBits: 2, rules: [], codec: 'none' } as const;
+    const options = {
+      seed: { low: 1, high: 2 },
+      groupBits: 2,
+      rules: [],
+      compression: { codec: 'none' },
+    } as const;
     const output = await buildDelta(watching, { ...target, ...options, ranges }, context);
     let unsynced = 0;
     let most = 0;
@@ -329,7 +341,7 @@ async function firstBlockOf(
 async function rewrite(fs: MemoryFileSystem, slices: readonly SliceDescriptor[]): Promise<void> {
   const { header, parents } = await loadSnapshot(fs, { path }, context);
   const handle = await fs.open('/again', 'create');
-  const options = { path: '/again', header, parents, codec: 'none' } as const;
+  const options = { path: '/again', header, parents, compression: { codec: 'none' } } as const;
   const writer = new SnapshotWriter(handle, options, new Turns(context));
   for (const slice of slices) await writer.writeSlice(slice);
   await writer.finish();

@@ -204,6 +204,7 @@ describe('footer', () => {
     slices: list,
     tables: tableTotals(list),
     parents,
+    ownCodecs: ['own', 'an.other-1'],
   });
   const footer = footerOf(slices);
   const end = { path: '/s', offset: sliceEnd(third) };
@@ -223,13 +224,20 @@ describe('footer', () => {
     expect(decodeSnapshotFooter(bytes, { path: '/s', offset: 128 })).toEqual(empty);
   });
 
-  const sliceAt = (index: number, field: number): number => 144 + index * 56 + field;
+  const sliceAt = (index: number, field: number): number => 152 + index * 56 + field;
   const tablesAt = sliceAt(3, 0);
+  const namesAt = tablesAt + 2 * 24 + 2 * 32;
 
   test.each<[string, (bytes: Uint8Array) => void, string]>([
     ['a bad header', (bytes) => void (bytes[9]! ^= 1), 'header fails its checksum'],
     ['more slices than fit', (bytes) => writeU32(bytes, 128, 4), 'its counts say'],
     ['more parents than fit', (bytes) => writeU32(bytes, 136, 3), 'its counts say'],
+    ['more codecs than fit', (bytes) => writeU32(bytes, 144, 3), 'its counts say'],
+    ['fewer codecs than stand there', (bytes) => writeU32(bytes, 144, 1), 'its counts say'],
+    ['more codecs than a file has', (bytes) => writeU32(bytes, 144, 129), 'its counts say'],
+    ['a codec without a name', (bytes) => void (bytes[namesAt] = 0), 'its counts say'],
+    ['a name that is too long', (bytes) => void (bytes[namesAt + 4] = 11), 'its counts say'],
+    ['the field behind the codecs', (bytes) => writeU32(bytes, 148, 1), 'reserved bits'],
     ['no flag of chunks', (bytes) => writeU32(bytes, 140, 0), 'other tables'],
     ['an unknown flag', (bytes) => writeU32(bytes, 140, 3), 'other tables'],
     ['slice flags', (bytes) => writeU32(bytes, sliceAt(0, 4), 4), 'reserved bits'],
@@ -264,7 +272,7 @@ describe('footer', () => {
   });
 
   test('cut short: CORRUPT_SNAPSHOT with both figures', () => {
-    const error = errorOf(() => decode(encodeSnapshotFooter(footer).subarray(0, 143)));
-    expect(error.details).toMatchObject({ expected: 144, actual: 143 });
+    const error = errorOf(() => decode(encodeSnapshotFooter(footer).subarray(0, 151)));
+    expect(error.details).toMatchObject({ expected: 152, actual: 151 });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { CodecName } from '../../src/codec/compression.ts';
+import type { BuiltInCodecName } from '../../src/codec/compression.ts';
 import { TidemarkError } from '../../src/errors.ts';
 import type { FileSystem } from '../../src/fs/file-system.ts';
 import { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
@@ -36,7 +36,7 @@ const shared = {
   storeId: new Uint8Array(16).fill(7),
   timeline: 1,
   epoch: 2,
-  codec: 'lz4' as CodecName,
+  compression: { codec: 'lz4' },
   sliceBytesMax: 4096,
 };
 const add = { op: ops.merge, operator: operatorIds.add, value: int64(3) };
@@ -83,12 +83,12 @@ async function errorOf(task: Promise<unknown>): Promise<TidemarkError> {
 }
 
 describe('buildDelta', () => {
-  test.each<CodecName>(['none', 'lz4', 'snappy', 'zstd'])(
+  test.each<BuiltInCodecName>(['none', 'lz4', 'snappy', 'zstd', 'gzip', 'brotli'])(
     'codec %s: the image is the file, and the view that of the replayed log',
     async (codec) => {
       const commits = commitsOf(300);
       const { fs, ranges } = await logOf([commits]);
-      const output = await build(fs, { ranges, codec, sliceBytesMax: 1 << 20 });
+      const output = await build(fs, { ranges, compression: { codec }, sliceBytesMax: 1 << 20 });
       expect(output).toMatchObject({ lastLsn: 300, lastTimestamp: 3000, commitCount: 300 });
       expect(output.logBytes).toBe(ranges[0]!.end - ranges[0]!.start);
       const model = new Model();
@@ -108,7 +108,7 @@ describe('buildDelta', () => {
 
   test('blocks that compress: the file is smaller than its entries', async () => {
     const { fs, ranges } = await logOf([commitsOf(300)]);
-    const raw = await build(fs, { ranges, codec: 'none', sliceBytesMax: 1 << 20 });
+    const raw = await build(fs, { ranges, compression: { codec: 'none' }, sliceBytesMax: 1 << 20 });
     const stagedPath = '/d/other';
     const packed = await build(fs, { ranges, stagedPath, sliceBytesMax: 1 << 20 });
     expect(packed.dataBytes).toBe(raw.dataBytes);
@@ -123,7 +123,12 @@ describe('buildDelta', () => {
     const { fs, ranges } = await logOf([[{ timestamp: 1, changes }]]);
     for (const [i, codec] of (['none', 'lz4'] as const).entries()) {
       const stagedPath = `/d/staged${i}`;
-      const output = await build(fs, { ranges, codec, stagedPath, sliceBytesMax: 1 << 24 });
+      const output = await build(fs, {
+        ranges,
+        compression: { codec },
+        stagedPath,
+        sliceBytesMax: 1 << 24,
+      });
       const loaded = await loadSnapshot(fs, { path: stagedPath, verification: 'full' }, context);
       expect(sliceTexts(loaded.slices)).toEqual(sliceTexts(output.slices));
     }
@@ -268,7 +273,9 @@ describe('failure', () => {
     await fs.makeDirectory('/d');
     const value = 'x'.repeat(20_000);
     const ranges = await writeLog(fs, '/d', [[{ timestamp: 1, changes: [put(16, 'k', value)] }]]);
-    expect((await errorOf(build(fs, { ranges, codec: 'none' }))).code).toBe('NO_SPACE');
+    expect((await errorOf(build(fs, { ranges, compression: { codec: 'none' } }))).code).toBe(
+      'NO_SPACE',
+    );
     expect(await fs.stat('/d/staged')).toBeUndefined();
     expect(fs.freeBytes('/d')).toBeGreaterThan(9000);
   });

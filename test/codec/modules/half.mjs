@@ -1,0 +1,1 @@
+export const compress = (bytes) => bytes;
