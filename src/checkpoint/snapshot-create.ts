@@ -8,7 +8,12 @@
  */
 import { createReaderDecoder } from '../codec/value-reader.ts';
 import { createValueCodec, type TypeDefinition, type ValueCodec } from '../codec/value.ts';
-import type { CodecName } from '../codec/compression.ts';
+import { registerCodecs, type CodecModule } from '../codec/compression-modules.ts';
+import {
+  checkCompression,
+  type CompressionOption,
+  type CompressionSetting,
+} from '../codec/compression-setting.ts';
 import type { Key } from '../codec/key.ts';
 import { ClosedError, InvalidArgumentError, toStorageError } from '../errors.ts';
 import { firstUserTable, operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
@@ -57,7 +62,9 @@ export interface CreateSnapshotOptions {
    */
   readonly base?: SnapshotRef | readonly SnapshotRef[];
   /** Compression of the file. @defaultValue 'lz4' */
-  readonly compression?: CodecName;
+  readonly compression?: CompressionOption;
+  /** Codecs of your own, for `compression` and for reading `base`. @defaultValue none */
+  readonly codecs?: readonly CodecModule[];
   /** Key groups of a base, a power of two up to 65536. @defaultValue 128 */
   readonly keyGroups?: number;
   /** Seed of the key hash of a base, 16 hexadecimal digits. @defaultValue random */
@@ -127,6 +134,7 @@ export interface SnapshotBuilder {
 const createOptionNames = [
   'base',
   'compression',
+  'codecs',
   'keyGroups',
   'seed',
   'storeId',
@@ -141,7 +149,6 @@ const memoryBytesLeast = 64 * 1024;
 const memoryBytesMost = 1024 * 1024 * 1024;
 /** Largest entry: a quarter of what a slice can hold. */
 const entryBytesMax = 256 * 1024 * 1024;
-const codecs: readonly unknown[] = ['none', 'lz4', 'snappy', 'zstd'];
 
 /** What a new file starts from. */
 interface Origin {
@@ -157,9 +164,9 @@ export async function createSnapshotWith(
 ): Promise<SnapshotBuilder> {
   const path = checkPath('path', given);
   checkKnown(options, createOptionNames);
-  const { compression = 'lz4', memoryBytesMax = memoryBytesDefault } = options;
-  if (!codecs.includes(compression))
-    throw badOption('compression', `must be one of ${codecs.join(', ')}`);
+  const { codecs = [], memoryBytesMax = memoryBytesDefault } = options;
+  await registerCodecs(codecs);
+  const compression = checkCompression(options.compression ?? 'lz4', 'compression');
   checkWhole('memoryBytesMax', memoryBytesMax, memoryBytesLeast, memoryBytesMost);
   const codec = createValueCodec(checkTypes(options.types));
   const parts = new PartFiles(components.fs, path, components.random);
@@ -244,7 +251,7 @@ export function checkRef(option: string, ref: unknown): string {
 interface BuilderInput extends Origin, LibraryComponents {
   readonly parts: PartFiles;
   readonly codec: ValueCodec;
-  readonly compression: CodecName;
+  readonly compression: CompressionSetting;
   readonly memoryBytesMax: number;
 }
 
@@ -409,7 +416,7 @@ class FileBuilder implements SnapshotBuilder {
 
   #writeFile(path: string): Promise<SnapshotSummary> {
     const { fs, header, compression, memoryBytesMax } = this.#input;
-    const options = { path, header, codec: compression, parents: [] };
+    const options = { path, header, compression, parents: [] };
     const sliceBytesMax = Math.min(sliceBytesDefault, memoryBytesMax);
     const tools = { slabs: this.#slabs, turns: this.#turns, sliceBytesMax };
     return writeOutput(fs, options, tools, (sink) =>

@@ -28,6 +28,8 @@ export type {
   SnapshotVerification,
 } from './snapshot-open.ts';
 export { PatchReplacement } from '../snapshot/patch-decode.ts';
+export { registerCodecs, type CodecModule } from '../codec/compression-modules.ts';
+export type { CompressionOption, CompressionSetting } from '../codec/compression-setting.ts';
 export { UnknownTypeValue } from '../codec/value-reader.ts';
 export type { SnapshotFault } from '../snapshot/tasks.ts';
 export type { EntryTotals, SnapshotMetadata, SnapshotTable } from './snapshot-metadata.ts';

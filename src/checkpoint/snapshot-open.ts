@@ -3,6 +3,7 @@
  * positions; entries are read slice by slice, single keys block by block, so memory does not grow
  * with the file. Nothing is written. Calls after `close` are refused.
  */
+import { registerCodecs, type CodecModule } from '../codec/compression-modules.ts';
 import { encodeKeyInto, decodeKey, keyBytesMax, type Key } from '../codec/key.ts';
 import { hashBytes } from '../codec/hash.ts';
 import type { TypeDefinition } from '../codec/value.ts';
@@ -59,6 +60,8 @@ export interface OpenSnapshotOptions {
   readonly older?: SnapshotRef | readonly SnapshotRef[];
   /** Classes whose instances are values; others are given as `UnknownTypeValue`. @defaultValue none */
   readonly types?: readonly TypeDefinition[];
+  /** Codecs of your own that the file was written with. @defaultValue none */
+  readonly codecs?: readonly CodecModule[];
 }
 
 /** Which entries. */
@@ -115,8 +118,9 @@ export async function openSnapshotWith(
   components: LibraryComponents,
 ): Promise<Snapshot> {
   const path = checkPath('path', given);
-  checkKnown(options, ['older', 'types']);
+  checkKnown(options, ['older', 'types', 'codecs']);
   const decoder = createReaderDecoder(checkTypes(options.types));
+  await registerCodecs(options.codecs ?? []);
   const older = options.older === undefined ? [] : checkRefs('older', options.older);
   const turns = new Turns({ yieldNow, cancelled: () => false });
   const tools = { slabs: new SlabPool(IDLE_SLAB_BYTES_MAX), turns, decoder };

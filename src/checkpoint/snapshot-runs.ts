@@ -183,7 +183,7 @@ export class SnapshotRuns {
       path,
       // Deletes stay: they may meet what an older run holds.
       header: { ...header, kind: 'delta', fromLsn: header.lastLsn - 1 },
-      codec: 'lz4',
+      compression: { codec: 'lz4' },
       parents: [],
     } as const;
     const sliceBytesMax = Math.max(LEAST_SLICE_BYTES, Math.floor(memoryBytesMax / 64));

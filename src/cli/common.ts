@@ -1,17 +1,36 @@
 /*
  * What all verbs share: options, exit statuses, and where to read from.
  */
-import { createStore, type ObjectStore } from '../engine/index.ts';
+import {
+  createStore,
+  InvalidArgumentError,
+  registerCodecs,
+  type ObjectStore,
+} from '../engine/index.ts';
 
 /** Options of every verb. */
 export interface CommonOptions {
   readonly json?: boolean;
   /** Directory of the snapshots and checkpoint records, when it is not DIR. */
   readonly store?: string;
+  /** `NAME=PATH` of codecs that the store was written with. */
+  readonly codecModule?: readonly string[];
 }
 
 /** Exit statuses. */
 export const status = { fine: 0, found: 1, failed: 2 } as const;
+
+/** Registers the codecs that `--codec-module` names. */
+export async function registerCodecModules({ codecModule = [] }: CommonOptions): Promise<void> {
+  const codecs = codecModule.map((text) => {
+    const at = text.indexOf('=');
+    if (at > 0) return { name: text.slice(0, at), module: text.slice(at + 1) };
+    throw new InvalidArgumentError('INVALID_OPTION', `--codec-module takes NAME=PATH: ${text}`, {
+      option: 'codec-module',
+    });
+  });
+  await registerCodecs(codecs);
+}
 
 /** The store that `--store` names. */
 export function storeOf({ store }: CommonOptions): { store?: ObjectStore } {

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError as BadArgument, Option } from 'commander';
 import { TidemarkError } from '../errors.ts';
-import { status, type CommonOptions } from './common.ts';
+import { registerCodecModules, status, type CommonOptions } from './common.ts';
 import { dump } from './dump.ts';
 import { get } from './get.ts';
 import { inspect } from './inspect.ts';
@@ -72,7 +72,9 @@ function createProgram(
       .command(name)
       .description(description)
       .option('--json', 'print JSON')
-      .option('--store <path>', 'directory of snapshots and checkpoints, when it is not DIR');
+      .option('--store <path>', 'directory of snapshots and checkpoints, when it is not DIR')
+      .option('--codec-module <name=path...>', 'codecs of its own that the store was written with')
+      .hook('preAction', (command) => registerCodecModules(command.opts()));
   verb('inspect', 'show checkpoints, segments, tables, positions and sizes')
     .argument('<path>', 'directory of a store, or a snapshot file')
     .action(async (dir: string, options: CommonOptions) => {

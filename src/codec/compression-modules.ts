@@ -45,7 +45,8 @@ const registered = new Map<string, Registered>();
 const NAME = /^[a-z0-9._-]{1,64}$/;
 
 /**
- * Imports and registers codecs, for the process from here on.
+ * Imports and registers codecs, for the process from here on: what the option `codecs` does, for
+ * calls that have none (`inspectStore`, `verifyStore`).
  *
  * @throws InvalidArgumentError INVALID_OPTION for a name that cannot be, that stands for another
  *   module already, and for a module that cannot be imported or lacks a function

@@ -2,9 +2,9 @@
  * What a store, a state or a file is compressed with, as options say it: plain data that is stored
  * in catalogues and sent to threads. Checked here, for every layer that takes such an option.
  */
-import { InvalidArgumentError } from '../errors.ts';
+import { badOption, knownOnly, oneOf, wholeNumber } from '../std/option-checks.ts';
 import { isRegistered } from './compression-modules.ts';
-import { isBuiltIn, isLevel, levelsOf, type CodecName } from './compression.ts';
+import { builtInCodecs, levelsOf, type CodecName } from './compression.ts';
 
 /** How blocks are compressed. */
 export interface CompressionSetting {
@@ -47,17 +47,15 @@ export function checkCompression(
 ): CompressionSetting {
   if (typeof option === 'string') return { codec: checkCodec(option, path, own) };
   if (typeof option !== 'object' || option === null) {
-    throw refused(path, 'must be the name of a codec, or { codec, level, bytesMin }');
+    throw badOption(path, 'must be the name of a codec, or { codec, level, bytesMin }', option);
   }
-  for (const name of Object.keys(option)) {
-    if (!names.includes(name)) throw refused(`${path}.${name}`, 'is unknown');
-  }
+  knownOnly(option, names, path);
   const { level, bytesMin, ...rest } = option as Partial<Record<string, unknown>>;
   const codec = checkCodec(rest['codec'], `${path}.codec`, own);
   return Object.freeze({
     codec,
     ...(level === undefined ? {} : { level: checkLevel(codec, level, `${path}.level`) }),
-    ...(bytesMin === undefined ? {} : { bytesMin: checkBytesMin(bytesMin, `${path}.bytesMin`) }),
+    ...(bytesMin === undefined ? {} : { bytesMin: wholeNumber(`${path}.bytesMin`, bytesMin, 0) }),
   });
 }
 
@@ -84,27 +82,12 @@ export function compressionFromPlain(plain: unknown): CompressionSetting | undef
 }
 
 function checkCodec(codec: unknown, path: string, own: readonly string[]): CodecName {
-  if (typeof codec === 'string') {
-    if (isBuiltIn(codec) || own.includes(codec) || isRegistered(codec)) return codec;
-  }
-  const shown = typeof codec === 'string' ? `: ${codec}` : '';
-  throw refused(path, `must name a built-in codec, or one of the option codecs${shown}`);
+  if (typeof codec === 'string' && (own.includes(codec) || isRegistered(codec))) return codec;
+  return oneOf<CodecName>(path, codec, [...builtInCodecs, ...own]);
 }
 
 function checkLevel(codec: CodecName, level: unknown, path: string): number {
   const levels = levelsOf(codec);
-  if (!levels) throw refused(path, `is for codecs that have levels, and ${codec} has none`);
-  if (isLevel(level, levels)) return level;
-  throw refused(path, `of ${codec} must be a whole number from ${levels.least} to ${levels.most}`);
-}
-
-function checkBytesMin(bytesMin: unknown, path: string): number {
-  if (typeof bytesMin === 'number' && Number.isSafeInteger(bytesMin) && bytesMin >= 0) {
-    return bytesMin;
-  }
-  throw refused(path, 'must be a whole number from 0');
-}
-
-function refused(path: string, why: string): InvalidArgumentError {
-  return new InvalidArgumentError('INVALID_OPTION', `option ${path} ${why}`, { option: path });
+  if (levels) return wholeNumber(path, level, levels.least, levels.most);
+  throw badOption(path, `is for codecs that have levels, and ${codec} has none`, level);
 }

@@ -42,7 +42,7 @@ export type { StateKind, TableDefinition, TtlType } from '../state/table-definit
 export type { Key } from '../codec/key.ts';
 export type { TypeDefinition } from '../codec/value.ts';
 export type { BuiltInCodecName, CodecName } from '../codec/compression.ts';
-export type { CodecModule } from '../codec/compression-modules.ts';
+export { registerCodecs, type CodecModule } from '../codec/compression-modules.ts';
 export type { CompressionOption, CompressionSetting } from '../codec/compression-setting.ts';
 export type {
   ChainLink,

@@ -4,6 +4,7 @@
  * reader is made (reader-moment.ts); what is above the proved LSN is marked `unproved` (F3).
  * The state is held in memory until `close`.
  */
+import { registerCodecs, type CodecModule } from '../codec/compression-modules.ts';
 import { decodeKey, mapKeyOf, type Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import type { TypeDefinition } from '../codec/value.ts';
@@ -47,10 +48,16 @@ export { UnknownTypeValue } from '../codec/value-reader.ts';
 export interface ReaderOptions extends StoreLocation {
   /** Classes whose instances are values; others are given as `UnknownTypeValue`. @defaultValue none */
   readonly types?: readonly TypeDefinition[];
+  /** Codecs of your own that the store was written with. @defaultValue none */
+  readonly codecs?: readonly CodecModule[];
 }
 
 /** Names of the options of {@link openReader}. */
-export const readerOptionNames: readonly (keyof ReaderOptions)[] = [...locationNames, 'types'];
+export const readerOptionNames: readonly (keyof ReaderOptions)[] = [
+  ...locationNames,
+  'types',
+  'codecs',
+];
 
 /** What a reader runs on. */
 export interface ReaderComponents {
@@ -160,6 +167,7 @@ export async function openReaderWith(
   components: ReaderComponents,
 ): Promise<Reader> {
   knownOnly(options, readerOptionNames);
+  await registerCodecs(options.codecs ?? []);
   const source = sourceOf(components, options);
   const decoder = createReaderDecoder(options.types);
   const moment = await readStateMoment(source);

@@ -176,6 +176,8 @@ describe('options of a new snapshot', () => {
     [{ timestamp: -1 }, 'timestamp'],
     [{ memoryBytesMax: 10 }, 'memoryBytesMax'],
     [{ compression: 'rot13' }, 'compression'],
+    [{ compression: { codec: 'zstd', level: 20 } }, 'compression.level'],
+    [{ codecs: [{ name: 'own' }] }, 'codecs'],
     [{ types: 3 }, 'types'],
     [{ base: [] }, 'base'],
     [{ speed: 1 }, 'speed'],
