@@ -90,7 +90,7 @@ export function loadCodec(name: BuiltInCodecName, level?: number): BlockCodec {
   }
   const { load, levels } = CODECS[name];
   if (level !== undefined && !isLevel(level, levels)) {
-    throw badOption('level', `is one that the codec ${String(name)} does not have`, level);
+    throw badOption('level', `is one that the codec ${name} does not have`, level);
   }
   const codec: BlockCodec = { name, id: builtInCodecs.indexOf(name), ...load(level) };
   loaded.set(place, codec);
