@@ -40,26 +40,42 @@ function constantOf({ cell }: Row): { readonly value: unknown } | undefined {
 
 const memory = { dir: ':memory:' };
 
-/** Names inside an option that is an object, as its refusal of a name lists them. */
-function namesInside(name: string): readonly string[] {
+/** An object with a value at a path. */
+function nested(path: readonly string[], value: unknown): Record<string, unknown> {
+  const [name, ...rest] = path;
+  return { [name!]: rest.length === 0 ? value : nested(rest, value) };
+}
+
+/** An option and those inside it, as its refusals of names list them. */
+function pathsFrom(path: readonly string[]): string[] {
+  const own = path.join('.');
   try {
-    resolveOptions({ ...memory, [name]: { 'no such name': 1 } });
+    const probe = nested(path, { 'no such name': 1 });
+    resolveOptions({ ...memory, ...probe });
   } catch (error) {
     if (!(error instanceof TidemarkError)) throw error;
     const { option, known } = error.details;
-    if (option === `${name}.no such name`) return known as string[];
+    if (option === `${own}.no such name`) {
+      return [own, ...(known as string[]).flatMap((name) => pathsFrom([...path, name]))];
+    }
   }
-  return [];
+  return [own];
+}
+
+/** What the page gives for an option: its constant, or an object of the constants inside it. */
+function givenBy(rows: readonly Row[], path: string): unknown {
+  const inside = rows.filter((row) => row.path.startsWith(`${path}.`));
+  const names = new Set(inside.map((row) => row.path.slice(path.length + 1).split('.')[0]!));
+  if (names.size === 0) return constantOf(rows.find((row) => row.path === path)!)?.value;
+  const values = [...names].map((name) => [name, givenBy(rows, `${path}.${name}`)] as const);
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
 describe('openEngine', () => {
   const rows = rowsOf('openEngine');
 
   test('the page: has every option, those inside options too, and no other', () => {
-    const paths = engineOptionNames.flatMap((name) => [
-      name,
-      ...namesInside(name).map((inner) => `${name}.${inner}`),
-    ]);
+    const paths = engineOptionNames.flatMap((name) => pathsFrom([name]));
     expect(paths).toContain('merge.strategy');
     expect(rows.map(({ path }) => path).toSorted()).toEqual(paths.toSorted());
   });
@@ -67,13 +83,7 @@ describe('openEngine', () => {
   test.each([...engineOptionNames].filter((name) => name !== 'dir' && name !== 'keyGroups'))(
     '%s: given the constants of the page, the options in force are the defaults',
     (name) => {
-      const own = constantOf(rows.find(({ path }) => path === name)!);
-      const inner = rows.flatMap((row) => {
-        const constant = row.path.startsWith(`${name}.`) ? constantOf(row) : undefined;
-        return constant ? [[row.path.slice(name.length + 1), constant.value]] : [];
-      });
-      const value: unknown = inner.length > 0 ? Object.fromEntries(inner) : own?.value;
-      const given = { ...memory, [name]: value } as EngineOptions;
+      const given = { ...memory, [name]: givenBy(rows, name) } as EngineOptions;
       expect(resolveOptions(given)).toEqual(resolveOptions(memory));
     },
   );
