@@ -411,7 +411,8 @@ export class Engine {
     space.definitionsLogged(definitions);
     positionsSealed();
     holdersSealed?.();
-    const memtableBytes = record.length + entryCount * entryOverheadBytes;
+    const { heldBytes } = this.#encoder;
+    const memtableBytes = record.length + heldBytes + entryCount * entryOverheadBytes;
     checkpointer.committed(memtableBytes, record.length, entryCount);
     this.#pressure.checkpointIfLarge();
     this.#automatic.committed();

@@ -40,7 +40,8 @@ export class FoldScratch {
 export function applyToNothing(operand: Entry): void {
   checkOperand(operand);
   if (operand.operator !== operatorIds.patch) return;
-  setComputed(operand, (out) => applyPatch(valueOf(operand), undefined, out), operand);
+  const patch = valueOf(operand);
+  setComputed(operand, patch.end - patch.start, (out) => applyPatch(patch, undefined, out));
 }
 
 /**
@@ -157,19 +158,19 @@ function combinePatches(older: Entry, newer: Entry, into: Entry): void {
     if (older.op === ops.put) applyPatch(patch, before, out);
     else composePatches(before, patch, out);
   };
-  setComputed(into, write, newer);
+  setComputed(into, before.end - before.start + patch.end - patch.start, write);
 }
 
-/** Gives an entry a value that is written behind a copy of its key, in memory of its own. */
-function setComputed(into: Entry, write: (out: PatchWriter) => void, newer: Entry): void {
+/** Gives an entry a value of about so many bytes, behind a copy of its key, in memory of its own. */
+function setComputed(into: Entry, bytes: number, write: (out: PatchWriter) => void): void {
   const keyBytes = into.subKeyEnd - into.keyStart;
-  const out = new PatchWriter(keyBytes + 2 * (into.valueEnd - into.subKeyEnd) + 64);
+  const out = new PatchWriter(keyBytes + bytes + 64);
   out.copy(into.bytes, into.keyStart, into.subKeyEnd);
   try {
     write(out);
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error;
-    throw badValue(newer, error);
+    throw badValue(into, error);
   }
   place(into, out.bytes, keyBytes);
   into.valueEnd = out.length;

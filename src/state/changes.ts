@@ -109,6 +109,11 @@ export class CellChange implements Change {
     });
   }
 
+  /** The active memtable held nothing of this key before. */
+  get isFirst(): boolean {
+    return this.#previous === undefined;
+  }
+
   committed(moment: CommitMoment): void {
     this.cell.lsn = moment.lsn;
     this.cell.timestamp = moment.timestamp;

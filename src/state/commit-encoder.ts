@@ -38,6 +38,7 @@ export class CommitEncoder {
   #buffer = new Uint8Array(START_BYTES);
   #at = 0;
   #entries = 0;
+  #heldBytes = 0;
   readonly #bytesMax: number;
 
   constructor(bytesMax: number) {
@@ -50,6 +51,7 @@ export class CommitEncoder {
     const metadataBytes = metadata?.length ?? 0;
     this.#at = 0;
     this.#entries = 0;
+    this.#heldBytes = 0;
     this.#reserve(commitHeaderBytes + metadataBytes);
     const buffer = this.#buffer;
     buffer[0] = commitKind;
@@ -63,6 +65,16 @@ export class CommitEncoder {
 
   get entryCount(): number {
     return this.#entries;
+  }
+
+  /** Bytes that memtables hold of the changes beside what the record has. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** A change is small in the record, and its result is not in memory. */
+  holds(bytes: number): void {
+    this.#heldBytes += bytes;
   }
 
   add(change: EncodedChange): void {

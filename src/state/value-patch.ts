@@ -69,12 +69,14 @@ export function patchValue(space: StateSpace, table: Table<Cell>, of: PatchOf): 
   const value = space.decode(table, stored, 0, stored.length);
   if (open) {
     open.patch = operand;
+    open.bytes = stored.length;
     open.show(value, times);
   } else if (isOpen) {
     Object.assign(previous, { value, ...times });
   } else {
     const place = { key, cell: openCell(value, noTimes), previous };
-    const change = new PatchChange(space, table, place, { patch, expiryBefore: before.expiry });
+    const from = { patch, expiryBefore: before.expiry, bytes: stored.length };
+    const change = new PatchChange(space, table, place, from);
     change.show(value, times);
     space.transaction.add(change);
     openPatches.set(place.cell, change);
@@ -98,6 +100,8 @@ class PatchChange extends OperandChange {
   readonly #expiryBefore: number;
   /** All of them, composed. */
   patch: Uint8Array;
+  /** Of the value that they make, as it would be stored. */
+  bytes: number;
   /** The transaction has set, or deleted, the value since. */
   replaced = false;
 
@@ -105,11 +109,12 @@ class PatchChange extends OperandChange {
     space: StateSpace,
     table: Table<Cell>,
     place: KeyPlace,
-    from: { readonly patch: Uint8Array; readonly expiryBefore: number },
+    from: { readonly patch: Uint8Array; readonly expiryBefore: number; readonly bytes: number },
   ) {
     super(space, table, place);
     this.#space = space;
     this.patch = from.patch;
+    this.bytes = from.bytes;
     this.#expiryBefore = from.expiryBefore;
   }
 
@@ -129,6 +134,8 @@ class PatchChange extends OperandChange {
     if (space.checks) {
       cell.crc = space.crcOf(space.encodeValue(table, key, undefined, cell.value));
     }
+    // The memtable holds the value, of which the record has only the patch.
+    if (this.isFirst) encoder.holds(this.bytes);
     this.addOperand(encoder, moment, operatorIds.patch, this.patch);
   }
 }

@@ -266,6 +266,24 @@ describe('a patch', () => {
     await engine.close();
   });
 
+  test('of large values: memory is counted by the values, the delta holds the patches', async () => {
+    const engine = await open(worldOn());
+    const state = engine.operator('op').value('v');
+    for (let key = 0; key < 10; key++) state.set(key, { text: noise(10_000, key) });
+    await engine.commit();
+    await engine.checkpoint();
+    for (let round = 0; round < 5; round++) {
+      for (let key = 0; key < 10; key++) state.patch(key, { round });
+      await engine.commit();
+    }
+    const held = engine.stats().memtableBytes;
+    expect(held).toBeGreaterThan(100_000);
+    expect(held).toBeLessThan(120_000);
+    const { chain } = await engine.checkpoint({ kind: 'delta' });
+    expect(chain.at(-1)!.bytes).toBeLessThan(10_000);
+    await engine.close();
+  });
+
   test('what the patch was made of is changed afterwards: the value is not', async () => {
     const engine = await open(worldOn(), { checks: false });
     const tags = ['a'];
