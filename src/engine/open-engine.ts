@@ -199,7 +199,7 @@ class Opening {
     await threads.limit(backgroundThreadsMax());
     const { plan, opening } = recovered;
     const startedAt = clock.monotonicMs();
-    const opened = await applyOpening(fs, logDirectory, plan, opening, random);
+    const opened = await applyOpening(fs, logDirectory, plan, opening, this.#on);
     const leftoversRemoved = await this.#clearLeftovers(checkpoints, recovered, opened);
     const openLog = clock.monotonicMs() - startedAt;
     const { report } = recovered;

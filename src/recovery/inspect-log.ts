@@ -29,6 +29,8 @@ export interface InspectedSegment {
   readonly timeline: number;
   readonly epoch: number;
   readonly firstLsn: number;
+  /** When its header was written, microseconds. */
+  readonly createdAt: number;
   /** One below `firstLsn` when it holds no record. */
   readonly lastLsn: number;
   /** Bytes from the start to the end of what belongs to the log. */
@@ -86,10 +88,21 @@ function describe(
   end: { readonly lsn: number; readonly offset: number },
   status: InspectedSegment['status'],
 ): InspectedSegment {
-  const { number, timeline, epoch, firstLsn } = header;
+  const { number, timeline, epoch, firstLsn, createdAt } = header;
   const lastLsn = end.lsn;
   const usedBytes = end.offset;
-  return { name, number, timeline, epoch, firstLsn, lastLsn, usedBytes, fileBytes, status };
+  return {
+    name,
+    number,
+    timeline,
+    epoch,
+    createdAt,
+    firstLsn,
+    lastLsn,
+    usedBytes,
+    fileBytes,
+    status,
+  };
 }
 
 /** Where the groups of a segment end; undefined when the file has gone. */

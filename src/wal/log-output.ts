@@ -8,6 +8,7 @@
  */
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import { InternalError } from '../errors.ts';
+import type { Clock } from '../std/clock.ts';
 import type { Random } from '../std/random.ts';
 import { chainCrc } from './chain-value.ts';
 import { checksum } from '../codec/checksum.ts';
@@ -38,6 +39,7 @@ export interface OutputInput {
   readonly fs: FileSystem;
   readonly directory: string;
   readonly random: Random;
+  readonly clock: Clock;
   readonly pipeline: SegmentPipeline;
   readonly nextNumber: () => number;
   readonly opened: OpenedSegment;
@@ -241,6 +243,7 @@ export class LogOutput {
         end: end.offset,
       },
       chain: end.chain,
+      createdAt: Math.max(this.#input.clock.nowMicros(), old.createdAt),
     };
   }
 }

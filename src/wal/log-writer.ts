@@ -112,6 +112,7 @@ export class LogWriter {
       fs,
       directory,
       random: input.random,
+      clock: input.clock,
       pipeline: this.#pipeline,
       nextNumber,
       opened,

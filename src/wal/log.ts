@@ -30,6 +30,13 @@ import {
 } from './log-options.ts';
 import { readRecords, type LogRecord } from './log-records.ts';
 import type { LogSegment } from './log-output.ts';
+import {
+  LogCleaner,
+  resolveLogRetention,
+  type LogRetain,
+  type LogRetentionStats,
+  type ResolvedLogRetention,
+} from './log-retention.ts';
 import { LogSegments } from './log-segments.ts';
 import { LogWriter, type LogWriterStats } from './log-writer.ts';
 import { LogTrimmer } from './log-trimmer.ts';
@@ -39,6 +46,7 @@ import type { KeptFrom } from './trim-segments.ts';
 
 export type { Durability, LogOptions } from './log-options.ts';
 export type { LogRecord } from './log-records.ts';
+export type { LogRetain, LogRetentionStats } from './log-retention.ts';
 export type { LogWriterStats } from './log-writer.ts';
 export type { TornTail } from './log-opening.ts';
 export { TidemarkError } from '../errors.ts';
@@ -49,12 +57,21 @@ export interface OpenLogOptions extends LogOptions {
   readonly dir: string;
   /** Default level of an append. @defaultValue 'disk' */
   readonly durability?: Durability;
+  /** What is kept: the rest goes by itself, whole segments at a time. @defaultValue everything */
+  readonly retain?: LogRetain;
+  /**
+   * Milliseconds between two cleanups, beside those after an opening and after a new segment; false:
+   * only those. @defaultValue 3600000 (1 h), with `retain`
+   */
+  readonly cleanupMs?: number | false;
 }
 
 /** Names of the options of {@link openLog}. */
 export const openLogOptionNames: readonly (keyof OpenLogOptions)[] = [
   'dir',
   'durability',
+  'retain',
+  'cleanupMs',
   ...logOptionNames,
 ];
 
@@ -82,6 +99,8 @@ export interface AppendOptions {
 export interface LogStats extends LogWriterStats {
   readonly firstLsn: number;
   readonly segments: number;
+  /** Undefined without `retain`. */
+  readonly retention: LogRetentionStats | undefined;
 }
 
 /** A durable log of byte records, numbered from 1 without gaps. */
@@ -133,13 +152,14 @@ export function openLog(options: OpenLogOptions): Promise<Log> {
 /** As {@link openLog}, over given components. */
 export async function openLogWith(options: OpenLogOptions, on: LogComponents): Promise<Log> {
   knownOnly(options, openLogOptionNames);
-  const { durability, ...rest } = options;
+  const { durability, retain, cleanupMs, ...rest } = options;
   const dir = directoryPath('dir', options.dir);
   const level = resolveDurability(durability, 'disk');
   const settings = resolveLogOptions(rest);
+  const retention = resolveLogRetention(retain, cleanupMs);
   const lock = await lockDirectory(on.fs, dir);
   try {
-    return await FileLog.open(dir, settings, level, on, lock);
+    return await FileLog.open(dir, { settings, level, retention }, on, lock);
   } catch (error) {
     await lock.release();
     throw error;
@@ -161,42 +181,54 @@ export async function lockDirectory(fs: FileSystem, directory: string): Promise<
   });
 }
 
+/** Options in force. */
+interface ResolvedOptions {
+  readonly settings: ResolvedLogOptions;
+  readonly level: Durability;
+  readonly retention: ResolvedLogRetention | undefined;
+}
+
 class FileLog implements Log {
-  readonly #settings: ResolvedLogOptions;
-  readonly #level: Durability;
+  readonly #options: ResolvedOptions;
   readonly #on: LogComponents;
   readonly #lock: FileLock;
   readonly #writer: LogWriter;
   readonly #segments: LogSegments;
   readonly tornTail: TornTail | undefined;
   readonly #trimmer: LogTrimmer;
+  readonly #cleaner: LogCleaner | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(
     directory: string,
-    settings: ResolvedLogOptions,
-    level: Durability,
+    options: ResolvedOptions,
     on: LogComponents,
     lock: FileLock,
     opened: { writer: LogWriter; segments: LogSegments; tornTail: TornTail | undefined },
   ) {
-    this.#settings = settings;
-    this.#level = level;
+    this.#options = options;
     this.#on = on;
     this.#lock = lock;
     this.#writer = opened.writer;
     this.#segments = opened.segments;
     this.tornTail = opened.tornTail;
-    const { fs } = on;
+    const { fs, clock } = on;
     const { writer, segments } = opened;
-    this.#trimmer = new LogTrimmer({ fs, directory: `${directory}/wal`, writer, segments });
-    this.#writer.onRotate((sealed, next) => this.#segments.rotated(sealed, next));
+    const trimmer = new LogTrimmer({ fs, directory: `${directory}/wal`, writer, segments });
+    this.#trimmer = trimmer;
+    const { retention } = options;
+    const all = (): readonly LogSegment[] => segments.all;
+    this.#cleaner = retention && new LogCleaner({ retention, clock, trimmer, segments: all });
+    writer.onRotate((sealed, next) => {
+      segments.rotated(sealed, next);
+      // Not awaited: the writer goes on, `run` never rejects, and `close` waits for the trim.
+      void this.#cleaner?.run();
+    });
   }
 
   static async open(
     dir: string,
-    settings: ResolvedLogOptions,
-    level: Durability,
+    resolved: ResolvedOptions,
     on: LogComponents,
     lock: FileLock,
   ): Promise<FileLog> {
@@ -217,18 +249,20 @@ class FileLog implements Log {
     const lowWater = await readLowWater(fs, directory);
     const { storeId } = identity;
     // A small segment size bounds the opening's segment as well.
-    const roomBytes = Math.min(openingRoomBytes, settings.segmentBytesMax);
+    const roomBytes = Math.min(openingRoomBytes, resolved.settings.segmentBytesMax);
     const storeDirectory = dir;
     const checkpoint = undefined;
     const input = { storeDirectory, storeId, timeline: 1, checkpoint, lowWater, roomBytes };
     const plan = await planOpening(fs, directory, input);
-    const opened = await applyOpening(fs, directory, plan, input, random);
+    const opened = await applyOpening(fs, directory, plan, input, on);
     const segments = new LogSegments(plan.segments, opened);
     const numberMax = opened.header.number;
-    const options = settings;
+    const options = resolved.settings;
     const writer = new LogWriter({ fs, directory, options, clock, random, opened, numberMax });
     const { tornTail } = plan;
-    return new FileLog(dir, settings, level, on, lock, { writer, segments, tornTail });
+    const log = new FileLog(dir, resolved, on, lock, { writer, segments, tornTail });
+    await log.#cleaner?.run();
+    return log;
   }
 
   get tail(): number {
@@ -245,7 +279,7 @@ class FileLog implements Log {
       this.#assertOpen();
       this.#checkRecords(records);
       if (options !== undefined) knownOnly(options, ['durability']);
-      const level = resolveDurability(options?.durability, this.#level);
+      const level = resolveDurability(options?.durability, this.#options.level);
       const firstLsn = this.#writer.seal(records, level, {
         // A waiter may be settled before `seal` returns; the value is read a turn later.
         resolve: () => resolve(Promise.resolve().then(() => firstLsn)),
@@ -319,7 +353,8 @@ class FileLog implements Log {
 
   stats(): LogStats {
     const segments = this.#segments.all.length;
-    return { ...this.#writer.stats(), firstLsn: this.#firstLsn, segments };
+    const retention = this.#cleaner?.stats();
+    return { ...this.#writer.stats(), firstLsn: this.#firstLsn, segments, retention };
   }
 
   close(): Promise<void> {
@@ -329,6 +364,7 @@ class FileLog implements Log {
 
   async #close(): Promise<void> {
     try {
+      this.#cleaner?.stop();
       await this.#trimmer.settled();
       await this.#writer.close();
     } finally {
@@ -345,7 +381,7 @@ class FileLog implements Log {
   }
 
   #checkRecords(records: readonly Uint8Array[]): void {
-    const { recordBytesMax } = this.#settings;
+    const { recordBytesMax } = this.#options.settings;
     if (!Array.isArray(records) || records.length === 0) {
       throw new InvalidArgumentError('INVALID_VALUE', 'a batch must hold at least one record');
     }

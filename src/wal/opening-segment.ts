@@ -5,6 +5,7 @@
  */
 import { StorageError, toStorageError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
+import type { Clock } from '../std/clock.ts';
 import type { Random } from '../std/random.ts';
 import { copiedBytes, readCopies, writeCopies, type CopiedGroup } from './frame-copies.ts';
 import { groupHeaderBytes } from './group-format.ts';
@@ -27,6 +28,12 @@ export const openingRoomBytes: number = 1024 * 1024;
 /** The least room: for marks and some commits. A full disk still opens with this. */
 export const openingRoomLeast: number = 8 * 1024;
 
+/** Where time and salt come from. */
+export interface OpeningComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
 /** The segment that an opening made, ready for appends. */
 export interface OpenedSegment {
   readonly handle: FileHandle;
@@ -48,7 +55,7 @@ export async function applyOpening(
   directory: string,
   plan: OpeningPlan,
   input: OpeningInput,
-  random: Random,
+  on: OpeningComponents,
 ): Promise<OpenedSegment> {
   const { proved } = plan;
   const number = plan.listing.numberMax + 1;
@@ -59,7 +66,7 @@ export async function applyOpening(
     await unlinkTemporaries(fs, directory, plan.listing);
     const copies = await copiesOf(fs, plan);
     const room = openingRoom(fs, directory, segmentHeaderBytes + copiedBytes(copies), input);
-    const header = newHeader(number, plan, input, random, copiedBytes(copies) + room);
+    const header = newHeader(number, plan, input, on, copiedBytes(copies) + room);
     const start = { offset: segmentHeaderBytes, lsn: plan.proved.lsn, chain: plan.proved.chain };
     const content = new Uint8Array(header.size);
     content.set(encodeSegmentHeader(header), 0);
@@ -132,7 +139,7 @@ function newHeader(
   number: number,
   plan: OpeningPlan,
   input: OpeningInput,
-  random: Random,
+  { clock, random }: OpeningComponents,
   bytes: number,
 ): SegmentHeader {
   const salt = new Uint8Array(8);
@@ -154,6 +161,7 @@ function newHeader(
     salt,
     predecessor,
     chain: proved.chain,
+    createdAt: Math.max(clock.nowMicros(), ...plan.segments.map(({ header }) => header.createdAt)),
   };
 }
 

@@ -19,7 +19,8 @@
  * |     88 |    8 | prevLastLsn      | last LSN of the predecessor on this timeline                |
  * |     96 |    8 | prevEnd          | offset behind its last group on this timeline               |
  * |    104 |    8 | chain            | chain value at the start of this segment                    |
- * |    112 |   12 | reserved         | 0                                                           |
+ * |    112 |    8 | createdAt        | when the header was written, microseconds; never falls      |
+ * |    120 |    4 | reserved         | 0                                                           |
  * |    124 |    4 | crc              | of bytes 0..123                                             |
  *
  * Rules: L2 a file under a segment's name has a valid header. L3 bytes of the predecessor past
@@ -62,6 +63,11 @@ export interface SegmentHeader {
   readonly predecessor: Predecessor | undefined;
   /** Chain value at the start. */
   readonly chain: ChainValue;
+  /**
+   * When this header was written, microseconds; at least the predecessor's. Every record before this
+   * segment is older.
+   */
+  readonly createdAt: number;
 }
 
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
@@ -84,6 +90,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
     writeU64(bytes, 96, header.predecessor.end);
   }
   writeChain(bytes, 104, header.chain);
+  writeU64(bytes, 112, header.createdAt);
   writeU32(bytes, CRC_AT, checksum(bytes, 0, CRC_AT));
   return bytes;
 }
@@ -113,7 +120,7 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
   }
   const flags = readU16(bytes, 6);
   const size = readU64(bytes, 56);
-  const zeros = [28, 84, 112, 116, 120].every((at) => readU32(bytes, at) === 0);
+  const zeros = [28, 84, 120].every((at) => readU32(bytes, at) === 0);
   if (flags > FLAG_GROWS || (flags === FLAG_GROWS) !== (size === 0) || !zeros) {
     throw corrupt('has reserved bits set');
   }
@@ -136,10 +143,11 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
             end: readU64(bytes, 96),
           },
     chain: readChain(bytes, 104),
+    createdAt: readU64(bytes, 112),
   };
-  const { epoch, number, firstLsn, predecessor } = header;
+  const { epoch, number, firstLsn, predecessor, createdAt } = header;
   const { lastLsn, end } = predecessor ?? { lastLsn: 0, end: 0 };
-  const numbers = [epoch, number, firstLsn, size, prevNumber, lastLsn, end];
+  const numbers = [epoch, number, firstLsn, size, prevNumber, lastLsn, end, createdAt];
   if (!numbers.every(Number.isSafeInteger) || firstLsn < 1 || number < 1) {
     throw corrupt('has a number out of range');
   }

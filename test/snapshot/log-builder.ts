@@ -121,6 +121,7 @@ export function buildSegment(records: readonly Uint8Array[], shape: SegmentShape
     firstLsn: lsn + 1,
     size: 0,
     salt,
+    createdAt: 0,
     predecessor: undefined,
     chain,
   });

@@ -43,7 +43,7 @@ async function openAt(world: World, checkpoint?: LogPosition): Promise<Opened> {
   const plan = await planOpening(fs, walDirectory, input);
   // As the engine does: read before anything is changed.
   const replayed = await collect(readRecords(fs, plan.ranges, 1));
-  const opened = await applyOpening(fs, walDirectory, plan, input, random);
+  const opened = await applyOpening(fs, walDirectory, plan, input, { clock, random });
   const segments = new LogSegments(plan.segments, opened);
   const options = resolveLogOptions({ segmentBytesMax: 4096 });
   const numberMax = opened.header.number;

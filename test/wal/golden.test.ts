@@ -20,8 +20,12 @@ import { formatChain } from '../../src/wal/chain-value.ts';
 
 const golden = new URL('../golden/segment-v1.bin', import.meta.url);
 
+/** Microseconds. */
+const createdAt = 1_700_000_000_123_000;
+
 async function written(): Promise<{ path: string; bytes: Uint8Array }> {
   const world = worldOn();
+  world.clock.advance(createdAt / 1000);
   const log = await open(world);
   await log.append(bytesOf('r1'));
   await log.appendBatch([bytesOf('r2'), bytesOf('r3')]);
@@ -41,6 +45,7 @@ test('the golden segment: decoded field by field', async () => {
   const bytes = await readFile(golden);
   const header = decodeSegmentHeader(bytes, 'golden');
   expect(header).toMatchObject({ timeline: 1, epoch: 1, number: 1, firstLsn: 1, size: 4224 });
+  expect(header.createdAt).toBe(createdAt);
   expect(header.predecessor).toBeUndefined();
   const start = { offset: segmentHeaderBytes, lsn: 0, chain: header.chain };
   const content = bytes.subarray(segmentHeaderBytes);

@@ -213,11 +213,11 @@ describe('L7 history that is damaged behind a checkpoint', () => {
   };
 
   async function openAt(world: World): Promise<{ lost: readonly number[]; first: number }> {
-    const { fs, random } = world;
+    const { fs } = world;
     const timeline = 1;
     const at = { storeDirectory: '/log', storeId, timeline, checkpoint, lowWater: undefined };
     const plan = await planOpening(fs, walDirectory, at);
-    const opened = await applyOpening(fs, walDirectory, plan, { ...at, roomBytes: 4096 }, random);
+    const opened = await applyOpening(fs, walDirectory, plan, { ...at, roomBytes: 4096 }, world);
     await opened.handle.close();
     const mark = await readLogMark(fs, '/log', storeId);
     return { lost: mark!.lostBehind, first: opened.header.firstLsn };

@@ -23,6 +23,7 @@ const header: SegmentHeader = {
   salt: new Uint8Array(8).fill(5),
   predecessor: { number: 8, timeline: 1, lastLsn: 100, end: 2048 },
   chain: { crc: 11, mix: 12 },
+  createdAt: 1_700_000_000_000_000,
 };
 const first: SegmentHeader = { ...header, number: 1, firstLsn: 1, predecessor: undefined };
 
@@ -77,8 +78,8 @@ describe('L3 the header of a segment', () => {
     ['the flag of growing, with a size', 'reserved', header, 6, 1],
     ['reserved bytes', 'reserved', header, 28, 1],
     ['reserved bytes', 'reserved', header, 84, 1],
-    ['reserved bytes', 'reserved', header, 112, 1],
-    ['reserved bytes', 'reserved', header, 116, 1],
+    ['reserved bytes', 'reserved', header, 120, 1],
+    ['a time out of range', 'out of range', header, 119, 1],
     ['reserved bytes', 'reserved', header, 123, 1],
     ['an epoch out of range', 'out of range', header, 39, 1],
     ['a number out of range', 'out of range', header, 47, 1],

@@ -111,12 +111,12 @@ describe('trims of an open log', () => {
     trimmer: (assertOpen?: () => void) => LogTrimmer;
   }> {
     const { world, numbers } = await closedLog();
-    const { fs, random } = world;
+    const { fs } = world;
     const { storeId } = (await readIdentity(fs, '/log'))!;
     const at = { storeDirectory: '/log', storeId, timeline, checkpoint: undefined };
     const input = { ...at, lowWater: undefined, roomBytes: 4096 };
     const plan = await planOpening(fs, walDirectory, input);
-    const segment = await applyOpening(fs, walDirectory, plan, input, random);
+    const segment = await applyOpening(fs, walDirectory, plan, input, world);
     // As an engine does, whose walk ends at its newest checkpoint.
     const segments = new LogSegments(plan.segments.slice(-2), segment);
     const trimmer = (assertOpen = () => {}): LogTrimmer =>
