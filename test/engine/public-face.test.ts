@@ -14,6 +14,7 @@ test('an engine: its members are those that the documentation has, and nothing o
       'checkpoint',
       'checkpoints',
       'close',
+      'collect',
       'commit',
       'constructor',
       'dropSavepoint',
