@@ -115,10 +115,10 @@ describe('openLog', () => {
   });
 
   test('the constants of the page: are those of the engine and of the log', () => {
-    const engine = new Map(rowsOf('openEngine').map(({ path, cell }) => [path, cell]));
+    const engine = new Map(rowsOf('openEngine').map((row) => [row.path, constantOf(row)]));
     const settings: Record<string, unknown> = {};
     for (const row of rows) {
-      if (engine.has(row.path)) expect(row.cell).toBe(engine.get(row.path));
+      if (engine.has(row.path)) expect(constantOf(row)).toEqual(engine.get(row.path));
       if (!row.path.endsWith('Max')) continue;
       settings[row.path] = constantOf(row)?.value;
     }
