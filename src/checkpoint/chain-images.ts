@@ -2,6 +2,7 @@
  * The chain and its images, kept in step: links oldest first, one image each, and above them the
  * image of the log tail that the opening replayed, until a checkpoint takes it in.
  */
+import { reservedTables } from '../snapshot/entry-format.ts';
 import type { Image } from '../snapshot/image.ts';
 import type { StateSpace } from '../state/state-space.ts';
 import type { ChainLink } from './checkpoint-record.ts';
@@ -58,6 +59,17 @@ export class ChainImages {
   get bytes(): number {
     let bytes = 0;
     for (const { link } of this.#links) bytes += link.bytes;
+    return bytes;
+  }
+
+  /** Bytes of the entries of the chain, before compression, that are not chunks of blobs. */
+  get entryBytes(): number {
+    let bytes = 0;
+    for (const { image } of this.#links) {
+      for (const { table, dataBytes } of image.descriptors) {
+        if (table !== reservedTables.chunks) bytes += dataBytes;
+      }
+    }
     return bytes;
   }
 

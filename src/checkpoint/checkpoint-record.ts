@@ -9,6 +9,7 @@
 import { compressionFromPlain, type CompressionSetting } from '../codec/compression-setting.ts';
 import { decodeSealedJson, encodeSealedJson } from '../codec/sealed-json.ts';
 import { CorruptionError, IncompatibleError } from '../errors.ts';
+import type { BlobTotals } from '../state/blob-totals.ts';
 import {
   definitionFromPlain,
   definitionToPlain,
@@ -90,6 +91,8 @@ export interface CheckpointRecord {
   /** How long the past is kept; undefined: everything stays. */
   readonly retention: RetentionSettings | undefined;
   readonly tables: readonly TableDefinition[];
+  /** Of the blobs of all states, as of `lsn`. */
+  readonly blobs: BlobTotals;
   /** The store's when the record was made; states can have their own. */
   readonly compression: CompressionSetting;
   readonly keyGroups: number;
@@ -190,10 +193,19 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
       if (!table) throw corrupt('has a bad table');
       return table;
     }),
+    blobs: decodeBlobs(fields.object('blobs')),
     compression: decodeCompression(fields),
     keyGroups: fields.count('keyGroups'),
     savepoint: typeof savepoint === 'string' ? savepoint : undefined,
     metadata: body['metadata'],
+  };
+}
+
+function decodeBlobs(fields: Fields): BlobTotals {
+  return {
+    bytes: fields.count('bytes'),
+    chunkCount: fields.count('chunkCount'),
+    chunkBytes: fields.count('chunkBytes'),
   };
 }
 

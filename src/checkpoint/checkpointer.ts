@@ -13,6 +13,7 @@
 import { ClosedError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { must } from '../std/assert.ts';
+import type { BlobTotals } from '../state/blob-totals.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
 import type { LogPosition, LogRange } from '../wal/log-position.ts';
 import type { LoadedLink } from './chain-images.ts';
@@ -42,6 +43,7 @@ interface Frozen {
   readonly timestamp: number;
   /** As commits up to `lsn` had logged them. */
   readonly tables: readonly TableDefinition[];
+  readonly blobs: BlobTotals;
   readonly bytes: number;
   /** Bytes of the records that it holds. */
   readonly logBytes: number;
@@ -194,6 +196,7 @@ export class Checkpointer {
       lsn: log.sealedLsn,
       timestamp: space.lastTimestamp,
       tables: space.loggedDefinitions(),
+      blobs: space.blobs.totals,
       bytes: this.#activeBytes,
       logBytes: this.#logBytes,
       position,
@@ -252,11 +255,12 @@ export class Checkpointer {
       const link: ChainLink = { ...built.link, name: snapshotName(built.link.sha256, id) };
       await transfer.publish(built.stagedPath, link.name);
       const kind = isBase ? 'base' : 'delta';
-      const { lsn, timestamp, tables } = frozen;
+      const { lsn, timestamp, tables, blobs } = frozen;
       const chain = [...images.chain, link];
       const { trigger } = request;
       const checkpointBytes = link.bytes;
-      const made = { id, kind, lsn, timestamp, position, chain, tables, logBytes } as const;
+      const state = { lsn, timestamp, position, tables, blobs };
+      const made = { id, kind, chain, ...state, logBytes } as const;
       const record = this.#publisher.record({ ...made, trigger, checkpointBytes }, request);
       await this.#publisher.put(record);
       this.#growth = Math.min(growthMax, this.#logBytes / Math.max(1, logBytes));
@@ -276,12 +280,13 @@ export class Checkpointer {
     if (request.savepoint === undefined && request.metadata === undefined) return newest;
     return this.#publisher.exclusively(async () => {
       const { checkpoints, images, events } = this.#in;
-      const { lsn, timestamp, position, tables } = newest;
+      const { lsn, timestamp, position, tables, blobs } = newest;
       const { chain } = images;
       const kind = chain.length === 1 ? 'base' : 'delta';
       const id = checkpoints.nextId();
       const { trigger } = request;
-      const made = { id, kind, lsn, timestamp, position, chain, tables, logBytes: 0 } as const;
+      const state = { lsn, timestamp, position, tables, blobs };
+      const made = { id, kind, chain, ...state, logBytes: 0 } as const;
       const record = this.#publisher.record({ ...made, trigger, checkpointBytes: 0 }, request);
       await this.#publisher.put(record);
       events.checkpoint(record);

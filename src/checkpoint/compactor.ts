@@ -194,7 +194,7 @@ export class Compactor {
         lastLsn,
         lastTimestamp,
       };
-      const { lsn, timestamp, position, tables } = must(
+      const { lsn, timestamp, position, tables, blobs } = must(
         this.#publisher.newest,
         'a chain has a record',
       );
@@ -209,7 +209,8 @@ export class Compactor {
         milliseconds,
       };
       const { trigger } = request;
-      const made = { id, kind, lsn, timestamp, position, chain, tables, logBytes: 0 } as const;
+      const state = { lsn, timestamp, position, tables, blobs };
+      const made = { id, kind, chain, ...state, logBytes: 0 } as const;
       const record = this.#publisher.record(
         { ...made, trigger, checkpointBytes: 0, merge },
         request,

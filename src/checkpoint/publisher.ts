@@ -25,7 +25,7 @@ export interface BuiltSnapshot {
 /** What differs from record to record. */
 export interface RecordParts extends Pick<
   CheckpointRecord,
-  'id' | 'kind' | 'lsn' | 'timestamp' | 'position' | 'chain' | 'tables'
+  'id' | 'kind' | 'lsn' | 'timestamp' | 'position' | 'chain' | 'tables' | 'blobs'
 > {
   readonly logBytes: number;
   readonly trigger: CheckpointTrigger;

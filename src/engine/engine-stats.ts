@@ -4,6 +4,7 @@
 import { budgetMargin, type BudgetState } from '../checkpoint/chain-policy.ts';
 import type { RestoreRates } from '../checkpoint/record-notes.ts';
 import { estimateRestore } from '../checkpoint/restore-estimate.ts';
+import { noBlobs, type BlobTotals } from '../state/blob-totals.ts';
 import type { LogWriterStats } from '../wal/log-writer.ts';
 import type { EngineParts } from './engine.ts';
 import type { RetentionStats } from './retention.ts';
@@ -21,6 +22,7 @@ export interface EngineStats {
   readonly openChanges: number;
   readonly compacting: boolean;
   readonly restore: RestoreStats;
+  readonly storage: StorageStats;
   readonly checkpointing: CheckpointingStats;
   /** What commits wait for now. */
   readonly waitingFor: 'sync' | 'segment' | 'memtable' | undefined;
@@ -47,6 +49,26 @@ export interface RestoreStats {
   readonly rates: RestoreRates;
   /** False: nothing was measured yet, and `rates` are careful assumptions. */
   readonly measured: boolean;
+}
+
+/**
+ * What the chain of the newest checkpoint holds, exactly; all zeros before the first one.
+ * `logicalBytes - uniqueBytes` is what equal chunks save; `uniqueBytes` against `storedBytes` is what
+ * compression saves, less the index and checksums of the files, and what a merge would drop.
+ */
+export interface StorageStats {
+  /** Bytes of all blobs, each in full, and `entryBytes`. */
+  readonly logicalBytes: number;
+  /** Bytes of the different chunks of blobs, each once, and `entryBytes`. */
+  readonly uniqueBytes: number;
+  /** Bytes of the chain's files. */
+  readonly storedBytes: number;
+  /**
+   * Bytes of the entries of the chain that are not chunks, with keys and headers, before
+   * compression; a key that several snapshots of the chain hold counts in each.
+   */
+  readonly entryBytes: number;
+  readonly blobs: BlobTotals;
 }
 
 /** What asks for the next checkpoint. */
@@ -84,6 +106,7 @@ export function engineStats(parts: EngineParts, now: EngineNow): EngineStats {
     openChanges: space.transaction.size,
     compacting: checkpointer.compactor.running,
     restore: restoreStats(parts),
+    storage: storageStats(parts),
     checkpointing: {
       ...checkpointer.since,
       running: checkpointer.busy,
@@ -95,6 +118,18 @@ export function engineStats(parts: EngineParts, now: EngineNow): EngineStats {
     failure: now.failure,
     failedListeners: hub.failedListeners,
     retention: parts.retention.stats(),
+  };
+}
+
+function storageStats({ checkpointer, images }: EngineParts): StorageStats {
+  const blobs = checkpointer.newest?.blobs ?? noBlobs;
+  const { entryBytes } = images;
+  return {
+    logicalBytes: blobs.bytes + entryBytes,
+    uniqueBytes: blobs.chunkBytes + entryBytes,
+    storedBytes: images.bytes,
+    entryBytes,
+    blobs,
   };
 }
 

@@ -14,7 +14,7 @@ export type {
 export type { EngineOptions } from './options.ts';
 export type { ChainOptions, MergeOptions } from './chain-options.ts';
 export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-options.ts';
-export type { CheckpointingStats, RestoreStats } from './engine-stats.ts';
+export type { CheckpointingStats, RestoreStats, StorageStats } from './engine-stats.ts';
 export type { MergeCallOptions, MergeOutcome } from './merge-call.ts';
 export type { BudgetState, MergePlan } from '../checkpoint/chain-policy.ts';
 export type { RestoreEstimate } from '../checkpoint/restore-estimate.ts';
@@ -36,6 +36,7 @@ export type { CounterState } from '../state/counter-state.ts';
 export type { AggregatingOptions, AggregatingState } from '../state/aggregating-state.ts';
 export type { ReducingOptions, ReducingState } from '../state/reducing-state.ts';
 export type { ExtremumState } from '../state/extremum-state.ts';
+export type { BlobTotals } from '../state/blob-totals.ts';
 export type { BlobState } from '../state/blob-state.ts';
 export type { EventTime, ListOptions, StateOptions, WriteOptions } from '../state/write-options.ts';
 export type { StateKind, TableDefinition, TtlType } from '../state/table-definition.ts';

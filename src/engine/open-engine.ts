@@ -34,6 +34,7 @@ import { SlabPool } from '../snapshot/slab-pool.ts';
 import { readU32, toHex } from '../std/bytes.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { systemRandom, type Random } from '../std/random.ts';
+import { BlobCounter } from '../state/blob-totals.ts';
 import { StateSpace } from '../state/state-space.ts';
 import { definitionFromPlain } from '../state/table-definition.ts';
 import { FileObjectStore } from '../store/file-store.ts';
@@ -281,6 +282,11 @@ class Opening {
     });
     space.lastTimestamp = recovered.lastTimestamp;
     const images = new ChainImages(space, links, tail, plan.lastLsn);
+    space.blobs = new BlobCounter(recovered.record?.blobs);
+    if (tail) {
+      const older = links.map(({ image }) => image).toReversed();
+      space.blobs.replay(tail, older, space.images);
+    }
     const positions = new PositionTable(this.#codec);
     try {
       this.#refuseUnwanted(recovered);

@@ -11,9 +11,10 @@ import { CorruptionError, InvalidArgumentError } from '../errors.ts';
 import { assert } from '../std/assert.ts';
 import { readU64, writeU64 } from '../std/bytes.ts';
 import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
-import { ChunkChange, decodeInt64, type ChunkValue } from './operand-changes.ts';
+import { ChunkChange, type ChunkValue } from './operand-changes.ts';
 import { scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
+import { chunkCountBytes, chunkInImages, type FoundChunk } from './stored-chunk.ts';
 import type { Table } from './table.ts';
 import { putCell } from './value-state.ts';
 import { noTimes } from './write-options.ts';
@@ -115,25 +116,23 @@ export class BlobState {
     return entry?.bytes.slice(entry.subKeyEnd, entry.valueEnd);
   }
 
-  /** How often a chunk is referenced. */
-  #count(chunk: MapKey): number {
+  /** How often a chunk is referenced, and how long it is. */
+  #find(chunk: MapKey): FoundChunk {
     const { chunks, images } = this.#space;
     const cell = chunks.find(chunk);
-    if (cell) return (cell.value as ChunkValue).count;
-    const entry = images.find(chunks.id, chunk, undefined, 0);
-    return entry ? Number(decodeInt64(entry.bytes, entry.subKeyEnd)) : 0;
+    return cell ? (cell.value as ChunkValue) : chunkInImages(images, chunk);
   }
 
   /** A chunk's bytes: of the newest layer that holds them, since they never change. */
   #content(chunk: MapKey): Uint8Array | undefined {
-    if (this.#count(chunk) <= 0) return undefined;
+    if (this.#find(chunk).count <= 0) return undefined;
     const { chunks, images } = this.#space;
     for (const layer of chunks.layers()) {
       const value = layer.cells.get(chunk)?.value as ChunkValue | undefined;
       if (value && value.bytes.length > 0) return value.bytes;
     }
     const entry = images.find(chunks.id, chunk, undefined, 0);
-    return entry?.bytes.slice(entry.subKeyEnd + LENGTH_BYTES, entry.valueEnd);
+    return entry?.bytes.slice(entry.subKeyEnd + chunkCountBytes, entry.valueEnd);
   }
 
   /**
@@ -142,17 +141,19 @@ export class BlobState {
    */
   #refer(chunk: MapKey, by: 1 | -1, content: Uint8Array | undefined): void {
     const { chunks, transaction } = this.#space;
-    const before = this.#count(chunk);
+    const found = this.#find(chunk);
+    const before = found.count;
     const count = before + by;
+    const contentBytes = content?.length ?? found.contentBytes;
     const previous = chunks.active.cells.get(chunk);
     if (previous && previous.lsn === 0) {
-      previous.value = { count, bytes: (previous.value as ChunkValue).bytes };
+      previous.value = { count, bytes: (previous.value as ChunkValue).bytes, contentBytes };
       return;
     }
     const kept = (previous?.value as ChunkValue | undefined)?.bytes ?? NO_BYTES;
     // Not `slice`: that of a Buffer shares its memory with the caller.
     const bytes = before > 0 ? kept : new Uint8Array(content ?? []);
-    const value: ChunkValue = { count, bytes };
+    const value: ChunkValue = { count, bytes, contentBytes };
     const place = { key: chunk, cell: openCell(value, noTimes), previous };
     transaction.add(new ChunkChange(this.#space, chunks, place, before));
   }

@@ -7,6 +7,7 @@
 import { typeOf } from '../codec/value-path.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { operatorIds, ops, type OperatorId } from '../snapshot/entry-format.ts';
+import type { BlobCounter } from './blob-totals.ts';
 import type { Cell, MapKey, TableCells } from './cells.ts';
 import { CellChange, type ValueEncoder } from './changes.ts';
 import type { CommitEncoder } from './commit-encoder.ts';
@@ -167,15 +168,30 @@ export function extremum(
 export interface ChunkValue {
   readonly count: number;
   readonly bytes: Uint8Array;
+  /** Of the content, whether it is here or not. */
+  readonly contentBytes: number;
 }
 
 /** References to one chunk that one transaction took or gave up. */
 export class ChunkChange extends OperandChange {
   readonly #before: number;
+  readonly #counter: BlobCounter;
 
-  constructor(encoder: ValueEncoder, table: Table<Cell>, place: KeyPlace, countBefore: number) {
-    super(encoder, table, place);
+  constructor(
+    space: ValueEncoder & { readonly blobs: BlobCounter },
+    table: Table<Cell>,
+    place: KeyPlace,
+    countBefore: number,
+  ) {
+    super(space, table, place);
+    this.#counter = space.blobs;
     this.#before = countBefore;
+  }
+
+  override committed(moment: CommitMoment): void {
+    super.committed(moment);
+    const { count, contentBytes } = this.cell.value as ChunkValue;
+    this.#counter.changed(this.#before, count, contentBytes);
   }
 
   override encodePut(encoder: CommitEncoder, moment: CommitMoment): void {

@@ -11,6 +11,7 @@ import { firstUserTable, reservedTables } from '../snapshot/entry-format.ts';
 import type { Image } from '../snapshot/image.ts';
 import { must } from '../std/assert.ts';
 import type { Clock } from '../std/clock.ts';
+import { BlobCounter } from './blob-totals.ts';
 import { deleted, type Cell, type ListCell, type MapCell, type MapKey } from './cells.ts';
 import type { ValueEncoder } from './changes.ts';
 import { ImageLayers } from './image-layers.ts';
@@ -59,6 +60,8 @@ export class StateSpace implements ValueEncoder {
   readonly images: ImageLayers;
   readonly transaction: Transaction = new Transaction();
   readonly chunks: Table<Cell>;
+  /** Totals of all blobs as of the last commit. */
+  blobs: BlobCounter = new BlobCounter();
   readonly #clock: Clock;
   readonly #recordBytesMax: number;
   readonly assertOpen: () => void;
