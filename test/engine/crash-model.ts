@@ -6,11 +6,13 @@ import type {
   BlobState,
   CounterState,
   Engine,
+  ExtremumState,
   ListState,
   MapState,
   ValueState,
 } from '../../src/engine/index.ts';
 import { noise } from './engine-fixture.ts';
+import { alive, OperandModel, type Key } from './operand-model.ts';
 
 export const itemsMax = 3;
 /** Default TTL of the second operator, in milliseconds. */
@@ -23,6 +25,8 @@ export interface Handles {
   readonly list: ListState<number>;
   readonly counter: CounterState;
   readonly blob: BlobState;
+  readonly low: ExtremumState;
+  readonly record: ValueState;
 }
 
 export function handlesOf(engine: Engine, name: (typeof operatorNames)[number]): Handles {
@@ -34,6 +38,8 @@ export function handlesOf(engine: Engine, name: (typeof operatorNames)[number]):
     list: op.list('list', { ...ttl, itemsMax }),
     counter: op.counter('counter', ttl),
     blob: op.blob('blob'),
+    low: op.min('low', ttl),
+    record: op.value('record', ttl),
   };
 }
 
@@ -51,7 +57,12 @@ export interface Step {
     | 'add'
     | 'counterDelete'
     | 'blobSet'
-    | 'blobDelete';
+    | 'blobDelete'
+    | 'low'
+    | 'lowDelete'
+    | 'patch'
+    | 'recordSet'
+    | 'recordDelete';
   readonly key: string | number;
   readonly subKey: number;
   readonly value: number;
@@ -66,29 +77,28 @@ interface Kept {
   expiry: number;
 }
 
-interface Tally {
-  value: number;
-  expiry: number;
-  /** Of the open transaction: what was there before it, and what it added. */
-  open: { before: { value: number; expiry: number } | undefined; added: number } | undefined;
-}
-
-type Key = string | number;
-
 class OperatorModel {
   value: Map<Key, Kept> = new Map();
   map: Map<Key, Map<number, Kept>> = new Map();
   list: Map<Key, Kept[]> = new Map();
-  counter: Map<Key, Tally> = new Map();
+  counter: OperandModel = new OperandModel('add');
   blob: Map<Key, number> = new Map();
+  low: OperandModel = new OperandModel('min');
+  record: OperandModel = new OperandModel('patch');
 
   copy(): OperatorModel {
-    const { value, map, list, counter, blob } = this;
-    return Object.assign(new OperatorModel(), structuredClone({ value, map, list, counter, blob }));
+    const { value, map, list, blob, counter, low, record } = this;
+    const copied = structuredClone({ value, map, list, blob });
+    const operands = { counter: counter.copy(), low: low.copy(), record: record.copy() };
+    return Object.assign(new OperatorModel(), copied, operands);
   }
 }
 
-const alive = (expiry: number, now: number): boolean => expiry === 0 || expiry > now;
+/** Sets one field of an inner object and deletes another, or deletes the inner object. */
+function patchOf({ subKey, value }: Step): Record<string, unknown> {
+  if (value % 3 === 0) return { n: value, inner: null };
+  return { inner: { [`f${subKey}`]: value % 2 === 0 ? null : value, kept: { value } } };
+}
 
 /** State of the model. */
 export class Model {
@@ -126,36 +136,27 @@ export class Model {
     else if (step.what === 'mapClear') to.map.delete(key);
     else if (step.what === 'append') to.list.set(key, [...(to.list.get(key) ?? []), kept]);
     else if (step.what === 'listClear') to.list.delete(key);
-    else if (step.what === 'add') this.#add(to.counter, step, now, expiry);
+    else if (step.what === 'add') to.counter.operand(key, value, now, expiry);
     else if (step.what === 'counterDelete') to.counter.delete(key);
     else if (step.what === 'blobSet') to.blob.set(key, value);
-    else to.blob.delete(key);
-  }
-
-  #add(counters: Map<Key, Tally>, step: Step, now: number, expiry: number): void {
-    const { key, value } = step;
-    const before = counters.get(key);
-    const start = before && alive(before.expiry, now) ? before.value : 0;
-    const open = before?.open ?? { before, added: 0 };
-    open.added += value;
-    counters.set(key, { value: start + value, expiry, open });
+    else if (step.what === 'blobDelete') to.blob.delete(key);
+    else if (step.what === 'low') to.low.operand(key, value, now, expiry);
+    else if (step.what === 'lowDelete') to.low.delete(key);
+    else if (step.what === 'patch') to.record.operand(key, patchOf(step), now, expiry);
+    else if (step.what === 'recordSet') to.record.set(key, { inner: value }, expiry);
+    else to.record.delete(key);
   }
 
   /** The open transaction was sealed. */
   commit(lsn: number, timestamp: number): void {
     this.lastTimestamp = timestamp;
-    for (const { value, map, list, counter } of Object.values(this.operators)) {
+    for (const { value, map, list, counter, low, record } of Object.values(this.operators)) {
+      for (const operands of [counter, low, record]) operands.commit(timestamp);
       const inner = [...map.values()].flatMap((kept) => Array.from(kept.values()));
       for (const kept of [value.values(), inner, Array.from(list.values()).flat()].flatMap((all) =>
         Array.from(all),
       )) {
         if (kept.lsn === 0) Object.assign(kept, { lsn, timestamp });
-      }
-      for (const tally of counter.values()) {
-        if (!tally.open) continue;
-        const { before, added } = tally.open;
-        tally.value = (before && alive(before.expiry, timestamp) ? before.value : 0) + added;
-        tally.open = undefined;
       }
     }
   }
@@ -163,7 +164,7 @@ export class Model {
   /** Everything that has to be shown at a time. */
   expected(now: number): unknown {
     return operatorNames.map((name) => {
-      const { value, map, list, counter, blob } = this.operators[name]!;
+      const { value, map, list, counter, blob, low, record } = this.operators[name]!;
       const live = [...value].filter(([, kept]) => alive(kept.expiry, now));
       const lists = [...list].map<[Key, number[]]>(([key, items]) => [
         key,
@@ -190,12 +191,10 @@ export class Model {
             .filter(([, items]) => items.length > 0)
             .map(([key, items]) => [key, items.slice(-itemsMax)]),
         ),
-        counter: sorted(
-          [...counter]
-            .filter(([, tally]) => alive(tally.expiry, now))
-            .map(([key, tally]) => [key, tally.value]),
-        ),
+        counter: sorted(counter.entries(now)),
         blob: sorted([...blob].map(([key, seed]) => [key, digestOf(blobOf(seed))])),
+        low: sorted(low.entries(now)),
+        record: sorted(record.entries(now)),
       };
     });
   }
@@ -217,13 +216,18 @@ export function applyTo(engine: Engine, step: Step): void {
   else if (step.what === 'add') to.counter.add(key, value, options);
   else if (step.what === 'counterDelete') to.counter.delete(key);
   else if (step.what === 'blobSet') to.blob.set(key, blobOf(value));
-  else to.blob.delete(key);
+  else if (step.what === 'blobDelete') to.blob.delete(key);
+  else if (step.what === 'low') to.low.update(key, value, options);
+  else if (step.what === 'lowDelete') to.low.delete(key);
+  else if (step.what === 'patch') to.record.patch(key, patchOf(step), options);
+  else if (step.what === 'recordSet') to.record.set(key, { inner: value }, options);
+  else to.record.delete(key);
 }
 
 /** Everything that an engine shows, by iteration and by single reads, which have to agree. */
 export function shown(engine: Engine): unknown {
   return operatorNames.map((name) => {
-    const { value, map, list, counter, blob } = handlesOf(engine, name);
+    const { value, map, list, counter, blob, low, record } = handlesOf(engine, name);
     const entries = [...value.entries()] as [Key, number][];
     for (const [key, one] of entries) must(value.get(key) === one && value.has(key), 'value', key);
     must(sameKeys([...value.keys()], entries), 'keys', name);
@@ -231,6 +235,10 @@ export function shown(engine: Engine): unknown {
       must(map.get(key, sub) === one && map.has(key, sub), 'map', key);
     }
     for (const [key, one] of counter.entries()) must(counter.get(key) === one, 'counter', key);
+    for (const [key, one] of low.entries()) must(low.get(key) === one, 'low', key);
+    for (const [key, one] of record.entries()) {
+      must(JSON.stringify(record.get(key)) === JSON.stringify(one), 'record', key);
+    }
     return {
       value: sorted(entries),
       entries: sorted(
@@ -244,6 +252,8 @@ export function shown(engine: Engine): unknown {
       list: sorted([...list.keys()].map((key) => [key, list.get(key)])),
       counter: sorted(counter.entries()),
       blob: sorted([...blob.keys()].map((key) => [key, digestOf(blob.get(key)!)])),
+      low: sorted(low.entries()),
+      record: sorted(record.entries()),
     };
   });
 }
