@@ -75,7 +75,8 @@ const chunkDraft: fc.Arbitrary<Draft> = fc.record({
   ttl: fc.constant(0),
 });
 
-const numbersOfAll = [0, -0, 1, 1n, 2 ** 53, 2n ** 53n + 1n, -1.5, -(2n ** 70n), 1e300];
+/** Many are equal and of two types, so that what stays of equal ones shows. */
+const numbersOfAll = [1, 1n, 1, 1n, 2, 2n, 0, -0, 2 ** 53, 2n ** 53n + 1n, -1.5, -(2n ** 70n)];
 
 const extremeDraft = (table: number, operator: number): fc.Arbitrary<Draft> =>
   fc.record({
