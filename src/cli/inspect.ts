@@ -3,6 +3,7 @@
  */
 import { inspectStore, type InspectedCheckpoint, type StoreInspection } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
+import { describeRetained, describeRetention } from './gc.ts';
 import type { Output } from './output.ts';
 import { inspectFile, isSnapshotFile } from './snapshot-file.ts';
 import { formatBytes, formatTime, renderValue, toJson } from './render.ts';
@@ -58,7 +59,8 @@ async function printSummary(output: Output, found: StoreInspection): Promise<voi
   for (const line of lines) await output.line(line);
 }
 
-async function printRestore(output: Output, { restore }: StoreInspection): Promise<void> {
+async function printRestore(output: Output, found: StoreInspection): Promise<void> {
+  const { restore } = found;
   if (!restore) return;
   const { snapshotBytes, logBytes, seconds, measured, policy, totals } = restore;
   const read = `${formatBytes(snapshotBytes)} of snapshots, ${formatBytes(logBytes)} of log`;
@@ -72,6 +74,8 @@ async function printRestore(output: Output, { restore }: StoreInspection): Promi
   const amplification =
     taken === 0 ? '' : `, ${((checkpointBytes + mergeBytes) / taken).toFixed(2)} a byte of log`;
   for (const line of [
+    `retention   ${describeRetention(found.retention)}`,
+    `restorable  ${found.retained ? describeRetained(found.retained) : 'nothing'}`,
     `restore     about ${seconds.toFixed(3)} s (${basis}): ${read}`,
     `bounds      ${bounds.filter((bound) => bound !== '').join(', ')}; merges ${policy.strategy}`,
     `written     checkpoints ${formatBytes(checkpointBytes)}, merges ${formatBytes(mergeBytes)}${amplification}`,

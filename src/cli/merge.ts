@@ -38,6 +38,8 @@ export async function merge(
     dir,
     ...storeOf(options),
     ...settingsOf(planned.policy),
+    // As the one who writes the store has it, also in the record of the merge.
+    retention: planned.retention ?? false,
     checkpointing: false,
   });
   try {

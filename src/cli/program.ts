@@ -8,6 +8,7 @@ import { Command, CommanderError, InvalidArgumentError as BadArgument, Option } 
 import { TidemarkError } from '../errors.ts';
 import { registerCodecModules, status, type CommonOptions } from './common.ts';
 import { dump } from './dump.ts';
+import { gc, parseDuration, parseSchedule, type GcOptions } from './gc.ts';
 import { get } from './get.ts';
 import { inspect } from './inspect.ts';
 import { mergeStrategies } from '../engine/index.ts';
@@ -112,6 +113,16 @@ function createProgram(
     .action(async (dir: string, options: CommonOptions & { from?: number; limit?: number }) => {
       done(await log({ output, stderr }, dir, options));
     });
+  addUpkeep(verb, output, done);
+  return program;
+}
+
+/** The verbs that write: no other process may have the store open. */
+function addUpkeep(
+  verb: (name: string, description: string) => Command,
+  output: Output,
+  done: (status: number) => void,
+): void {
   verb('merge', 'merge snapshots of the chain now; no other process may have the store open')
     .argument('<dir>')
     .option('--dry-run', 'say what would be merged; reads only')
@@ -119,7 +130,16 @@ function createProgram(
     .action(async (dir: string, options: MergeVerbOptions) => {
       done(await merge(output, dir, options));
     });
-  return program;
+  verb('gc', 'delete what retention does not keep; no other process may have the store open')
+    .argument('<dir>')
+    .option('--dry-run', 'print the plan: each object, keep or delete, and why; reads only')
+    .option('--keep <count>', 'newest checkpoints that stay', parseCount)
+    .option('--age <duration>', 'checkpoints made in it stay: 90s, 15m, 24h, 7d, 4w', parseDuration)
+    .option('--window <duration>', 'every commit of it stays restorable', parseDuration)
+    .option('--schedule <list>', 'hourly=24,daily=7,weekly=4,monthly=12', parseSchedule)
+    .action(async (dir: string, options: GcOptions) => {
+      done(await gc(output, dir, options));
+    });
 }
 
 function parseCount(text: string): number {

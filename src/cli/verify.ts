@@ -43,6 +43,9 @@ function summary(found: StoreVerification): string {
     `${count(segmentCount, 'segment')} (${formatBytes(logBytes)})`,
     count(recordCount, 'commit'),
     `through LSN ${found.lsn ?? 0}, proved ${found.provedLsn ?? 0}`,
+    ...(found.trimmedBelow === undefined
+      ? []
+      : [`LSNs below ${found.trimmedBelow} given up by retention`]),
   ].join(', ');
 }
 

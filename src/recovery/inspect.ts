@@ -15,6 +15,8 @@ import {
   type WrittenTotals,
 } from '../checkpoint/checkpoint-record.ts';
 import { assumedRates, estimateRestore } from '../checkpoint/restore-estimate.ts';
+import { retainedRange, type RetainedRange } from '../checkpoint/retained-range.ts';
+import type { RetentionSettings } from '../checkpoint/retention-settings.ts';
 import { NotFoundError, TidemarkError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { toHex } from '../std/bytes.ts';
@@ -123,6 +125,10 @@ export interface StoreInspection {
   /** Oldest first. */
   readonly checkpoints: readonly InspectedCheckpoint[];
   readonly log: InspectedLog;
+  /** How long the past is kept, by the newest checkpoint's record; undefined: everything stays. */
+  readonly retention: RetentionSettings | undefined;
+  /** What can be restored, as far as the log and the records could be read; undefined for a log. */
+  readonly retained: RetainedRange | undefined;
   /** Undefined without a checkpoint, and when it cannot be read. */
   readonly restore: InspectedRestore | undefined;
   /** Undefined for a log, and when the state cannot be read. */
@@ -179,6 +185,8 @@ export async function inspectStoreWith(
     lostBehind: moment?.plan.mark?.lostBehind ?? [],
     checkpoints,
     log,
+    retention: moment?.record?.retention,
+    retained: isEngine ? retainedRange(checkpoints, firstLsnOf(log)) : undefined,
     restore: moment && inspectRestore(moment),
     state,
     totals: await inspectTotals(source, log, isEngine),
@@ -275,6 +283,10 @@ async function inspectState(
   } finally {
     await reader.close();
   }
+}
+
+function firstLsnOf({ segments }: InspectedLog): number {
+  return segments.find(({ status }) => status === 'log')?.firstLsn ?? 1;
 }
 
 function timelinesOf(log: InspectedLog, checkpoints: readonly InspectedCheckpoint[]): number[] {

@@ -2,6 +2,7 @@
  * What a merge of a store's chain would do, read without a lock and without a write: the policy of
  * the newest record over its chain, and the overlap of its snapshots.
  */
+import type { RetentionSettings } from '../checkpoint/retention-settings.ts';
 import { sampleOverlap } from '../checkpoint/chain-overlap.ts';
 import { planMerge, type MergePlan } from '../checkpoint/chain-policy.ts';
 import type { ChainLink, ChainPolicy, MergeStrategy } from '../checkpoint/checkpoint-record.ts';
@@ -39,6 +40,7 @@ export interface StoreMergePlan {
   readonly chain: readonly ChainLink[];
   /** In force when the newest record was made. */
   readonly policy: ChainPolicy | undefined;
+  readonly retention: RetentionSettings | undefined;
   /** Cost of a restore as things are, and after the merge. */
   readonly before: RestoreEstimate;
   readonly after: RestoreEstimate;
@@ -72,18 +74,18 @@ export async function planStoreMergeWith(
     const bytes = links.reduce((sum, link) => sum + link.bytes, 0);
     const before = cost(bytes);
     const nothing = (why: string): StoreMergePlan => {
-      const { policy } = record ?? {};
-      return { why, plan: undefined, chain: links, policy, before, after: before };
+      const { policy, retention } = record ?? {};
+      return { why, plan: undefined, chain: links, policy, retention, before, after: before };
     };
     if (!record) return nothing('there is no checkpoint');
     // The last image is that of the log.
     const distinctShare = sampleOverlap(images.slice(0, links.length));
     const chain = { links, logBytes, rates, totals: record.totals, distinctShare };
-    const { policy } = record;
+    const { policy, retention } = record;
     const plan = planMerge(chain, strategy === undefined ? policy : { ...policy, strategy }, true);
     if (!('start' in plan)) return nothing(plan.why);
     const after = cost(bytes - plan.inputBytes + plan.outputBytes);
-    return { why: plan.why, plan, chain: links, policy, before, after };
+    return { why: plan.why, plan, chain: links, policy, retention, before, after };
   } finally {
     await releaseMoment(moment);
   }

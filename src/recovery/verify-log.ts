@@ -34,6 +34,7 @@ export interface LogReport extends PartReport {
   logBytes: number;
   lsn: number | undefined;
   provedLsn: number | undefined;
+  trimmedBelow: number | undefined;
 }
 
 export interface LogToVerify {
@@ -68,6 +69,7 @@ class LogCheck {
     logBytes: 0,
     lsn: undefined,
     provedLsn: undefined,
+    trimmedBelow: undefined,
   };
 
   constructor(input: LogToVerify) {
@@ -80,6 +82,7 @@ class LogCheck {
     const mark = await this.#try(() => readLogMark(fs, storeDirectory, storeId));
     const listing = await listLog(fs, directory);
     const lowWater = await this.#try(() => readLowWater(fs, directory));
+    this.#report.trimmedBelow = lowWater?.lsn;
     const walk = await this.#walk(listing, lowWater, mark);
     for (const { file, newer } of walk) {
       if (newer) await this.#checkSealed(file, newer);

@@ -30,6 +30,8 @@ export interface StoreVerification {
   readonly logBytes: number;
   readonly lsn: number | undefined;
   readonly provedLsn: number | undefined;
+  /** LSNs below it were given up on purpose, by retention or `trim`; undefined: none were. */
+  readonly trimmedBelow: number | undefined;
 }
 
 /** What one part of a store gave. */

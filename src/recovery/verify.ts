@@ -52,7 +52,7 @@ export async function verifyStoreWith(
     return withoutIdentity(source, faultOf(error, `${source.dir}/store.json`));
   }
   const { records, snapshots, log } = await agreed(source, identity);
-  const { lsn, provedLsn, segmentCount, groupCount, recordCount, logBytes } = log;
+  const { lsn, provedLsn, trimmedBelow, segmentCount, groupCount, recordCount, logBytes } = log;
   return {
     dir: source.dir,
     faults: [...records.faults, ...snapshots.faults, ...log.faults],
@@ -66,6 +66,7 @@ export async function verifyStoreWith(
     logBytes,
     lsn,
     provedLsn,
+    trimmedBelow,
   };
 }
 
@@ -158,5 +159,6 @@ function withoutIdentity(source: ReaderSource, found: StoreFault): StoreVerifica
     logBytes: 0,
     lsn: undefined,
     provedLsn: undefined,
+    trimmedBelow: undefined,
   };
 }
