@@ -8,7 +8,7 @@
  *
  * So at every moment all records that there are can be restored, and what was not finished is
  * finished by the next collection or opening. `assertMayDelete` is asked before every single
- * deletion: a poisoned or closing engine deletes nothing more (L11).
+ * deletion: a poisoned engine deletes nothing more (L11).
  */
 import type { FileSystem } from '../fs/file-system.ts';
 import { must } from '../std/assert.ts';

@@ -174,7 +174,7 @@ class Rules {
       if (counted.size >= checkpoints) break;
       if (counted.has(lsn) || (savepoint !== undefined && !this.#dropped.has(id))) continue;
       counted.add(lsn);
-      const text = checkpoints === 1 ? 'the newest' : `one of the newest ${checkpoints}`;
+      const text = checkpoints === 1 ? 'the newest checkpoint' : `one of the newest ${checkpoints}`;
       this.#keep(id, { rule: 'checkpoints', text });
     }
     for (const { id, createdAt } of this.#usable) {

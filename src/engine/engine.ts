@@ -265,7 +265,6 @@ export class Engine {
    *
    * @throws StorageError IO: the rest goes with the next collection
    * @throws ClosedError CLOSED, POISONED
-   * @throws AbortedError ABORTED: the engine was closed meanwhile
    */
   async collect(options: CollectOptions = {}): Promise<CollectionReport> {
     this.#life.assertWritable();
@@ -295,7 +294,7 @@ export class Engine {
   }
 
   /**
-   * Ends the engine: lets running checkpoints end, syncs what was committed at any level, and gives
+   * Ends the engine: lets running checkpoints and collections end, syncs what was committed at any level, and gives
    * up the directory. Changes that were not committed are gone. Closing twice is fine.
    *
    * @throws StorageError when the last sync failed: commits below level 'disk' may be lost

@@ -4,8 +4,7 @@
  * there; it is carried out beside them, since a later record names only what the newest one names
  * and what it brings itself.
  *
- * A poisoned or closing engine deletes nothing more (L11): what has been begun ends before the next
- * deletion. Until the opening has published a checkpoint of its own, its plans keep what a recovery
+ * A poisoned engine deletes nothing more (L11). Closing waits for what runs or is due. Until the opening has published a checkpoint of its own, its plans keep what a recovery
  * without the newest found record needs (O5).
  */
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
@@ -16,7 +15,7 @@ import type { RetainedRange } from '../checkpoint/retained-range.ts';
 import type { StoreInventory } from '../checkpoint/retention-input.ts';
 import type { PinSet } from '../checkpoint/retention-pins.ts';
 import { planRetention, type RetentionPlan } from '../checkpoint/retention-plan.ts';
-import { AbortedError, ClosedError, TidemarkError } from '../errors.ts';
+import { ClosedError, TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import type { Clock, Timer } from '../std/clock.ts';
 import type { LogSegments } from '../wal/log-segments.ts';
@@ -131,8 +130,8 @@ export class Retention {
       this.#due = false;
       return this.#collect(false);
     }).catch((error: unknown) => {
-      // That it closes, or why it was poisoned, is told elsewhere.
-      if (!isEnd(error)) this.#in.events.fail(error);
+      // Why it was poisoned is told elsewhere.
+      if (!isPoisoned(error)) this.#in.events.fail(error);
     });
   }
 
@@ -141,7 +140,7 @@ export class Retention {
     return this.#enqueue(() => this.#collect(dryRun));
   }
 
-  /** Ends what runs before its next deletion. */
+  /** Lets what runs or is due end: a store that is open only for moments is collected too. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#timer?.cancel();
@@ -210,7 +209,6 @@ export class Retention {
   }
 
   #assertMayDelete(): void {
-    if (this.#closing) throw new AbortedError('ABORTED', 'the engine is closing');
     const failure = this.#in.logFailure();
     if (failure === undefined) return;
     throw new ClosedError('POISONED', 'the engine stopped after an error in writing', failure);
@@ -224,6 +222,6 @@ export function dryRunOf(options: CollectOptions): boolean {
   return dryRun;
 }
 
-function isEnd(error: unknown): boolean {
-  return error instanceof TidemarkError && (error.code === 'ABORTED' || error.code === 'POISONED');
+function isPoisoned(error: unknown): boolean {
+  return error instanceof TidemarkError && error.code === 'POISONED';
 }

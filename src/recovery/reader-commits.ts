@@ -23,6 +23,7 @@ import { readRecords } from '../wal/log-records.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
 import { decodePatch } from '../snapshot/patch-decode.ts';
+import { ReadOnlyFiles } from './reader-files.ts';
 import {
   agreementOf,
   logDirectoryOf,
@@ -110,15 +111,17 @@ export async function* readLoggedRecords(
   const agreement = agreementOf(source);
   // The first record is 1: asking from 0 asks for nothing more.
   let next = from === undefined ? undefined : Math.max(1, from);
-  let log: KeptLog | undefined;
   for (;;) {
+    // Every segment that there is stays open until the end: what is collected meanwhile is read all
+    // the same (F1).
+    const files = new ReadOnlyFiles(source.fs, true);
     try {
-      log ??= await findKeptLog(source, moment);
+      const log = await findKeptLog(source, files, moment);
       next ??= log.firstLsn;
       if (next < log.firstLsn) throw outOfRetention(next, log.firstLsn, moment.lsn);
       const first = log.ranges.findLastIndex((range) => range.firstLsn <= next!);
       const ranges = log.ranges.slice(Math.max(0, first));
-      for await (const record of readRecords(source.fs, ranges, next)) {
+      for await (const record of readRecords(files, ranges, next)) {
         if (record.lsn > moment.lsn) return;
         yield record;
         next = record.lsn + 1;
@@ -127,7 +130,8 @@ export async function* readLoggedRecords(
       return;
     } catch (error) {
       await agreement.failed(error);
-      log = undefined;
+    } finally {
+      await files.close();
     }
   }
 }
@@ -232,11 +236,14 @@ function describeManifest(
   return { bytes: readU64(bytes, start), chunks };
 }
 
-/** Walks the log as it is now: where the directory has changed, the moment's ranges are not there. */
-async function findKeptLog(source: ReaderSource, moment: LogMoment): Promise<KeptLog> {
-  const { fs } = source;
+/** Walks the log as it is now and opens it all: where the directory has changed, the moment's ranges are not there. */
+async function findKeptLog(
+  source: ReaderSource,
+  fs: FileSystem,
+  moment: LogMoment,
+): Promise<KeptLog> {
   const { plan, lowWater } = await readInAgreement(source, () =>
-    readLogMoment(source, fs, moment.identity),
+    readLogMoment(source, source.fs, moment.identity),
   );
   const directory = logDirectoryOf(source);
   const walk = await walkLog(fs, directory, plan.listing, lowWater?.segment ?? 0);

@@ -8,6 +8,7 @@ import { registerCodecs, type CodecModule } from '../codec/compression-modules.t
 import { decodeKey, mapKeyOf, type Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import type { TypeDefinition } from '../codec/value.ts';
+import { pinsOf, type PinSet } from '../checkpoint/retention-pins.ts';
 import { ClosedError, CorruptionError, InvalidArgumentError, NotFoundError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
@@ -172,7 +173,7 @@ export async function openReaderWith(
   const decoder = createReaderDecoder(options.types);
   const moment = await readStateMoment(source);
   try {
-    return new StateReader(source, moment, decoder);
+    return new StateReader(source, moment, decoder, pinsOf(components.fs, source.dir));
   } catch (error) {
     await releaseMoment(moment);
     throw error;
@@ -185,14 +186,20 @@ class StateReader implements Reader {
   readonly #decoder: ValueDecoder;
   readonly #definitions: readonly TableDefinition[];
   readonly #positions: Readonly<Record<string, unknown>>;
+  readonly #pins: PinSet;
+  readonly #unpin: () => void;
   #closing: Promise<void> | undefined;
 
-  constructor(source: ReaderSource, moment: StateMoment, decoder: ValueDecoder) {
+  constructor(source: ReaderSource, moment: StateMoment, decoder: ValueDecoder, pins: PinSet) {
     this.#source = source;
     this.#moment = moment;
+    this.#pins = pins;
     this.#decoder = decoder;
     this.#definitions = this.#readDefinitions();
     this.#positions = this.#readPositions();
+    const { record } = moment;
+    const reason = 'a reader of this process';
+    this.#unpin = record ? pins.add({ recordId: record.id, reason }) : () => {};
   }
 
   get lsn(): number {
@@ -259,14 +266,23 @@ class StateReader implements Reader {
     const decoding = { tables, decoder: this.#decoder, provedLsn: this.provedLsn };
     let count = 0;
     if (limit === 0) return;
-    for await (const { lsn, bytes } of readLoggedRecords(this.#source, this.#moment, from)) {
-      this.#assertOpen();
-      yield decodeCommit(lsn, bytes, decoding);
-      if (++count >= limit) return;
+    const unpin = this.#pins.add({
+      lsn: from ?? 0,
+      reason: 'a reader of this process reads commits',
+    });
+    try {
+      for await (const { lsn, bytes } of readLoggedRecords(this.#source, this.#moment, from)) {
+        this.#assertOpen();
+        yield decodeCommit(lsn, bytes, decoding);
+        if (++count >= limit) return;
+      }
+    } finally {
+      unpin();
     }
   }
 
   close(): Promise<void> {
+    this.#unpin();
     this.#closing ??= releaseMoment(this.#moment);
     return this.#closing;
   }
