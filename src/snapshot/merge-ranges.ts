@@ -1,0 +1,101 @@
+/*
+ * A merge cut into ranges of (table, hash) that are merged apart from each other. Borders stand at
+ * key groups, because a clear of a table is stored once for each of them; so joined in order, the
+ * ranges are what one merge gives, and the same inputs are always cut the same way.
+ * Pure arithmetic on where slices begin and end.
+ */
+import { groupStart, keyGroupOf } from './entry.ts';
+import type { SliceRange } from './slice-cursor.ts';
+import type { Slice } from './slice.ts';
+
+/** Where a slice stands, in a file or in memory. */
+export interface SliceSpan {
+  readonly table: number;
+  /** Hash of the first and of the last entry. */
+  readonly firstHash: number;
+  readonly lastHash: number;
+  readonly dataBytes: number;
+}
+
+/** A place in the order of entries; `hash` may be one above the greatest. */
+export interface MergeBorder {
+  readonly table: number;
+  readonly hash: number;
+}
+
+/** Entries at or behind `from` and before `to`. */
+export interface MergeRange {
+  readonly from: MergeBorder;
+  readonly to: MergeBorder;
+}
+
+const HASHES = 0x1_0000_0000;
+const start: MergeBorder = { table: 0, hash: 0 };
+const end: MergeBorder = { table: Number.POSITIVE_INFINITY, hash: 0 };
+
+/** Everything. */
+export const wholeRange: MergeRange = { from: start, to: end };
+
+/**
+ * Cuts a merge into ranges whose inputs have about `bytesTarget` bytes each, as far as slices say
+ * where their entries are: they are taken to be spread evenly over their hashes.
+ */
+export function planRanges(
+  spans: readonly SliceSpan[],
+  groupBits: number,
+  bytesTarget: number,
+): MergeRange[] {
+  const tables = new Map<number, Float64Array>();
+  for (const span of spans) {
+    let groups = tables.get(span.table);
+    if (!groups) tables.set(span.table, (groups = new Float64Array(2 ** groupBits)));
+    spread(span, groups, groupBits);
+  }
+  const ranges: MergeRange[] = [];
+  let from = start;
+  let bytes = 0;
+  const cut = (to: MergeBorder): void => {
+    ranges.push({ from, to });
+    from = to;
+    bytes = 0;
+  };
+  for (const table of [...tables.keys()].sort((a, b) => a - b)) {
+    const groups = tables.get(table)!;
+    for (let group = 0; group < groups.length; group++) {
+      if (bytes > 0 && bytes + groups[group]! > bytesTarget) {
+        cut({ table, hash: groupStart(group, groupBits) });
+      }
+      bytes += groups[group]!;
+    }
+  }
+  cut(end);
+  return ranges;
+}
+
+function spread(span: SliceSpan, groups: Float64Array, groupBits: number): void {
+  const { firstHash, lastHash, dataBytes } = span;
+  const first = keyGroupOf(firstHash, groupBits);
+  const last = keyGroupOf(lastHash, groupBits);
+  const width = lastHash - firstHash + 1;
+  for (let group = first; group <= last; group++) {
+    const groupFrom = Math.max(firstHash, groupStart(group, groupBits));
+    const next = group + 1 < groups.length ? groupStart(group + 1, groupBits) : HASHES;
+    const groupTo = Math.min(lastHash + 1, next);
+    groups[group]! += (dataBytes * (groupTo - groupFrom)) / width;
+  }
+}
+
+/** Whether a slice has a part in a range. */
+export function overlaps({ table, firstHash, lastHash }: SliceSpan, range: MergeRange): boolean {
+  const { from, to } = range;
+  if (table < from.table || (table === from.table && lastHash < from.hash)) return false;
+  return table < to.table || (table === to.table && firstHash < to.hash);
+}
+
+/** The entries of a slice that a range holds; the slice overlaps it. */
+export function partOf(slice: Slice, { from, to }: MergeRange): SliceRange {
+  const { table, lastHash, entryCount } = slice.descriptor;
+  const first = table === from.table ? slice.hashStart(from.hash) : 0;
+  const last = table === to.table && to.hash <= lastHash ? slice.hashStart(to.hash) : entryCount;
+  return { slice, from: first, to: last };
+}

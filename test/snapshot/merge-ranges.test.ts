@@ -1,0 +1,77 @@
+/*
+ * Ranges of a merge: they cover everything once, and stand at key groups.
+ */
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { overlaps, planRanges, type SliceSpan } from '../../src/snapshot/merge-ranges.ts';
+
+const greatest = 0xffff_ffff;
+const span = (
+  table: number,
+  firstHash: number,
+  lastHash: number,
+  dataBytes: number,
+): SliceSpan => ({
+  table,
+  firstHash,
+  lastHash,
+  dataBytes,
+});
+
+test('nothing to merge, or little: one range of everything', () => {
+  expect(planRanges([], 7, 1000)).toHaveLength(1);
+  expect(planRanges([span(1, 0, 5, 10), span(16, 0, greatest, 900)], 7, 1000)).toHaveLength(1);
+});
+
+test('a large table: cut at key groups, into parts of about the target', () => {
+  const ranges = planRanges([span(16, 0, greatest, 1000)], 2, 250);
+  expect(ranges.map(({ to }) => [to.table, to.hash])).toEqual([
+    [16, 0x4000_0000],
+    [16, 0x8000_0000],
+    [16, 0xc000_0000],
+    [Infinity, 0],
+  ]);
+});
+
+test('one key group above the target: a range of its own, never cut', () => {
+  const ranges = planRanges([span(16, 5, 5, 5000), span(16, 0x4000_0000, greatest, 100)], 2, 250);
+  expect(ranges.map(({ to }) => to.hash)).toEqual([0x4000_0000, 0]);
+});
+
+test('without key groups: cut between tables only', () => {
+  const ranges = planRanges([span(16, 0, greatest, 1000), span(17, 0, greatest, 1000)], 0, 500);
+  expect(ranges.map(({ to }) => to.table)).toEqual([17, Infinity]);
+});
+
+test('any slices: ranges follow each other without a gap, borders at key groups, every slice met', () => {
+  const spans = fc.array(
+    fc.record({
+      table: fc.integer({ min: 1, max: 20 }),
+      firstHash: fc.nat(greatest),
+      width: fc.nat(greatest),
+      dataBytes: fc.integer({ min: 1, max: 100_000 }),
+    }),
+    { maxLength: 20 },
+  );
+  fc.assert(
+    fc.property(
+      spans,
+      fc.integer({ min: 0, max: 9 }),
+      fc.integer({ min: 1, max: 50_000 }),
+      (given, bits, target) => {
+        const made = given.map(({ table, firstHash, width, dataBytes }) =>
+          span(table, firstHash, Math.min(greatest, firstHash + width), dataBytes),
+        );
+        const ranges = planRanges(made, bits, target);
+        expect([ranges[0]!.from.table, ranges.at(-1)!.to.table]).toEqual([0, Infinity]);
+        ranges.forEach(({ from, to }, i) => {
+          if (i > 0) expect(from).toEqual(ranges[i - 1]!.to);
+          expect(to.table > from.table || to.hash > from.hash).toBe(true);
+          if (to.hash !== 0) expect(to.hash % 2 ** (32 - bits)).toBe(0);
+        });
+        for (const one of made) expect(ranges.some((range) => overlaps(one, range))).toBe(true);
+      },
+    ),
+    { seed: 20_261_121, numRuns: 200 },
+  );
+});
