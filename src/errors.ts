@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'CLOSED'
   | 'POISONED'
   | 'ABORTED'
+  | 'TIMEOUT'
   | 'INVARIANT';
 
 /** Facts of an error: paths, offsets, LSNs, names, bounds. */
@@ -203,10 +204,15 @@ export class ClosedError extends TidemarkError {
   }
 }
 
-/** The call was ended because the engine closes. */
+/** The call was ended: the engine closes, a signal was aborted, or it took too long. */
 export class AbortedError extends TidemarkError {
-  constructor(code: CodeOf<'ABORTED'>, message: string, cause?: unknown) {
-    super('aborted', code, message, {}, cause);
+  constructor(
+    code: CodeOf<'ABORTED' | 'TIMEOUT'>,
+    message: string,
+    details: ErrorDetails = {},
+    cause?: unknown,
+  ) {
+    super('aborted', code, message, details, cause);
   }
 }
 

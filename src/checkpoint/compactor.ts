@@ -7,6 +7,9 @@
 import { AbortedError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { must } from '../std/assert.ts';
+import type { TableDefinition } from '../state/table-definition.ts';
+import { runMerge, type MergedSnapshot, type MergeOrder } from '../threads/merge-run.ts';
+import type { LoadedLink } from './chain-images.ts';
 import {
   judgeBudget,
   planMerge,
@@ -24,13 +27,15 @@ import {
   type MergeStrategy,
 } from './checkpoint-record.ts';
 import {
+  compressionOf,
   plainRequest,
+  rulesOf,
   type CheckpointRequest,
   type CheckpointerInput,
 } from './checkpointer-input.ts';
 import { assertRoom, mergeRoom } from './free-space.ts';
 import type { Publisher } from './publisher.ts';
-import { runSnapshotTask, snapshotInput } from './snapshot-tasks.ts';
+import { snapshotHeader } from './snapshot-tasks.ts';
 
 /** A merge that is to be done. */
 interface Order {
@@ -147,6 +152,43 @@ export class Compactor {
     while (this.#running) await this.#running.catch(() => {});
   }
 
+  /** Merges images within the limits of time and threads. */
+  async #runMerge(
+    run: readonly LoadedLink[],
+    order: Pick<MergeOrder, 'stagedPath' | 'header'> & {
+      readonly strategy: MergeStrategy;
+      readonly tables: readonly TableDefinition[];
+    },
+  ): Promise<MergedSnapshot> {
+    const { pool, slabs, clock, mergeLimits, compression } = this.#in;
+    const { stagedPath, header, strategy, tables } = order;
+    const { timeoutMs, signal, threadsMax } = mergeLimits;
+    const limit = new AbortController();
+    const give = (): void => limit.abort(signal?.reason);
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : clock.setTimer(timeoutMs, () => limit.abort(tookTooLong(timeoutMs)));
+    if (signal?.aborted === true) give();
+    signal?.addEventListener('abort', give);
+    try {
+      return await runMerge(pool, {
+        sources: run.map(({ image }) => ({ slices: image.descriptors })),
+        stagedPath,
+        header,
+        rules: rulesOf(tables),
+        compression: compressionOf(compression, tables),
+        threadsMax: strategy === 'sequential' ? 1 : threadsMax,
+        keepSlices: true,
+        signal: limit.signal,
+        slabs,
+      });
+    } finally {
+      timer?.cancel();
+      signal?.removeEventListener('abort', give);
+    }
+  }
+
   #run(order: Order): Promise<CheckpointRecord> {
     const running = this.#merge(order).finally(() => {
       this.#running = undefined;
@@ -169,13 +211,13 @@ export class Compactor {
     const last = { lsn: lastLsn, timestamp: lastTimestamp, tables };
     const base = start === 0;
     const startedAt = clock.monotonicMs();
-    const output = await runSnapshotTask(this.#in, 'mergeImages', {
-      ...snapshotInput(this.#in, { stagedPath, base, fromLsn, last }),
-      inputs: run.map(({ image }) => image.descriptors),
-      spareSlabs: slabs.drain(),
+    const output = await this.#runMerge(run, {
+      stagedPath,
+      header: snapshotHeader(this.#in, { base, fromLsn, last }),
+      strategy,
+      tables,
     });
     const milliseconds = clock.monotonicMs() - startedAt;
-    for (const slab of output.spareSlabs) slabs.release(slab);
     const image = new Image(output.slices, { slabs, groupBits });
     return this.#publisher.publish({ image, stagedPath, sha256: output.sha256 }, async (id) => {
       // Nothing is published once the engine gives its directory up.
@@ -221,4 +263,8 @@ export class Compactor {
       return record;
     });
   }
+}
+
+function tookTooLong(timeoutMs: number): AbortedError {
+  return new AbortedError('TIMEOUT', `the merge took longer than ${timeoutMs} ms`, { timeoutMs });
 }

@@ -20,7 +20,7 @@ import { firstUserTable, operatorIds, ops, reservedTables } from '../snapshot/en
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
 import type { SnapshotSummary } from '../snapshot/snapshot-writer.ts';
-import { sliceBytesDefault } from '../snapshot/tasks.ts';
+import { sliceBytesDefault } from '../snapshot/task-memory.ts';
 import { Turns } from '../snapshot/task-context.ts';
 import { must } from '../std/assert.ts';
 import { definitionToPlain, type TableDefinition } from '../state/table-definition.ts';

@@ -5,6 +5,7 @@ import { TidemarkError, errnoOf, toStorageError } from '../errors.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import type { SnapshotCompression } from '../snapshot/block-packer.ts';
 import type { TableRules } from '../snapshot/run-cursor.ts';
+import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
 import { must } from '../std/assert.ts';
 import { fromHex } from '../std/bytes.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
@@ -55,6 +56,26 @@ export function snapshotInput(input: CheckpointerInput, order: SnapshotOrder): S
     lastLsn: last.lsn,
     lastTimestamp: last.timestamp,
     rules: rulesOf(last.tables),
+  };
+}
+
+/** Header of the snapshot that is to be made. */
+export function snapshotHeader(
+  input: CheckpointerInput,
+  order: Omit<SnapshotOrder, 'stagedPath'>,
+): SnapshotHeader {
+  const { timeline, epoch, seed, groupBits } = input;
+  const { base, fromLsn, last } = order;
+  return {
+    kind: base ? 'base' : 'delta',
+    storeId: must(fromHex(input.storeId), 'the store id is hexadecimal'),
+    timeline,
+    epoch,
+    fromLsn,
+    lastLsn: last.lsn,
+    lastTimestamp: last.timestamp,
+    seed,
+    groupBits,
   };
 }
 

@@ -9,14 +9,12 @@ import { checksum } from '../codec/checksum.ts';
 import { toStorageError } from '../errors.ts';
 import type { FileHandle } from '../fs/file-system.ts';
 import { BlockPacker, type SnapshotCompression } from './block-packer.ts';
-import { Slice, sliceLayout, type SliceDescriptor } from './slice.ts';
+import { packSlice } from './slice-encoder.ts';
+import type { SliceDescriptor } from './slice.ts';
 import {
-  blockBytes,
-  encodeBlockTable,
   encodeSnapshotHeader,
   encodeSnapshotTrailer,
   snapshotTrailerBytes,
-  type BlockRecord,
   type SnapshotHeader,
 } from './snapshot-format.ts';
 import {
@@ -80,19 +78,11 @@ export class SnapshotWriter {
   /** Writes the next slice; slices come in order of table and hash. */
   async writeSlice(descriptor: SliceDescriptor): Promise<void> {
     const offset = this.#end;
-    const { bytes } = new Slice(descriptor);
-    const { dataBytes, entryCount, bucketCount } = descriptor;
-    const layout = sliceLayout(dataBytes, entryCount, bucketCount);
-    const indexBytes = layout.totalBytes - layout.hashesAt;
-    const index = new Uint8Array(descriptor.buffer, layout.hashesAt, indexBytes);
-    const blocks: BlockRecord[] = [];
-    await this.#writeBlocks(descriptor.table, bytes, blocks);
-    await this.#writeBlocks(descriptor.table, index, blocks);
-    const storedBytes = this.#end - offset;
-    const table = encodeBlockTable(blocks);
-    this.#push(table);
-    const place = { offset, storedBytes, tableCrc: checksum(table) };
-    this.#slices.push({ ...descriptor, ...place });
+    const record = await packSlice(descriptor, this.#packer, this.#turns, async (piece) => {
+      this.#push(piece);
+      if (this.#pendingBytes >= WRITE_BYTES) await this.#flush();
+    });
+    this.#slices.push({ ...record, offset });
     await this.#flush();
   }
 
@@ -125,17 +115,6 @@ export class SnapshotWriter {
       dataBytes: tables.reduce((sum, totals) => sum + totals.dataBytes, 0),
       tables,
     };
-  }
-
-  async #writeBlocks(table: number, part: Uint8Array, blocks: BlockRecord[]): Promise<void> {
-    for (let at = 0; at < part.length; at += blockBytes) {
-      const raw = part.subarray(at, Math.min(part.length, at + blockBytes));
-      const { stored, codec } = this.#packer.pack(raw, table);
-      blocks.push({ storedBytes: stored.length, crc: checksum(stored), codec });
-      this.#push(stored);
-      if (this.#pendingBytes >= WRITE_BYTES) await this.#flush();
-      if (this.#turns.spend(raw.length)) await this.#turns.pause();
-    }
   }
 
   #push(bytes: Uint8Array): void {

@@ -7,45 +7,25 @@
  * error. Publishing it under its name is the caller's (C4). Memory: the input slices are only read,
  * and have to be retained by the caller until the task ends.
  */
-import type { HashSeed } from '../codec/hash.ts';
 import { toStorageError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import { assert } from '../std/assert.ts';
 import type { SnapshotCompression } from './block-packer.ts';
-import { foldLog, slicesCursor, type LogInput } from './log-fold.ts';
+import { foldLog, type LogInput } from './log-fold.ts';
 import { MergeIterator } from './merge-iterator.ts';
-import { collectSlices, writeMerge, type SinkTools, type WrittenMerge } from './merge-sink.ts';
-import type { TableRules } from './run-cursor.ts';
-import { SlabPool } from './slab-pool.ts';
+import { collectSlices, writeMerge, type WrittenMerge } from './merge-sink.ts';
 import type { SliceDescriptor } from './slice.ts';
-import type { TableTotals } from './snapshot-footer.ts';
+import type { SliceRecord, TableTotals } from './snapshot-footer.ts';
 import { corruptSnapshot, type SnapshotHeader } from './snapshot-format.ts';
 import { SnapshotReader, type Verification } from './snapshot-reader.ts';
 import { findSnapshotFaults, hashFile, type SnapshotFault } from './snapshot-verify.ts';
-import { Turns, type TaskContext } from './task-context.ts';
+import type { TaskContext } from './task-context.ts';
+import { startTask, type SparedMemory, type TaskMemory } from './task-memory.ts';
 
 export type { TaskContext } from './task-context.ts';
 export type { RunLogRange } from './log-run.ts';
 export type { SnapshotFault } from './snapshot-verify.ts';
 export type { Verification } from './snapshot-reader.ts';
-
-/** Bytes of entries that a slice has at most unless somebody says otherwise. */
-export const sliceBytesDefault: number = 64 * 1024 * 1024;
-
-/** Idle slabs that a task keeps; more are left to the collector. */
-const IDLE_BYTES_MAX = 256 * 1024 * 1024;
-
-/** Memory of a task. */
-export interface TaskMemory {
-  /** Idle slabs lent to the task; those that it does not use come back in the output. */
-  readonly spareSlabs?: readonly SharedArrayBuffer[];
-}
-
-/** What a task gives back of its memory. */
-export interface SparedMemory {
-  /** Slabs that nobody reads. */
-  readonly spareSlabs: readonly SharedArrayBuffer[];
-}
 
 /** How a task writes a snapshot. */
 export interface SnapshotTarget extends TaskMemory {
@@ -127,43 +107,6 @@ export async function buildTail(
   return { slices, lastLsn, lastTimestamp, commitCount, logBytes, spareSlabs: tools.slabs.drain() };
 }
 
-/** Input of `mergeImages`. */
-export interface MergeImagesInput extends SnapshotTarget {
-  /** Slices of each input, oldest input first: a base or nothing, then deltas without a gap. */
-  readonly inputs: readonly (readonly SliceDescriptor[])[];
-  /** Makes a base, of inputs that start at LSN 0; otherwise a delta. */
-  readonly base: boolean;
-  /** Exclusive; 0 for a base. */
-  readonly fromLsn: number;
-  readonly lastLsn: number;
-  /** Of `lastLsn`. */
-  readonly lastTimestamp: number;
-  readonly seed: HashSeed;
-  readonly groupBits: number;
-  readonly rules: TableRules;
-}
-
-/** Output of `mergeImages`. */
-export interface MergeImagesOutput extends WrittenMerge, SparedMemory {}
-
-/** Merges images into one snapshot: compaction. */
-export async function mergeImages(
-  fs: FileSystem,
-  input: MergeImagesInput,
-  context: TaskContext,
-): Promise<MergeImagesOutput> {
-  const { base, lastTimestamp, rules, groupBits } = input;
-  const tools = startTask(input, context);
-  const cursors = input.inputs.map(slicesCursor);
-  const merge = new MergeIterator(cursors, { base, lastTimestamp, rules, groupBits });
-  const slices = input.inputs.flat();
-  const inputBytes = slices.reduce((sum, slice) => sum + slice.dataBytes, 0);
-  const header = { ...input, kind: base ? 'base' : 'delta' } as const;
-  const options = writerOptions(input, header);
-  const written = await writeMerge(fs, { merge, inputBytes }, options, tools);
-  return { ...written, spareSlabs: tools.slabs.drain() };
-}
-
 /** Input of `loadSnapshot`. */
 export interface LoadSnapshotInput extends TaskMemory {
   readonly path: string;
@@ -184,6 +127,8 @@ export interface LoadSnapshotOutput extends SparedMemory {
   readonly parents: readonly string[];
   /** Slices of the file, whether they were loaded or not. */
   readonly sliceCount: number;
+  /** Where those slices stand. */
+  readonly records: readonly SliceRecord[];
   /** Of the file. */
   readonly bytes: number;
   readonly slices: SliceDescriptor[];
@@ -218,7 +163,9 @@ export async function loadSnapshot(
       slices.push(await reader.loadSlice(index, slabs, { verification, turns }));
     }
     const { header, tables, parents } = footer;
-    return { header, tables, parents, sliceCount, bytes, slices, spareSlabs: slabs.drain() };
+    const records = footer.slices;
+    const facts = { header, tables, parents, sliceCount, records, bytes };
+    return { ...facts, slices, spareSlabs: slabs.drain() };
   });
 }
 
@@ -249,17 +196,6 @@ export async function verifySnapshot(
     findSnapshotFaults(handle, input.path, input, tools),
   );
   return { faults, spareSlabs: tools.slabs.drain() };
-}
-
-function startTask(
-  input: TaskMemory & { readonly sliceBytesMax?: number },
-  context: TaskContext,
-): SinkTools {
-  const turns = new Turns(context);
-  turns.check();
-  const slabs = new SlabPool(IDLE_BYTES_MAX);
-  for (const slab of input.spareSlabs ?? []) slabs.release(slab);
-  return { slabs, turns, sliceBytesMax: input.sliceBytesMax ?? sliceBytesDefault };
 }
 
 function writerOptions(

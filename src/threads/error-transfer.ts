@@ -62,7 +62,7 @@ function construct(plain: PlainError, cause: Error | undefined): Error {
   if (kind === undefined) return Object.assign(new Error(message), code === '' ? {} : { code });
   if (kind === 'unknown') return new OutcomeUnknownError(message, details, cause);
   if (kind === 'closed') return new ClosedError(code as 'CLOSED', message, cause);
-  if (kind === 'aborted') return new AbortedError(code as 'ABORTED', message, cause);
+  if (kind === 'aborted') return new AbortedError(code as 'ABORTED', message, details, cause);
   if (kind === 'internal') return new InternalError(message, details, cause);
   const Class = classes[kind] as new (
     code: string,

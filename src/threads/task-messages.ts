@@ -5,7 +5,9 @@
 import type { PlainError } from './error-transfer.ts';
 import type { TaskName } from './tasks.ts';
 
-/** What a worker thread is sent. */
+/** What a worker thread is sent: a task, or word that one is no longer wanted. */
+export type WorkerRequest = TaskRequest | { readonly cancel: number };
+
 export interface TaskRequest {
   readonly id: number;
   readonly name: TaskName;

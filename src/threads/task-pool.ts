@@ -12,7 +12,12 @@ import { startWorker, type WorkerThread } from './worker-thread.ts';
 
 /** Runs tasks by name. */
 export interface TaskPool {
-  run<N extends TaskName>(name: N, input: TaskInput<N>): Promise<TaskOutput<N>>;
+  /** A task whose signal is aborted ends with ABORTED at its next turn. */
+  run<N extends TaskName>(
+    name: N,
+    input: TaskInput<N>,
+    signal?: AbortSignal,
+  ): Promise<TaskOutput<N>>;
   /** Cancels what runs and ends the threads. */
   close(): Promise<void>;
 }
@@ -27,9 +32,14 @@ export class InlinePool implements TaskPool {
     this.#fs = fs;
   }
 
-  async run<N extends TaskName>(name: N, input: TaskInput<N>): Promise<TaskOutput<N>> {
+  async run<N extends TaskName>(
+    name: N,
+    input: TaskInput<N>,
+    signal?: AbortSignal,
+  ): Promise<TaskOutput<N>> {
     if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
-    const context = { yieldNow, cancelled: (): boolean => this.#closed };
+    const cancelled = (): boolean => this.#closed || signal?.aborted === true;
+    const context = { yieldNow, cancelled };
     const task = tasks[name] as (
       fs: FileSystem,
       input: TaskInput<N>,
@@ -79,14 +89,21 @@ class PooledThread {
     return this.#pending.size;
   }
 
-  run(name: TaskName, input: unknown): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const id = this.#nextId++;
+  run(name: TaskName, input: unknown, signal: AbortSignal | undefined): Promise<unknown> {
+    const id = this.#nextId++;
+    const cancel = (): void => {
+      if (this.#pending.has(id)) this.#worker.post({ cancel: id });
+    };
+    const answer = new Promise((resolve, reject) => {
       // Input that cannot be sent throws here, and nobody waits for an answer then.
       this.#worker.post({ id, name, input });
       this.#pending.set(id, { resolve, reject });
       this.#worker.keepAlive(true);
     });
+    if (signal === undefined) return answer;
+    if (signal.aborted) cancel();
+    signal.addEventListener('abort', cancel);
+    return answer.finally(() => signal.removeEventListener('abort', cancel));
   }
 
   async close(): Promise<void> {
@@ -125,9 +142,13 @@ export class ThreadPool implements TaskPool {
     this.#threadsMax = threadsMax;
   }
 
-  async run<N extends TaskName>(name: N, input: TaskInput<N>): Promise<TaskOutput<N>> {
+  async run<N extends TaskName>(
+    name: N,
+    input: TaskInput<N>,
+    signal?: AbortSignal,
+  ): Promise<TaskOutput<N>> {
     if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
-    return this.#leastLoaded().run(name, input) as Promise<TaskOutput<N>>;
+    return this.#leastLoaded().run(name, input, signal) as Promise<TaskOutput<N>>;
   }
 
   /** Keeps at most so many threads from now on; idle ones above it end. */

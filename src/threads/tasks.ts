@@ -6,20 +6,40 @@ import {
   buildDelta,
   buildTail,
   loadSnapshot,
-  mergeImages,
   verifySnapshot,
   type TaskContext,
 } from '../snapshot/tasks.ts';
+import {
+  discardSnapshot,
+  finishSnapshot,
+  mergeRange,
+  startSnapshot,
+  writeSlices,
+} from '../snapshot/merge-tasks.ts';
 
 export type { TaskContext };
 
 export const tasks: {
   readonly buildDelta: typeof buildDelta;
   readonly buildTail: typeof buildTail;
-  readonly mergeImages: typeof mergeImages;
+  readonly mergeRange: typeof mergeRange;
+  readonly startSnapshot: typeof startSnapshot;
+  readonly writeSlices: typeof writeSlices;
+  readonly finishSnapshot: typeof finishSnapshot;
+  readonly discardSnapshot: typeof discardSnapshot;
   readonly loadSnapshot: typeof loadSnapshot;
   readonly verifySnapshot: typeof verifySnapshot;
-} = { buildDelta, buildTail, mergeImages, loadSnapshot, verifySnapshot };
+} = {
+  buildDelta,
+  buildTail,
+  mergeRange,
+  startSnapshot,
+  writeSlices,
+  finishSnapshot,
+  discardSnapshot,
+  loadSnapshot,
+  verifySnapshot,
+};
 
 export type TaskName = keyof typeof tasks;
 export type TaskInput<N extends TaskName> = Parameters<(typeof tasks)[N]>[1];

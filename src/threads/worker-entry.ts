@@ -9,16 +9,22 @@ import { blockingFileSystem } from '../fs/blocking-file-system.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { must } from '../std/assert.ts';
 import { errorToPlain } from './error-transfer.ts';
-import type { TaskReply, TaskRequest } from './task-messages.ts';
+import type { TaskReply, TaskRequest, WorkerRequest } from './task-messages.ts';
 import { yieldNow } from './task-pool.ts';
 import { tasks, type TaskContext, type TaskName } from './tasks.ts';
 
 const port = must(parentPort, 'the worker has a parent');
-// A stopped engine ends the thread, so nothing is cancelled from within.
-const context: TaskContext = { yieldNow, cancelled: () => false };
+/** Tasks that run here and are no longer wanted. A stopped engine ends the whole thread. */
+const cancelled = new Set<number>();
 
 /** Beside an open engine; the other tasks are waited for by somebody. */
-const backgroundTasks: readonly TaskName[] = ['buildDelta', 'mergeImages'];
+const backgroundTasks: readonly TaskName[] = [
+  'buildDelta',
+  'mergeRange',
+  'startSnapshot',
+  'writeSlices',
+  'finishSnapshot',
+];
 const backgroundNice = 10;
 let yielding = false;
 /** A module that cannot be imported here fails the tasks, and not the thread. */
@@ -41,12 +47,19 @@ async function answer(request: TaskRequest): Promise<TaskReply> {
   try {
     await codecs;
     if (backgroundTasks.includes(name)) yieldToMainThread();
+    const context: TaskContext = { yieldNow, cancelled: () => cancelled.has(id) };
     return { id, output: await task(blockingFileSystem, input, context) };
   } catch (error) {
     return { id, error: errorToPlain(error) };
+  } finally {
+    cancelled.delete(id);
   }
 }
 
-port.on('message', (request: TaskRequest) => {
+port.on('message', (request: WorkerRequest) => {
+  if ('cancel' in request) {
+    cancelled.add(request.cancel);
+    return;
+  }
   void answer(request).then((reply) => port.postMessage(reply));
 });

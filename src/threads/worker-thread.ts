@@ -5,10 +5,10 @@
  */
 import { Worker } from 'node:worker_threads';
 import { registeredCodecs } from '../codec/compression-modules.ts';
-import type { TaskReply, TaskRequest } from './task-messages.ts';
+import type { TaskReply, WorkerRequest } from './task-messages.ts';
 
 export interface WorkerThread {
-  post(request: TaskRequest): void;
+  post(request: WorkerRequest): void;
   /** Whether the thread keeps the process alive. */
   keepAlive(wanted: boolean): void;
   stop(): Promise<void>;

@@ -1,77 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import type { BuiltInCodecName } from '../../src/codec/compression.ts';
 import { TidemarkError } from '../../src/errors.ts';
-import type { FileSystem } from '../../src/fs/file-system.ts';
 import { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
 import { slicesCursor } from '../../src/snapshot/log-fold.ts';
-import { operatorIds, ops } from '../../src/snapshot/entry-format.ts';
 import {
   buildDelta,
   buildTail,
   loadSnapshot,
-  mergeImages,
   verifySnapshot,
-  type BuildDeltaInput,
-  type BuildDeltaOutput,
-  type RunLogRange,
   type TaskContext,
 } from '../../src/snapshot/tasks.ts';
-import {
-  int64,
-  put,
-  readFile,
-  writeFile,
-  writeLog,
-  type Change,
-  type Commit,
-} from './log-builder.ts';
+import { put, readFile, writeFile, writeLog } from './log-builder.ts';
+import { build, commitsOf, context, logOf, shared } from './log-files.ts';
 import { Model } from './model.ts';
 import { sliceTexts, viewOf } from './runs.ts';
-
-const context: TaskContext = { yieldNow: async () => {}, cancelled: () => false };
-const shared = {
-  seed: { low: 11, high: 12 },
-  groupBits: 4,
-  rules: [],
-  storeId: new Uint8Array(16).fill(7),
-  timeline: 1,
-  epoch: 2,
-  compression: { codec: 'lz4' },
-  sliceBytesMax: 4096,
-};
-const add = { op: ops.merge, operator: operatorIds.add, value: int64(3) };
-
-/** Commits of every kind, `count` of them from the given LSN on. */
-function commitsOf(count: number, firstLsn = 1): Commit[] {
-  return Array.from({ length: count }, (_, n) => {
-    const i = firstLsn + n;
-    const changes: Change[] = [
-      put(16, `key${i % 97}`, `value ${i} `.repeat(5), { expiry: i % 5 === 0 ? i * 10 + 300 : 0 }),
-      { table: 17, key: `n${i % 13}`, ...add },
-      put(18, `map${i % 3}`, `${i}`, { subKey: `s${i % 40}` }),
-    ];
-    if (i % 11 === 0) changes.push({ table: 16, op: ops.delete, key: `key${i % 31}d` });
-    if (i % 50 === 0) changes.unshift({ table: 18, op: ops.clearKey, key: 'map1' });
-    if (i % 90 === 0) changes.unshift({ table: 17, op: ops.clearTable, key: '' });
-    return { timestamp: i * 10, changes };
-  });
-}
-
-async function logOf(segments: readonly (readonly Commit[])[]): Promise<{
-  fs: MemoryFileSystem;
-  ranges: RunLogRange[];
-}> {
-  const fs = new MemoryFileSystem();
-  await fs.makeDirectory('/d');
-  return { fs, ranges: await writeLog(fs, '/d', segments) };
-}
-
-function build(
-  fs: FileSystem,
-  input: Partial<BuildDeltaInput> & { ranges: readonly RunLogRange[] },
-): Promise<BuildDeltaOutput> {
-  return buildDelta(fs, { ...shared, stagedPath: '/d/staged', ...input }, context);
-}
 
 async function errorOf(task: Promise<unknown>): Promise<TidemarkError> {
   const error: unknown = await task.then(
@@ -197,29 +139,7 @@ describe('buildTail', () => {
   });
 });
 
-describe('mergeImages', () => {
-  test('a base and deltas: the bytes of a base that was built from the whole log', async () => {
-    const { fs, ranges } = await logOf([commitsOf(100), commitsOf(70, 101), commitsOf(30, 171)]);
-    const paths = ['/d/0', '/d/1', '/d/2'];
-    const outputs: BuildDeltaOutput[] = [];
-    for (const [i, range] of ranges.entries()) {
-      outputs.push(await build(fs, { ranges: [range], base: i === 0, stagedPath: paths[i]! }));
-    }
-    const { lastLsn, lastTimestamp } = outputs.at(-1)!;
-    const input = { ...shared, stagedPath: '/d/merged', lastLsn, lastTimestamp };
-    const inputs = outputs.map((output) => output.slices);
-    const merged = await mergeImages(fs, { ...input, inputs, base: true, fromLsn: 0 }, context);
-    const whole = await build(fs, { ranges, base: true });
-    expect(merged.sha256).toBe(whole.sha256);
-    // Deltas alone merge into a delta, which continues the base.
-    const stagedPath = '/d/delta';
-    const between = { ...input, stagedPath, base: false, fromLsn: 100 };
-    const delta = await mergeImages(fs, { ...between, inputs: inputs.slice(1) }, context);
-    const last = { ...input, stagedPath: '/d/again', base: true, fromLsn: 0 };
-    const again = await mergeImages(fs, { ...last, inputs: [inputs[0]!, delta.slices] }, context);
-    expect(again.sha256).toBe(whole.sha256);
-  });
-
+describe('parents', () => {
   test('digests of parents: they come back when the delta is loaded', async () => {
     const { fs, ranges } = await logOf([commitsOf(4)]);
     const parents = ['ab'.repeat(32), '01'.repeat(32)];

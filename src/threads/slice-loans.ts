@@ -1,0 +1,131 @@
+/*
+ * The input slices of a merge in ranges. Those of an image are lent as they are; those of a file are
+ * loaded by a worker when the first range needs them, shared by the ranges that do, and released with
+ * the last of these.
+ */
+import { CorruptionError } from '../errors.ts';
+import { overlaps, type MergeRange, type SliceSpan } from '../snapshot/merge-ranges.ts';
+import type { SlabPool } from '../snapshot/slab-pool.ts';
+import type { SliceDescriptor } from '../snapshot/slice.ts';
+import type { TaskPool } from './task-pool.ts';
+
+/** An input of a merge: an image, which the caller retains, or a file. */
+export type MergeSource =
+  | { readonly slices: readonly SliceDescriptor[] }
+  | { readonly path: string; readonly sha256?: string; readonly bytes?: number };
+
+interface Loan {
+  readonly span: SliceSpan;
+  readonly index: number;
+  /** Ranges that still need it. */
+  users: number;
+  loading: Promise<SliceDescriptor> | undefined;
+}
+
+interface OpenSource {
+  readonly source: MergeSource;
+  readonly loans: readonly Loan[];
+}
+
+export class SliceLoans {
+  readonly #pool: TaskPool;
+  readonly #sources: readonly MergeSource[];
+  readonly #slabs: SlabPool;
+  #open: readonly OpenSource[] = [];
+
+  constructor(pool: TaskPool, sources: readonly MergeSource[], slabs: SlabPool) {
+    this.#pool = pool;
+    this.#sources = sources;
+    this.#slabs = slabs;
+  }
+
+  /** Finds out where the slices of every source stand. */
+  async open(): Promise<readonly (readonly SliceSpan[])[]> {
+    this.#open = await Promise.all(
+      this.#sources.map(async (source) => {
+        const spans = 'slices' in source ? source.slices : await this.#recordsOf(source);
+        const loans = spans.map((span, index) => ({ span, index, users: 0, loading: undefined }));
+        return { source, loans };
+      }),
+    );
+    return this.#open.map(({ loans }) => loans.map(({ span }) => span));
+  }
+
+  /** Counts how many ranges need each slice. */
+  count(ranges: readonly MergeRange[]): void {
+    for (const { loans } of this.#open) {
+      for (const loan of loans) {
+        loan.users = ranges.filter((range) => overlaps(loan.span, range)).length;
+      }
+    }
+  }
+
+  /** The slices of each source that a range needs; to be given back. */
+  take(range: MergeRange, signal: AbortSignal): Promise<(readonly SliceDescriptor[])[]> {
+    return Promise.all(
+      this.#open.map(async ({ source, loans }) => {
+        const needed = loans.filter(({ span }) => overlaps(span, range));
+        if ('slices' in source) return needed.map(({ index }) => source.slices[index]!);
+        return Promise.all(needed.map((loan) => this.#load(source, loan, signal)));
+      }),
+    );
+  }
+
+  /** A range is done with its slices. */
+  giveBack(range: MergeRange): void {
+    for (const { loans } of this.#open) {
+      for (const loan of loans) {
+        if (!overlaps(loan.span, range)) continue;
+        loan.users--;
+        if (loan.users === 0) this.#release(loan);
+      }
+    }
+  }
+
+  /** Gives up whatever is still lent; nobody reads it any more. */
+  async close(): Promise<void> {
+    const loans = this.#open.flatMap((source) => source.loans);
+    await Promise.allSettled(loans.map(async (loan) => loan.loading));
+    for (const loan of loans) this.#release(loan);
+  }
+
+  async #recordsOf(source: Extract<MergeSource, { path: string }>): Promise<readonly SliceSpan[]> {
+    const { path, sha256, bytes } = source;
+    const output = await this.#pool.run('loadSnapshot', {
+      path,
+      sha256,
+      sliceIndexes: [],
+      ...(bytes === undefined ? {} : { bytes }),
+    });
+    return output.records;
+  }
+
+  #load(
+    { path }: Extract<MergeSource, { path: string }>,
+    loan: Loan,
+    signal: AbortSignal,
+  ): Promise<SliceDescriptor> {
+    loan.loading ??= this.#pool
+      .run(
+        'loadSnapshot',
+        { path, sliceIndexes: [loan.index], spareSlabs: this.#slabs.drain() },
+        signal,
+      )
+      .then(({ slices, spareSlabs }) => {
+        for (const slab of spareSlabs) this.#slabs.release(slab);
+        const [slice] = slices;
+        if (slice) return slice;
+        throw new CorruptionError('CORRUPT_SNAPSHOT', `snapshot has lost a slice: ${path}`, {
+          path,
+        });
+      });
+    return loan.loading;
+  }
+
+  #release(loan: Loan): void {
+    const { loading } = loan;
+    loan.loading = undefined;
+    // One that failed to load holds nothing.
+    void loading?.then(({ buffer }) => this.#slabs.release(buffer)).catch(() => {});
+  }
+}
