@@ -64,6 +64,8 @@ export interface MergeLimits {
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly threadsMax: number;
+  /** Smaller blocks stay as they are; undefined: as for checkpoints. */
+  readonly compressionBytesMin: number | undefined;
 }
 
 /** What is told of finished work. */

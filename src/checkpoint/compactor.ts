@@ -65,6 +65,11 @@ export class Compactor {
     return this.#running !== undefined;
   }
 
+  /** Ranges that are merged at once at most. */
+  get threadsMax(): number {
+    return this.#in.mergeLimits.threadsMax;
+  }
+
   /** The bound on rewriting forbids a merge that is due. */
   get held(): boolean {
     return this.#held;
@@ -162,7 +167,9 @@ export class Compactor {
   ): Promise<MergedSnapshot> {
     const { pool, slabs, clock, mergeLimits, compression } = this.#in;
     const { stagedPath, header, strategy, tables } = order;
-    const { timeoutMs, signal, threadsMax } = mergeLimits;
+    const { timeoutMs, signal, threadsMax, compressionBytesMin } = mergeLimits;
+    const packed = compressionOf(compression, tables);
+    const bytesMin = compressionBytesMin === undefined ? {} : { bytesMin: compressionBytesMin };
     const limit = new AbortController();
     const give = (): void => limit.abort(signal?.reason);
     const timer =
@@ -177,7 +184,7 @@ export class Compactor {
         stagedPath,
         header,
         rules: rulesOf(tables),
-        compression: compressionOf(compression, tables),
+        compression: { ...packed, ...bytesMin },
         threadsMax: strategy === 'sequential' ? 1 : threadsMax,
         keepSlices: true,
         signal: limit.signal,

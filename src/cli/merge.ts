@@ -3,11 +3,9 @@
  * other process may have it open; `--dry-run` only reads.
  */
 import {
-  openEngine,
+  mergeStore,
   planStoreMerge,
   type ChainLink,
-  type ChainOptions,
-  type ChainPolicy,
   type MergeStrategy,
   type StoreMergePlan,
 } from '../engine/index.ts';
@@ -19,6 +17,7 @@ import { formatBytes, toJson } from './render.ts';
 export interface MergeVerbOptions extends CommonOptions {
   readonly dryRun?: boolean;
   readonly strategy?: MergeStrategy;
+  readonly threads?: number;
 }
 
 export async function merge(
@@ -27,52 +26,29 @@ export async function merge(
   options: MergeVerbOptions,
 ): Promise<number> {
   const strategy = options.strategy === undefined ? {} : { strategy: options.strategy };
-  // Also finds out that there is a store: opening one would make it.
-  const planned = await planStoreMerge({ dir, ...storeOf(options), ...strategy });
+  const where = { dir, ...storeOf(options) };
   if (options.dryRun === true) {
+    const planned = await planStoreMerge({ ...where, ...strategy });
     if (options.json) await output.line(toJson({ ...planned }));
     else await printPlan(output, planned);
     return status.fine;
   }
-  const engine = await openEngine({
-    dir,
-    ...storeOf(options),
-    ...settingsOf(planned.policy),
-    // As the one who writes the store has it, also in the record of the merge.
-    retention: planned.retention ?? false,
-    checkpointing: false,
-  });
-  try {
-    const { why, record } = await engine.merge(strategy);
-    if (options.json) {
-      await output.line(toJson({ why, merge: record?.merge, checkpoint: record?.id }));
-    } else if (record?.merge === undefined) {
-      await output.line(`nothing was merged: ${why}`);
-    } else {
-      const { inputBytes, outputBytes, milliseconds, inputs } = record.merge;
-      await output.line(
-        `merged ${inputs.length} snapshots, ${formatBytes(inputBytes)}, ` +
-          `into ${formatBytes(outputBytes)} in ${(milliseconds / 1000).toFixed(3)} s`,
-      );
-      await output.line(`checkpoint ${record.id}: ${why}`);
-      await printChain(output, record.chain);
-    }
-    return status.fine;
-  } finally {
-    await engine.close();
+  const threadsMax = options.threads === undefined ? {} : { threadsMax: options.threads };
+  const { why, record } = await mergeStore({ ...where, ...strategy, ...threadsMax });
+  if (options.json) {
+    await output.line(toJson({ why, merge: record?.merge, checkpoint: record?.id }));
+  } else if (record?.merge === undefined) {
+    await output.line(`nothing was merged: ${why}`);
+  } else {
+    const { inputBytes, outputBytes, milliseconds, inputs } = record.merge;
+    await output.line(
+      `merged ${inputs.length} snapshots, ${formatBytes(inputBytes)}, ` +
+        `into ${formatBytes(outputBytes)} in ${(milliseconds / 1000).toFixed(3)} s`,
+    );
+    await output.line(`checkpoint ${record.id}: ${why}`);
+    await printChain(output, record.chain);
   }
-}
-
-/** The settings of the one who writes the store stay in its records. */
-function settingsOf(policy: ChainPolicy | undefined): ChainOptions {
-  if (!policy) return {};
-  const { strategy, restoreSecondsMax, restoreBytesMax, ...rest } = policy;
-  return {
-    ...rest,
-    merge: { strategy },
-    ...(restoreSecondsMax === undefined ? {} : { restoreSecondsMax }),
-    ...(restoreBytesMax === undefined ? {} : { restoreBytesMax }),
-  };
+  return status.fine;
 }
 
 async function printPlan(output: Output, planned: StoreMergePlan): Promise<void> {

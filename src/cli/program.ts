@@ -127,6 +127,7 @@ function addUpkeep(
     .argument('<dir>')
     .option('--dry-run', 'say what would be merged; reads only')
     .addOption(new Option('--strategy <name>', 'how').choices(mergeStrategies))
+    .option('--threads <count>', 'threads at most (default: all cores)', parseCount)
     .action(async (dir: string, options: MergeVerbOptions) => {
       done(await merge(output, dir, options));
     });

@@ -18,6 +18,13 @@ export interface MergeOptions {
    * into one, overlapping ones first, the base when it pays. @defaultValue 'optimal'
    */
   readonly strategy?: MergeStrategy;
+  /**
+   * Key groups are merged in so many threads at once; while an engine is open at most the machine's
+   * parallelism less one, whatever is given. @defaultValue that
+   */
+  readonly threadsMax?: number;
+  /** Blocks of fewer bytes are stored as they are. @defaultValue `compression.bytesMin`, 1024 */
+  readonly compressionBytesMin?: number;
   /** Milliseconds after which a merge is given up; the old chain stays. @defaultValue none */
   readonly timeoutMs?: number;
   /** Gives up the merge that runs, and every later one. @defaultValue none */
@@ -43,7 +50,7 @@ export interface ChainOptions {
 /** Options about the chain, in force. */
 export interface ResolvedChainOptions {
   readonly policy: ChainPolicy;
-  readonly limits: MergeLimits;
+  readonly limits: Omit<MergeLimits, 'threadsMax'> & { readonly threadsMax: number | undefined };
 }
 
 export const chainOptionNames: readonly (keyof ChainOptions)[] = [
@@ -54,7 +61,13 @@ export const chainOptionNames: readonly (keyof ChainOptions)[] = [
   'merge',
 ];
 
-const mergeOptionNames: readonly (keyof MergeOptions)[] = ['strategy', 'timeoutMs', 'signal'];
+const mergeOptionNames: readonly (keyof MergeOptions)[] = [
+  'strategy',
+  'threadsMax',
+  'compressionBytesMin',
+  'timeoutMs',
+  'signal',
+];
 
 export const maxChainLengthDefault = 10;
 export const mergeBytesPerLogByteDefault = 10;
@@ -63,7 +76,7 @@ export const mergeBytesPerLogByteDefault = 10;
 export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions {
   const merge = options.merge === undefined ? {} : options.merge;
   knownOnly(merge, mergeOptionNames, 'merge');
-  const { strategy = 'optimal', signal, timeoutMs } = merge;
+  const { strategy = 'optimal', signal, timeoutMs, threadsMax, compressionBytesMin } = merge;
   if (!mergeStrategies.includes(strategy)) {
     throw badOption('merge.strategy', `must be one of ${mergeStrategies.join(', ')}`, strategy);
   }
@@ -85,9 +98,12 @@ export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions
       ),
     }),
     limits: Object.freeze({
+      compressionBytesMin: optional(compressionBytesMin, (value) =>
+        wholeNumber('merge.compressionBytesMin', value, 0),
+      ),
       timeoutMs: optional(timeoutMs, (value) => wholeNumber('merge.timeoutMs', value, 1)),
       signal,
-      threadsMax: backgroundThreadsMax(),
+      threadsMax: optional(threadsMax, (value) => wholeNumber('merge.threadsMax', value, 1)),
     }),
   });
 }

@@ -21,6 +21,8 @@ export interface EngineStats {
   readonly imageBytes: number;
   readonly openChanges: number;
   readonly compacting: boolean;
+  /** Threads that a merge uses at most. */
+  readonly mergeThreadsMax: number;
   readonly restore: RestoreStats;
   readonly storage: StorageStats;
   readonly checkpointing: CheckpointingStats;
@@ -105,6 +107,7 @@ export function engineStats(parts: EngineParts, now: EngineNow): EngineStats {
     imageBytes: images.slabBytes,
     openChanges: space.transaction.size,
     compacting: checkpointer.compactor.running,
+    mergeThreadsMax: checkpointer.compactor.threadsMax,
     restore: restoreStats(parts),
     storage: storageStats(parts),
     checkpointing: {

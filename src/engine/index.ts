@@ -16,6 +16,7 @@ export type { ChainOptions, MergeOptions } from './chain-options.ts';
 export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-options.ts';
 export type { CheckpointingStats, RestoreStats, StorageStats } from './engine-stats.ts';
 export type { MergeCallOptions, MergeOutcome } from './merge-call.ts';
+export { mergeStore, type MergeStoreOptions } from './merge-store.ts';
 export type { BudgetState, MergePlan } from '../checkpoint/chain-policy.ts';
 export type { RestoreEstimate } from '../checkpoint/restore-estimate.ts';
 export type { EngineRetentionOptions, RetentionOptions } from './retention-options.ts';

@@ -7,36 +7,30 @@ import { availableParallelism } from 'node:os';
 import { ChainImages } from '../checkpoint/chain-images.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import { Checkpointer } from '../checkpoint/checkpointer.ts';
-import type { CheckpointerInput, CheckpointLog } from '../checkpoint/checkpointer-input.ts';
+import type {
+  CheckpointerInput,
+  CheckpointLog,
+  MergeLimits,
+} from '../checkpoint/checkpointer-input.ts';
 import { pinsOf } from '../checkpoint/retention-pins.ts';
 import { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
 import type { HashSeed } from '../codec/hash.ts';
-import { decodeKey } from '../codec/key.ts';
 import { registerCodecs } from '../codec/compression-modules.ts';
 import { BlockPacker } from '../snapshot/block-packer.ts';
-import {
-  ConflictError,
-  CorruptionError,
-  InvalidArgumentError,
-  errnoOf,
-  toStorageError,
-} from '../errors.ts';
+import { ConflictError, InvalidArgumentError, errnoOf, toStorageError } from '../errors.ts';
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { recover, type Recovered, type RecoveryReport } from '../recovery/recover.ts';
-import { reservedTables } from '../snapshot/entry-format.ts';
-import { MergeIterator } from '../snapshot/merge-iterator.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { readU32, toHex } from '../std/bytes.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { systemRandom, type Random } from '../std/random.ts';
 import { BlobCounter } from '../state/blob-totals.ts';
 import { StateSpace } from '../state/state-space.ts';
-import { definitionFromPlain } from '../state/table-definition.ts';
 import { FileObjectStore } from '../store/file-store.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { InlinePool, ThreadPool, type TaskPool } from '../threads/task-pool.ts';
@@ -59,6 +53,7 @@ import {
   type ResolvedEngineOptions,
 } from './options.ts';
 import { PositionTable } from './positions.ts';
+import { loadReserved } from './reserved-tables.ts';
 import { Retention } from './retention.ts';
 import { checkpointEvents, Watch } from './watch.ts';
 
@@ -74,6 +69,8 @@ export interface EngineComponents {
   readonly random: Random;
   /** Whether workers are threads; else tasks run inline over `fs`. */
   readonly threads: boolean;
+  /** Threads that work beside the open engine. @defaultValue the machine's parallelism less one */
+  readonly backgroundThreads?: number;
 }
 
 /**
@@ -197,7 +194,7 @@ class Opening {
       slabs,
     });
     const state = this.#state(recovered, identity);
-    await threads.limit(backgroundThreadsMax());
+    await threads.limit(this.#backgroundThreads);
     const { plan, opening } = recovered;
     const startedAt = clock.monotonicMs();
     const opened = await applyOpening(fs, logDirectory, plan, opening, this.#on);
@@ -298,6 +295,16 @@ class Opening {
     return { space, images, positions };
   }
 
+  get #backgroundThreads(): number {
+    return this.#on.backgroundThreads ?? backgroundThreadsMax();
+  }
+
+  #mergeLimits(): MergeLimits {
+    const { limits } = this.#options.chain;
+    const most = this.#backgroundThreads;
+    return { ...limits, threadsMax: Math.min(limits.threadsMax ?? most, most) };
+  }
+
   #build(recovered: Recovered, built: Built): Engine {
     const options = this.#options;
     const life = this.#life;
@@ -332,7 +339,7 @@ class Opening {
       images,
       policy: options.chain.policy,
       retention: options.retention.settings,
-      mergeLimits: options.chain.limits,
+      mergeLimits: this.#mergeLimits(),
       meter,
       freeBytes,
       events: checkpointEvents(hub, watch, {
@@ -459,34 +466,4 @@ function keepWarnings(hub: EventHub, recovery: RecoveryReport): void {
     const message = `the log ends before the newest checkpoint; it goes on behind LSN ${lsn}`;
     hub.warn({ code: 'DAMAGED_HISTORY', message, details: { lsn } });
   }
-}
-
-/** Reads the catalogue and the positions out of the images. */
-function loadReserved(space: StateSpace, codec: ValueCodec, positions: PositionTable): void {
-  for (const entry of readTable(space, reservedTables.catalog)) {
-    const { bytes, subKeyEnd, valueEnd } = entry;
-    const definition = definitionFromPlain(codec.decode(bytes, subKeyEnd, valueEnd));
-    if (!definition) {
-      throw new CorruptionError('CORRUPT_SNAPSHOT', 'catalogue holds a bad definition', {
-        lsn: entry.lsn,
-      });
-    }
-    space.addStored(definition);
-  }
-  for (const entry of readTable(space, reservedTables.positions)) {
-    const { bytes, keyStart, keyEnd, subKeyEnd, valueEnd } = entry;
-    const source = String(decodeKey(bytes, keyStart, keyEnd));
-    positions.load(source, bytes.slice(subKeyEnd, valueEnd));
-  }
-}
-
-function* readTable(space: StateSpace, table: number): Generator<MergeIterator> {
-  const inputs = space.images.newestFirst.map((image) => image.cursor({ table })).toReversed();
-  const merged = new MergeIterator(inputs, {
-    base: true,
-    lastTimestamp: space.lastTimestamp,
-    rules: [],
-    groupBits: space.images.groupBits,
-  });
-  while (merged.next()) yield merged;
 }

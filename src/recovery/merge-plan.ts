@@ -2,10 +2,13 @@
  * What a merge of a store's chain would do, read without a lock and without a write: the policy of
  * the newest record over its chain, and the overlap of its snapshots.
  */
-import type { RetentionSettings } from '../checkpoint/retention-settings.ts';
 import { sampleOverlap } from '../checkpoint/chain-overlap.ts';
 import { planMerge, type MergePlan } from '../checkpoint/chain-policy.ts';
-import type { ChainLink, ChainPolicy, MergeStrategy } from '../checkpoint/checkpoint-record.ts';
+import type {
+  ChainLink,
+  CheckpointRecord,
+  MergeStrategy,
+} from '../checkpoint/checkpoint-record.ts';
 import { mergeStrategies } from '../checkpoint/record-notes.ts';
 import {
   assumedRates,
@@ -38,9 +41,8 @@ export interface StoreMergePlan {
   readonly plan: MergePlan | undefined;
   /** Base first; empty without a checkpoint. */
   readonly chain: readonly ChainLink[];
-  /** In force when the newest record was made. */
-  readonly policy: ChainPolicy | undefined;
-  readonly retention: RetentionSettings | undefined;
+  /** In force when the newest record was made; undefined without one. */
+  readonly settings: Pick<CheckpointRecord, 'policy' | 'retention' | 'compression'> | undefined;
   /** Cost of a restore as things are, and after the merge. */
   readonly before: RestoreEstimate;
   readonly after: RestoreEstimate;
@@ -73,20 +75,25 @@ export async function planStoreMergeWith(
       estimateRestore(snapshotBytes, logBytes, rates);
     const bytes = links.reduce((sum, link) => sum + link.bytes, 0);
     const before = cost(bytes);
+    const settings = record && settingsOf(record);
     const nothing = (why: string): StoreMergePlan => {
-      const { policy, retention } = record ?? {};
-      return { why, plan: undefined, chain: links, policy, retention, before, after: before };
+      return { why, plan: undefined, chain: links, settings, before, after: before };
     };
     if (!record) return nothing('there is no checkpoint');
     // The last image is that of the log.
     const distinctShare = sampleOverlap(images.slice(0, links.length));
     const chain = { links, logBytes, rates, totals: record.totals, distinctShare };
-    const { policy, retention } = record;
+    const { policy } = record;
     const plan = planMerge(chain, strategy === undefined ? policy : { ...policy, strategy }, true);
     if (!('start' in plan)) return nothing(plan.why);
     const after = cost(bytes - plan.inputBytes + plan.outputBytes);
-    return { why: plan.why, plan, chain: links, policy, retention, before, after };
+    return { why: plan.why, plan, chain: links, settings, before, after };
   } finally {
     await releaseMoment(moment);
   }
+}
+
+function settingsOf(record: CheckpointRecord): StoreMergePlan['settings'] {
+  const { policy, retention, compression } = record;
+  return { policy, retention, compression };
 }

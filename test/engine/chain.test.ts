@@ -10,7 +10,16 @@ import type {
   EngineWarning,
 } from '../../src/engine/index.ts';
 import { injected } from '../tools/faulty-file-system.ts';
-import { codeOf, noise, open, settle, worldOn, type World } from './engine-fixture.ts';
+import {
+  codeOf,
+  errorOf,
+  noise,
+  open,
+  pathsIn,
+  settle,
+  worldOn,
+  type World,
+} from './engine-fixture.ts';
 
 const checkpointing = false;
 
@@ -184,6 +193,73 @@ describe('a merge that somebody asks for', () => {
     expect(engine.stats().chainLength).toBe(1);
     await engine.close();
   });
+});
+
+describe('limits of a merge', () => {
+  test('it takes too long: TIMEOUT, the old chain, and a later one works', async () => {
+    const { engine, world } = await watched({ merge: { timeoutMs: 50 } });
+    await step(engine, 0);
+    await step(engine, 5);
+    world.fs.before = ({ call, path }) => {
+      if (call === 'write' && path.includes('merge')) world.clock.advance(60);
+    };
+    expect(await codeOf(engine.merge())).toBe('TIMEOUT');
+    world.fs.before = () => {};
+    expect(engine.stats().chainLength).toBe(2);
+    expect(await pathsIn(world.fs, 'snapshots')).toHaveLength(2);
+    await engine.merge();
+    expect(engine.stats().chainLength).toBe(1);
+    await engine.close();
+  });
+
+  test('its signal is aborted: ABORTED with the reason, now and later; the chain stays', async () => {
+    const abort = new AbortController();
+    const { engine, world } = await watched({ merge: { signal: abort.signal } });
+    await step(engine, 0);
+    await step(engine, 5);
+    world.fs.before = ({ call, path }) => {
+      if (call === 'write' && path.includes('merge')) abort.abort(new Error('enough'));
+    };
+    const error = await errorOf(engine.merge());
+    expect([error.code, error.cause]).toMatchObject(['ABORTED', { message: 'enough' }]);
+    world.fs.before = () => {};
+    expect(await codeOf(engine.merge())).toBe('ABORTED');
+    expect(engine.stats().chainLength).toBe(2);
+    await step(engine, 9);
+    expect(engine.stats().chainLength).toBe(3);
+    await engine.close();
+  });
+
+  test('threadsMax: as many ranges at once, and at most what the machine leaves', async () => {
+    for (const [threadsMax, backgroundThreads, atOnce] of [
+      [1, 3, 1],
+      [2, 3, 2],
+      [9, 3, 3],
+      [undefined, 2, 2],
+    ] as const) {
+      const world = { ...worldOn(), backgroundThreads };
+      const merge = threadsMax === undefined ? {} : { threadsMax };
+      const { engine } = await watched({ merge, segmentBytesMax: 64 * 1024 * 1024 }, world);
+      expect(engine.stats().mergeThreadsMax).toBe(atOnce);
+      await engine.close();
+    }
+  });
+});
+
+test('merge.compressionBytesMin: smaller blocks of a merge stay as they are', async () => {
+  const bytesOf = async (compressionBytesMin: number): Promise<number> => {
+    const { engine } = await watched({ merge: { compressionBytesMin } });
+    const state = engine.operator('op').value('v');
+    for (let n = 0; n < 2; n++) {
+      for (let key = 0; key < 100; key++) state.set(key, 'the same text again and again');
+      await engine.commit();
+      await engine.checkpoint();
+    }
+    const { record } = await engine.merge();
+    await engine.close();
+    return record!.chain[0]!.bytes;
+  };
+  expect(await bytesOf(100_000)).toBeGreaterThan(2 * (await bytesOf(1024)));
 });
 
 describe('the bound on rewriting', () => {
