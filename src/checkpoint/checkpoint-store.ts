@@ -101,9 +101,20 @@ export class CheckpointStore {
     }
     const records: ListedCheckpoint[] = [];
     for (const id of recordIds(objects)) {
-      records.push({ ...(await this.read(id)), dropped: dropped.has(id) });
+      const record = await this.#readIfThere(id);
+      if (record) records.push({ ...record, dropped: dropped.has(id) });
     }
     return records;
+  }
+
+  /** A record that was listed; undefined when it has been collected since. */
+  async #readIfThere(id: number): Promise<CheckpointRecord | undefined> {
+    try {
+      return await this.read(id);
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined;
+      throw error;
+    }
   }
 
   /** Publishes a record; durable when it resolves. Another writer's record there: FENCED. */

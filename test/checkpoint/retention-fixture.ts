@@ -89,6 +89,14 @@ export class PaperStore {
     return this.add({ lsn, chain: [id, ...meanwhile], at: createdAt });
   }
 
+  /** Takes away the records that a plan does not keep. */
+  collect(plan: RetentionPlan): void {
+    const kept = new Set(keptIds(plan));
+    for (const [i, { id }] of [...this.records.entries()].reverse()) {
+      if (!kept.has(id)) this.records.splice(i, 1);
+    }
+  }
+
   input(change: InputChange = {}): RetentionInput {
     const { settings, ...rest } = change;
     const segments: StoredSegment[] = [];

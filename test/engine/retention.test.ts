@@ -131,6 +131,20 @@ describe('collections of an open engine', () => {
     await expectSound(world);
   });
 
+  test('a record is collected while records are listed: it is none of them', async () => {
+    const world = worldOn();
+    const engine = await opened(world);
+    await fill(engine, ['delta', 'delta']);
+    await collected(engine);
+    world.fs.before = async ({ call, path }) => {
+      if (call !== 'open' || !path.endsWith('0000000001.json')) return;
+      world.fs.before = () => {};
+      await world.fs.remove(path);
+    };
+    expect(await idsOf(engine)).toEqual([2]);
+    await engine.close();
+  });
+
   test('a pin of this process keeps a checkpoint and its files', async () => {
     const world = worldOn();
     const engine = await opened(world, { retention: { checkpoints: 1 } });
