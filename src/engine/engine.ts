@@ -34,6 +34,7 @@ import { MemtablePressure } from './memtable-pressure.ts';
 import { mergeCall, mergeOutcome, type MergeCallOptions, type MergeOutcome } from './merge-call.ts';
 import type { ResolvedEngineOptions } from './options.ts';
 import type { Positions, PositionTable } from './positions.ts';
+import type { Recording } from './recording.ts';
 import {
   dryRunOf,
   type CollectOptions,
@@ -63,6 +64,7 @@ export interface EngineParts {
   readonly meter: RestoreMeter;
   readonly clock: Clock;
   readonly recovery: RecoveryReport;
+  readonly recording: Recording | undefined;
   /** Ends threads, store and lock, in this order. */
   readonly release: () => Promise<void>;
 }
@@ -349,6 +351,7 @@ export class Engine {
       await collected;
       await writer.close();
     } finally {
+      await this.#parts.recording?.close();
       await release();
       images.release();
     }
@@ -410,6 +413,7 @@ export class Engine {
     space.definitionsLogged(definitions);
     positionsSealed();
     holdersSealed?.();
+    this.#parts.recording?.commit(moment.lsn, record);
     const { heldBytes } = this.#encoder;
     const memtableBytes = record.length + heldBytes + entryCount * entryOverheadBytes;
     checkpointer.committed(memtableBytes, record.length, entryCount);

@@ -13,6 +13,7 @@ export interface EngineWarning {
     | 'TORN_TAIL'
     | 'DAMAGED_HISTORY'
     | 'LISTENER_FAILED'
+    | 'RECORDING_ENDED'
     | 'SNAPSHOT_LARGE'
     | 'DISK_LOW'
     | 'BUDGET_NEAR'

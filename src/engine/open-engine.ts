@@ -53,6 +53,7 @@ import {
   type ResolvedEngineOptions,
 } from './options.ts';
 import { PositionTable } from './positions.ts';
+import { newRecording, type Recording } from './recording.ts';
 import { loadReserved } from './reserved-tables.ts';
 import { Retention } from './retention.ts';
 import { checkpointEvents, Watch } from './watch.ts';
@@ -134,6 +135,7 @@ class Opening {
   #store: ObjectStore | undefined;
   #pool: TaskPool | undefined;
   #checkpointer: Checkpointer | undefined;
+  #recording: Recording | undefined;
 
   constructor(
     options: ResolvedEngineOptions,
@@ -219,7 +221,9 @@ class Opening {
       recovery,
       ...state,
     };
-    return this.#build(recovered, built);
+    const engine = this.#build(recovered, built);
+    await this.#recording?.open();
+    return engine;
   }
 
   async #identity(): Promise<StoreIdentity> {
@@ -350,6 +354,7 @@ class Opening {
     checkpointer.recovered(recovery.replayedCommits, recovery.replayedBytes);
     this.#checkpointer = checkpointer;
     const on = { checkpoints, checkpointer, segments, writer, hub, failures };
+    this.#recording = newRecording(options.record, { ...built, ...on, fs });
     const retention = this.#retention(recovered, on);
     const parts: EngineParts = {
       options,
@@ -366,6 +371,7 @@ class Opening {
       meter,
       clock,
       recovery,
+      recording: this.#recording,
       release: () => this.release(),
     };
     return new Engine(parts, life);

@@ -16,7 +16,7 @@ import {
   type RegisteredCodec,
 } from '../codec/compression-modules.ts';
 import type { TypeDefinition } from '../codec/value.ts';
-import { directoryPath, knownOnly, wholeNumber } from '../std/option-checks.ts';
+import { directoryPath, filePath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import {
   logOptionNames,
@@ -85,6 +85,12 @@ export interface EngineOptions extends LogOptions, ChainOptions, EngineRetention
    * @defaultValue 64 MiB of log or 60 s since the first commit behind the last checkpoint
    */
   readonly checkpointing?: false | CheckpointingPreset | CheckpointingOptions;
+  /**
+   * File to which the workload is recorded for `tidemark tune`: sizes and hashes of a sample of the
+   * keys, no values. A recording that is there is continued. What goes wrong with it ends it, with
+   * the warning RECORDING_ENDED, and touches nothing else. @defaultValue none
+   */
+  readonly record?: string;
   /** Key groups, a power of two up to 65536; fixed when the store is made. @defaultValue 128 */
   readonly keyGroups?: number;
 }
@@ -107,6 +113,8 @@ export interface ResolvedEngineOptions {
   readonly chain: ResolvedChainOptions;
   /** Undefined: none. */
   readonly checkpointing: CheckpointTriggers | undefined;
+  /** Absolute path of the recording of the workload. */
+  readonly record: string | undefined;
   readonly retention: ResolvedRetentionOptions;
 }
 
@@ -128,6 +136,7 @@ export const engineOptionNames: readonly string[] = [
   'codecs',
   'keyGroups',
   'checkpointing',
+  'record',
   ...logOptionNames,
   ...chainOptionNames,
   ...engineRetentionNames,
@@ -146,6 +155,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
   }
   const codecs = options.codecs === undefined ? [] : checkCodecs(options.codecs);
   const own = codecs.map(({ name }) => name);
+  const record = options.record === undefined ? undefined : filePath('record', options.record);
   const inMemory = dir === ':memory:';
   const environment = process.env['NODE_ENV'];
   return Object.freeze({
@@ -167,6 +177,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     chain: resolveChainOptions(options),
     checkpointing: resolveCheckpointing(options.checkpointing),
     retention: resolveRetentionOptions(options),
+    record: record === undefined ? undefined : absolute(record),
   });
 }
 

@@ -75,3 +75,9 @@ export function directoryPath(name: string, value: unknown): string {
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value;
   throw badOption(name, 'must be the path of a directory', value);
 }
+
+/** The path of a file, as it was given. */
+export function filePath(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value;
+  throw badOption(name, 'must be the path of a file', value);
+}
