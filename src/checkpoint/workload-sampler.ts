@@ -100,15 +100,14 @@ export class WorkloadSampler {
       at = entry.end;
     }
     const rows = this.#rows.sort((a, b) => a.id - b.id);
-    const { followed, clears } = { followed: this.#followed, clears: this.#clears };
     return {
       lsn,
       timestamp,
       entryCount,
       recordBytes: record.length,
       tables: this.#sampled,
-      clears,
-      followed,
+      clears: this.#clears,
+      followed: this.#followed,
       rows: joinItems(rows),
     };
   }
@@ -161,7 +160,8 @@ export class WorkloadSampler {
       op: entry.op,
       operator: entry.operator,
       entries: byKey && entry.op === ops.put ? 1 : 0,
-      valueBytes: entry.end - subKeyEnd,
+      // An event time is stored like eight bytes more of value.
+      valueBytes: entry.end - subKeyEnd + (entry.eventTime === 0 ? 0 : 8),
       expiry: entry.expiry,
       references: referencesOf(record, entry),
     });
