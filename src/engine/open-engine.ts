@@ -31,6 +31,7 @@ import { systemClock, type Clock } from '../std/clock.ts';
 import { systemRandom, type Random } from '../std/random.ts';
 import { BlobCounter } from '../state/blob-totals.ts';
 import { StateSpace } from '../state/state-space.ts';
+import { checkPlace, placeOf } from '../store/store-place.ts';
 import { FileObjectStore } from '../store/file-store.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { InlinePool, ThreadPool, type TaskPool } from '../threads/task-pool.ts';
@@ -238,8 +239,12 @@ class Opening {
     if (found && keyGroups !== undefined && keyGroups !== found.keyGroups) {
       throw badOption('keyGroups', `is fixed at ${found.keyGroups} for this store`, keyGroups);
     }
-    if (found) return found;
-    return createIdentity(fs, dir, 'engine', keyGroups ?? keyGroupsDefault, random);
+    const place = placeOf(this.#options.store, dir);
+    if (found) {
+      checkPlace(found.place, place, dir);
+      return found;
+    }
+    return createIdentity(fs, dir, 'engine', keyGroups ?? keyGroupsDefault, random, place);
   }
 
   /** An opening that fails here leaves no handle behind. */

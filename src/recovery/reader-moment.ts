@@ -31,11 +31,13 @@ import { readU32, toHex } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
 import { ImageLayers } from '../state/image-layers.ts';
 import type { ObjectStore } from '../store/object-store.ts';
+import { checkPlace, placeOf } from '../store/store-place.ts';
 import { yieldNow } from '../threads/task-pool.ts';
 import { directoryError, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { planOpening, type OpeningPlan } from '../wal/log-opening.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { findChainFault } from './chain-fault.ts';
+import { checkBeginning } from './log-beginning.ts';
 import { Agreement } from './reader-agreement.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import {
@@ -104,7 +106,7 @@ export function agreementOf(source: ReaderSource): Agreement {
   return new Agreement({ fs: source.fs, directories });
 }
 
-/** The identity of a store; NOT_A_STORE where there is none. */
+/** The identity of a store; NOT_A_STORE where there is none, STORE_MISMATCH for another place. */
 export async function readStoreIdentity(source: ReaderSource): Promise<StoreIdentity> {
   const { fs, dir } = source;
   let stat: FileStat | undefined;
@@ -114,7 +116,10 @@ export async function readStoreIdentity(source: ReaderSource): Promise<StoreIden
     throw directoryError(error, 'look at', dir);
   }
   const identity = stat && (await readIdentity(fs, dir));
-  if (identity) return identity;
+  if (identity) {
+    if (identity.kind === 'engine') checkPlace(identity.place, placeOf(source.store, dir), dir);
+    return identity;
+  }
   const why = stat ? 'it has no store.json' : 'it does not exist';
   throw new InvalidArgumentError('NOT_A_STORE', `directory is no store, ${why}: ${dir}`, {
     path: dir,
@@ -196,6 +201,7 @@ export async function readLogMoment(
     newest === undefined ? undefined : await readRecord(objects, newest, toHex(storeId));
   const directory = logDirectoryOf(source);
   const lowWater = await readLowWater(files, directory);
+  if (identity.kind === 'engine') checkBeginning(directory, lowWater, record);
   const checkpoint = record?.position;
   const storeDirectory = source.dir;
   const input = { storeDirectory, storeId, timeline, checkpoint, lowWater };

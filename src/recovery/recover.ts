@@ -25,6 +25,7 @@ import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { LoadedLink } from '../checkpoint/chain-images.ts';
 import { estimateRestore } from '../checkpoint/restore-estimate.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
+import { checkBeginning } from './log-beginning.ts';
 import { Image } from '../snapshot/image.ts';
 import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
@@ -118,6 +119,7 @@ export async function recover(input: RecoveryInput): Promise<Recovered> {
     epochKnown: record?.epoch ?? 0,
     roomBytes: input.roomBytes,
   };
+  checkBeginning(input.logDirectory, input.lowWater, record);
   const plan = await planOpening(input.fs, input.logDirectory, opening);
   const plannedAt = clock.monotonicMs();
   const links: LoadedLink[] = [];

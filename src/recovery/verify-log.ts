@@ -21,6 +21,7 @@ import { parseSegmentName, segmentHeaderBytes, segmentName } from '../wal/segmen
 import { must } from '../std/assert.ts';
 import { GroupScanner, readFileRange, scanSegment, type Border } from '../wal/segment-scan.ts';
 import type { FileSystem } from '../fs/file-system.ts';
+import { beginningFault } from './log-beginning.ts';
 import { fault, type PartReport, type StoreFault } from './verify-report.ts';
 
 /** Bytes of a damaged mark that may differ while it still counts as a mark. */
@@ -43,6 +44,8 @@ export interface LogToVerify {
   /** Holds the mark of the log. */
   readonly storeDirectory: string;
   readonly storeId: Uint8Array;
+  /** Whether what was before the log's beginning is in a checkpoint, or needs not be. */
+  readonly hasBeginning: boolean;
   /** Records that are sound, oldest first: their positions must be in the log. */
   readonly records: readonly { readonly path: string; readonly record: CheckpointRecord }[];
 }
@@ -83,6 +86,8 @@ class LogCheck {
     const listing = await listLog(fs, directory);
     const lowWater = await this.#try(() => readLowWater(fs, directory));
     this.#report.trimmedBelow = lowWater?.lsn;
+    const beginning = beginningFault(lowWater, this.#in.hasBeginning);
+    if (beginning !== undefined) this.#fault(directory, beginning, { lsn: 1 });
     const walk = await this.#walk(listing, lowWater, mark);
     for (const { file, newer } of walk) {
       if (newer) await this.#checkSealed(file, newer);

@@ -103,6 +103,7 @@ async function agreed(source: ReaderSource, identity: StoreIdentity): Promise<Re
       directory,
       storeDirectory: source.dir,
       storeId,
+      hasBeginning: !isEngine || records.records.length > 0,
       records: sound,
     });
     const faults = [...records.faults, ...snapshots.faults, ...log.faults];

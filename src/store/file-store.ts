@@ -33,6 +33,7 @@ const stagingName = '~staging';
  */
 export class FileObjectStore implements ObjectStore {
   readonly kind = 'file';
+  readonly location: string;
   readonly local: LocalObjects;
   readonly #fs: FileSystem;
   readonly #root: string;
@@ -47,6 +48,7 @@ export class FileObjectStore implements ObjectStore {
   constructor(fileSystem: FileSystem, root: string, random: Random = systemRandom) {
     this.#fs = fileSystem;
     this.#root = resolve(root);
+    this.location = this.#root;
     this.#staging = new FileStaging(fileSystem, join(this.#root, stagingName), random);
     this.local = {
       path: (name) => this.#pathOf(name),

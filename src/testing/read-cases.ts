@@ -14,7 +14,7 @@ import {
 export type StoreCheck = readonly [name: string, check: (store: ObjectStore) => Promise<void>];
 
 export const readCases: readonly StoreCheck[] = [
-  ['kind: is a text that is not empty', checkKind],
+  ['kind and location: texts that are not empty, or no location', checkKind],
   ['get of an absent object: undefined, with a range too', checkAbsent],
   ['get: the bytes that were put, of every size', checkSizes],
   ['get with a range: exactly that part', checkRanges],
@@ -30,7 +30,14 @@ export const readCases: readonly StoreCheck[] = [
 ];
 
 async function checkKind(store: ObjectStore): Promise<void> {
-  check(typeof store.kind === 'string' && store.kind !== '', 'kind is empty or not a text');
+  const { kind, location } = store;
+  check(typeof kind === 'string' && kind !== '', 'kind is empty or not a text');
+  check(kind.length <= 64, 'kind has more than 64 characters');
+  check(location === undefined || isText(location), 'location is neither absent nor a text');
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
 }
 
 async function checkAbsent(store: ObjectStore): Promise<void> {

@@ -15,6 +15,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { createFile, temporarySuffix } from '../fs/replace-file.ts';
 import type { Random } from '../std/random.ts';
 import { fromHex, toHex } from '../std/bytes.ts';
+import { directoryPlace, placeFromPlain, type StorePlace } from '../store/store-place.ts';
 import { logMarkName } from './log-mark.ts';
 import { readFileRange } from './segment-scan.ts';
 
@@ -32,6 +33,8 @@ export interface StoreIdentity {
   readonly seed: Uint8Array;
   /** Power of two, fixed at creation. */
   readonly keyGroups: number;
+  /** Where snapshots and records are kept; of a log it means nothing. */
+  readonly place: StorePlace;
 }
 
 /** Names that may stand in a directory that is becoming a store and has no identity yet. */
@@ -107,18 +110,20 @@ export async function createIdentity(
   kind: StoreIdentity['kind'],
   keyGroups: number,
   random: Random,
+  place: StorePlace = directoryPlace,
 ): Promise<StoreIdentity> {
   const storeId = new Uint8Array(16);
   const seed = new Uint8Array(8);
   random.fill(storeId);
   random.fill(seed);
-  const identity = { format: storeFormatVersion, kind, storeId, seed, keyGroups };
+  const identity = { format: storeFormatVersion, kind, storeId, seed, keyGroups, place };
   const body = {
     format: storeFormatVersion,
     kind,
     storeId: toHex(storeId),
     seed: toHex(seed),
     keyGroups,
+    place,
   };
   try {
     await createFile(fs, directory, identityName, encodeSealedJson(body));
@@ -149,7 +154,9 @@ function decodeIdentity(bytes: Uint8Array, path: string): StoreIdentity {
   if (typeof keyGroups !== 'number' || !Number.isSafeInteger(keyGroups) || keyGroups < 1) {
     throw corrupt('has no key groups');
   }
-  return { format, kind, storeId, seed, keyGroups };
+  const place = placeFromPlain(body['place']);
+  if (!place) throw corrupt('does not say where checkpoints are kept');
+  return { format, kind, storeId, seed, keyGroups, place };
 }
 
 /** What the file system says about a directory; one that is a file, or below one, is NOT_A_STORE. */

@@ -21,10 +21,18 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 const reading: BrokenStore[] = [
   {
     flaw: 'has no kind',
-    noticedBy: 'kind: is a text that is not empty',
+    noticedBy: 'kind and location: texts that are not empty, or no location',
     create: () =>
       new (class extends TinyStore {
         override kind = '';
+      })(),
+  },
+  {
+    flaw: 'has a kind that no directory can keep',
+    noticedBy: 'kind and location: texts that are not empty, or no location',
+    create: () =>
+      new (class extends TinyStore {
+        override kind = 'x'.repeat(65);
       })(),
   },
   {

@@ -88,6 +88,7 @@ describe('the identity of a store', () => {
     storeId: '00'.repeat(16),
     seed: '00'.repeat(8),
     keyGroups: 1,
+    place: { kind: 'directory' },
   };
 
   test('power is lost before any call of making it: none, or a whole one', async () => {
