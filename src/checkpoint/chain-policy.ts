@@ -10,7 +10,9 @@
  *   P2 what merges wrote in all stays within `mergeBytesPerLogByteMax` of the log, whatever else asks;
  *   P3 'sequential' and 'parallel' merge the whole chain into a base, 'optimal' chooses the run that
  *      costs least for what it gives;
- *   P4 a budget below the cost of one base cannot be reached, and merging is not tried for it.
+ *   P4 a new base is made when the log behind the old one is much larger than a base, since two bases
+ *      and the log from the older one are kept: so the disk that retention needs is bounded by state;
+ *   P5 a budget below the cost of one base cannot be reached, and merging is not tried for it.
  */
 import type {
   ChainLink,
@@ -41,7 +43,7 @@ export interface MergePlan {
   readonly inputBytes: number;
   /** Estimated. */
   readonly outputBytes: number;
-  readonly cause: 'length' | 'budget' | 'call';
+  readonly cause: 'length' | 'budget' | 'log' | 'call';
   /** For people. */
   readonly why: string;
 }
@@ -126,13 +128,19 @@ export function planMerge(
   const budget = judgeBudget(chain, policy);
   const overBudget = budget.state === 'near' || budget.state === 'over';
   const tooLong = links.length >= policy.maxChainLength;
-  if (!asked && !tooLong && !overBudget) return { why: 'nothing asks for a merge', held: false };
+  const tooMuchLog = logIsLong(chain, policy);
+  if (!asked && !tooLong && !overBudget && !tooMuchLog)
+    return { why: 'nothing asks for a merge', held: false };
   const runs = runsOf(chain, policy.strategy);
   const allowed = runs.filter((run) => run.outputBytes <= credit(chain, policy));
   const pick = (from: readonly Run[]): MergePlan | undefined => {
     if (overBudget) {
       const run = cheapestWithin(chain, policy, from);
       if (run) return explain(run, 'budget', budget);
+    }
+    if (tooMuchLog) {
+      const whole = from.find((run) => run.count === links.length);
+      if (whole) return explain(whole, 'log', budget);
     }
     if (tooLong) return explain(cheapestPerLink(from), 'length', budget);
     return asked ? explain(cheapestPerLink(from), 'call', budget) : undefined;
@@ -142,6 +150,17 @@ export function planMerge(
   if (plan) return plan;
   if (pick(runs)) return { why: 'held by mergeBytesPerLogByteMax', held: true };
   return { why: 'no merge would make a restore cheaper', held: false };
+}
+
+/** Less log than that is not worth a base. */
+const logBytesLeast = 64 * 1024 * 1024;
+
+/** Whether the log behind the base asks for a new one (P4). */
+function logIsLong(chain: ChainState, policy: ChainPolicy): boolean {
+  const { totals, links } = chain;
+  const behind = totals.logBytes - totals.baseLogBytes;
+  const base = outputBytes(chain, 0, links.length);
+  return behind >= Math.max(logBytesLeast, policy.logBytesPerBaseByteMax * base);
 }
 
 interface Run {
@@ -229,6 +248,7 @@ function explain(
   const reasons = {
     length: 'the chain has its greatest length',
     budget: `a restore is estimated at ${budget.estimate.seconds.toFixed(3)} s`,
+    log: 'the log behind the base is much larger than a base',
     call: 'it was asked for',
   };
   const written = `writes about ${run.outputBytes} of ${run.inputBytes} bytes`;

@@ -34,7 +34,12 @@ export interface RecordParts extends Pick<
   readonly merge?: MergeNote;
 }
 
-const nothingWritten: WrittenTotals = { logBytes: 0, checkpointBytes: 0, mergeBytes: 0 };
+const nothingWritten: WrittenTotals = {
+  logBytes: 0,
+  checkpointBytes: 0,
+  mergeBytes: 0,
+  baseLogBytes: 0,
+};
 
 export class Publisher {
   readonly #in: CheckpointerInput;
@@ -79,6 +84,8 @@ export class Publisher {
       this.#in;
     const { checkpointBytes, merge, ...rest } = parts;
     const { totals } = this;
+    const logBytes = totals.logBytes + parts.logBytes;
+    const isNewBase = parts.chain[0]?.name !== this.#newest?.chain[0]?.name;
     return {
       ...rest,
       storeId,
@@ -88,9 +95,10 @@ export class Publisher {
       fromTimestamp: this.#newest?.timestamp ?? 0,
       createdAt: clock.nowMicros(),
       totals: {
-        logBytes: totals.logBytes + parts.logBytes,
+        logBytes,
         checkpointBytes: totals.checkpointBytes + checkpointBytes,
         mergeBytes: totals.mergeBytes + (merge?.outputBytes ?? 0),
+        baseLogBytes: isNewBase ? logBytes : totals.baseLogBytes,
       },
       rates: meter.measured,
       policy,

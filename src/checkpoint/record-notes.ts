@@ -37,6 +37,8 @@ export interface WrittenTotals {
   readonly checkpointBytes: number;
   /** Bytes of snapshots that merges wrote. */
   readonly mergeBytes: number;
+  /** `logBytes` as it was when the base of the chain was made. */
+  readonly baseLogBytes: number;
 }
 
 /** How fast a restore was measured to be, where the record was made. */
@@ -69,6 +71,8 @@ export interface ChainPolicy {
   readonly restoreSecondsMax: number | undefined;
   readonly restoreBytesMax: number | undefined;
   readonly mergeBytesPerLogByteMax: number;
+  /** Bytes of log behind the base at which a new one is made, for each byte of it. */
+  readonly logBytesPerBaseByteMax: number;
 }
 
 export function decodeTotals(fields: RecordFields): WrittenTotals {
@@ -76,6 +80,7 @@ export function decodeTotals(fields: RecordFields): WrittenTotals {
     logBytes: fields.count('logBytes'),
     checkpointBytes: fields.count('checkpointBytes'),
     mergeBytes: fields.count('mergeBytes'),
+    baseLogBytes: fields.count('baseLogBytes'),
   };
 }
 
@@ -107,5 +112,6 @@ export function decodePolicy(fields: RecordFields): ChainPolicy {
     ),
     restoreBytesMax: fields.optional('restoreBytesMax', () => fields.count('restoreBytesMax')),
     mergeBytesPerLogByteMax: fields.amount('mergeBytesPerLogByteMax'),
+    logBytesPerBaseByteMax: fields.amount('logBytesPerBaseByteMax'),
   };
 }

@@ -44,6 +44,11 @@ export interface ChainOptions {
   readonly restoreBytesMax?: number;
   /** Bytes that merges may write for each byte of log, since the store was made. @defaultValue 10 */
   readonly mergeBytesPerLogByteMax?: number;
+  /**
+   * A new base is made when the log behind the old one has so many bytes for each byte of a base,
+   * and at least 64 MiB: two bases and the log from the older one are kept. @defaultValue 4
+   */
+  readonly logBytesPerBaseByteMax?: number;
   readonly merge?: MergeOptions;
 }
 
@@ -58,6 +63,7 @@ export const chainOptionNames: readonly (keyof ChainOptions)[] = [
   'restoreSecondsMax',
   'restoreBytesMax',
   'mergeBytesPerLogByteMax',
+  'logBytesPerBaseByteMax',
   'merge',
 ];
 
@@ -71,6 +77,7 @@ const mergeOptionNames: readonly (keyof MergeOptions)[] = [
 
 export const maxChainLengthDefault = 10;
 export const mergeBytesPerLogByteDefault = 10;
+export const logBytesPerBaseByteDefault = 4;
 
 /** Fills in the defaults; a bad value is INVALID_OPTION with its name. */
 export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions {
@@ -83,7 +90,8 @@ export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw badOption('merge.signal', 'must be an AbortSignal', signal);
   }
-  const { maxChainLength, restoreSecondsMax, restoreBytesMax, mergeBytesPerLogByteMax } = options;
+  const { maxChainLength, restoreSecondsMax, restoreBytesMax } = options;
+  const { mergeBytesPerLogByteMax, logBytesPerBaseByteMax } = options;
   return Object.freeze({
     policy: Object.freeze({
       strategy,
@@ -95,6 +103,10 @@ export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions
       mergeBytesPerLogByteMax: amount(
         'mergeBytesPerLogByteMax',
         mergeBytesPerLogByteMax ?? mergeBytesPerLogByteDefault,
+      ),
+      logBytesPerBaseByteMax: amount(
+        'logBytesPerBaseByteMax',
+        logBytesPerBaseByteMax ?? logBytesPerBaseByteDefault,
       ),
     }),
     limits: Object.freeze({

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { judgeBudget, planMerge, type ChainState } from '../../src/checkpoint/chain-policy.ts';
-import type { ChainPolicy } from '../../src/checkpoint/checkpoint-record.ts';
+import type { ChainPolicy, WrittenTotals } from '../../src/checkpoint/checkpoint-record.ts';
 
 const MIB = 1024 * 1024;
 const policyDefault: ChainPolicy = {
@@ -12,7 +12,16 @@ const policyDefault: ChainPolicy = {
   restoreSecondsMax: undefined,
   restoreBytesMax: undefined,
   mergeBytesPerLogByteMax: 10,
+  logBytesPerBaseByteMax: 4,
 };
+
+/** Sums of a store whose base is new. */
+const totalsOf = (logBytes: number, mergeBytes: number): WrittenTotals => ({
+  logBytes,
+  mergeBytes,
+  checkpointBytes: 0,
+  baseLogBytes: logBytes,
+});
 
 /** A chain of these sizes in MiB; `distinct` is the share of distinct keys of a run. */
 function chainOf(
@@ -31,7 +40,7 @@ function chainOf(
       replayBytesPerSecond: 50 * MIB,
       overheadSeconds: 0,
     },
-    totals: { logBytes: 10_000 * MIB, checkpointBytes: 0, mergeBytes: 0 },
+    totals: totalsOf(10_000 * MIB, 0),
     distinctShare: distinct,
   };
 }
@@ -118,10 +127,35 @@ describe('budget', () => {
   });
 });
 
+describe('the log behind the base', () => {
+  const behind = (mib: number): ChainState => ({
+    ...chainOf([100, 1]),
+    totals: { ...totalsOf(10_000 * MIB, 0), baseLogBytes: (10_000 - mib) * MIB },
+  });
+
+  test('much larger than a base: a new base, though the chain is short', () => {
+    expect(runOf(behind(400))).toBe('nothing asks for a merge');
+    expect(runOf(behind(410))).toEqual([0, 2, 'log']);
+    expect(runOf(behind(410), { logBytesPerBaseByteMax: 5 })).toBe('nothing asks for a merge');
+  });
+
+  test('of a small state: at least 64 MiB', () => {
+    const small = (mib: number): ChainState => ({ ...behind(mib), links: chainOf([1, 1]).links });
+    expect(runOf(small(63))).toBe('nothing asks for a merge');
+    expect(runOf(small(64))).toEqual([0, 2, 'log']);
+  });
+
+  test('a base that the bound on rewriting forbids: held', () => {
+    const chain = behind(410);
+    const totals = { ...chain.totals, mergeBytes: 100_000 * MIB };
+    expect(runOf({ ...chain, totals })).toBe('held by mergeBytesPerLogByteMax');
+  });
+});
+
 describe('the bound on rewriting', () => {
   const written = (mergeBytes: number): ChainState => ({
     ...chainOf([100, 1, 1, 1]),
-    totals: { logBytes: 10 * MIB, checkpointBytes: 0, mergeBytes: mergeBytes * MIB },
+    totals: totalsOf(10 * MIB, mergeBytes * MIB),
   });
 
   test('a run that would exceed it: held, until the log has grown', () => {
@@ -149,7 +183,7 @@ describe('any sequence of deltas', () => {
         sizes.push(1);
         const state = {
           ...chainOf(sizes),
-          totals: { logBytes: 1e15, checkpointBytes: 0, mergeBytes: 0 },
+          totals: totalsOf(1e15, 0),
         };
         const plan = planMerge(state, { ...policyDefault, maxChainLength: 10, strategy });
         if ('start' in plan) {

@@ -57,7 +57,7 @@ const record: CheckpointRecord = {
   ],
   logBytes: 8000,
   trigger: 'merge',
-  totals: { logBytes: 80_000, checkpointBytes: 9000, mergeBytes: 12_000 },
+  totals: { logBytes: 80_000, checkpointBytes: 9000, mergeBytes: 12_000, baseLogBytes: 60_000 },
   rates: { loadBytesPerSecond: 2.5e8, replayBytesPerSecond: 1e8, overheadSeconds: 0.0125 },
   merge: {
     strategy: 'optimal',
@@ -73,6 +73,7 @@ const record: CheckpointRecord = {
     restoreSecondsMax: 2.5,
     restoreBytesMax: undefined,
     mergeBytesPerLogByteMax: 10,
+    logBytesPerBaseByteMax: 4,
   },
   retention: {
     checkpoints: 5,

@@ -146,6 +146,18 @@ describe('strategies', () => {
   });
 });
 
+test('the policy in force: as the options say, in each record', async () => {
+  const { engine } = await watched({ maxChainLength: 7, logBytesPerBaseByteMax: 9 });
+  await step(engine, 0);
+  expect((await engine.checkpoints())[0]!.policy).toEqual({
+    strategy: 'optimal',
+    maxChainLength: 7,
+    mergeBytesPerLogByteMax: 10,
+    logBytesPerBaseByteMax: 9,
+  });
+  await engine.close();
+});
+
 describe('a merge that somebody asks for', () => {
   test('merges below every bound; a dry run says what it would, and does nothing', async () => {
     const { engine, merges } = await watched({});
