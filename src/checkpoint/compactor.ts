@@ -6,7 +6,7 @@
  */
 import { AbortedError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
-import { must } from '../std/assert.ts';
+import { assert, must } from '../std/assert.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
 import { runMerge, type MergedSnapshot, type MergeOrder } from '../threads/merge-run.ts';
 import type { LoadedLink } from './chain-images.ts';
@@ -123,7 +123,8 @@ export class Compactor {
 
   /** Merges what the policy chooses, because somebody asked; or says why there is nothing to do. */
   async merge(strategy: MergeStrategy): Promise<CheckpointRecord | NoMerge> {
-    await this.#idle();
+    // Asked again behind each wait: another may have begun in between.
+    while (this.#running) await this.#idle();
     const plan = this.plan(true, strategy);
     if (!('start' in plan)) return plan;
     return this.#run({ plan, strategy, kind: 'merge', request: mergeRequest });
@@ -131,7 +132,8 @@ export class Compactor {
 
   /** Merges the whole chain into a base that is the checkpoint asked for; undefined: it is one. */
   async mergeAll(request: CheckpointRequest): Promise<CheckpointRecord | undefined> {
-    await this.#idle();
+    // Asked again behind each wait: another may have begun in between.
+    while (this.#running) await this.#idle();
     const { length } = this.#in.images.links;
     if (length < 2) return undefined;
     const { distinctShare, links } = this.state(0);
@@ -154,7 +156,7 @@ export class Compactor {
 
   async #idle(): Promise<void> {
     // The one that ran reports its own failure.
-    while (this.#running) await this.#running.catch(() => {});
+    await this.#running?.catch(() => {});
   }
 
   /** Merges images within the limits of time and threads. */
@@ -248,6 +250,8 @@ export class Compactor {
         'a chain has a record',
       );
       const before = images.chain;
+      const isThere = run.every((input, i) => images.links[start + i] === input);
+      assert(isThere, 'a merge takes the place of what it has read', { start, count });
       const chain = [...before.slice(0, start), link, ...before.slice(start + count)];
       const merge = {
         strategy,

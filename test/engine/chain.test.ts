@@ -182,6 +182,17 @@ describe('a merge that somebody asks for', () => {
     await engine.close();
   });
 
+  test('several at once: one after the other, and nothing is lost', async () => {
+    const { engine, merges } = await watched({ maxChainLength: 100 });
+    for (let n = 0; n < 8; n++) await step(engine, n * 10);
+    const before = contents(engine);
+    await Promise.all([1, 2, 3, 4].map(() => engine.merge({ strategy: 'optimal' })));
+    expect(contents(engine)).toEqual(before);
+    // The first makes one snapshot of all; the others find nothing left to do.
+    expect(merges.map(({ chain }) => chain.length)).toEqual([1]);
+    await engine.close();
+  });
+
   test('bad options, and a closed engine: refused', async () => {
     const { engine } = await watched({});
     expect(await codeOf(engine.merge({ strategy: 'best' as 'optimal' }))).toBe('INVALID_OPTION');
