@@ -22,6 +22,12 @@ export function checkChain(ends: readonly ChainEnd[]): void {
   for (let i = 1; i < ends.length; i++) checkLink(ends[i - 1]!, ends[i]!, 'same');
 }
 
+/** As `checkChain`, but the deltas may be of another writer than the base that they start from. */
+export function checkLineage(ends: readonly ChainEnd[]): void {
+  if (ends.length > 1) checkLink(ends[0]!, ends[1]!, 'any');
+  checkChain(ends.slice(1));
+}
+
 /**
  * Throws BROKEN_CHAIN unless `newer` continues `older`; with 'any', store and timeline may differ, as
  * those of several writers on one base do.

@@ -25,8 +25,9 @@ import { Turns } from '../snapshot/task-context.ts';
 import { must } from '../std/assert.ts';
 import { definitionToPlain, type TableDefinition } from '../state/table-definition.ts';
 import { yieldNow } from '../threads/task-pool.ts';
+import { badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import type { ArenaEntry } from './snapshot-arena.ts';
-import { checkChain } from './snapshot-chain.ts';
+import { checkLineage } from './snapshot-chain.ts';
 import {
   checkPath,
   closeSnapshotFiles,
@@ -37,12 +38,9 @@ import {
 import { describeSnapshot, type SnapshotMetadata } from './snapshot-metadata.ts';
 import { writeOutput } from './snapshot-output.ts';
 import {
-  badOption,
   checkKeyGroups,
-  checkKnown,
   checkTime,
   checkTypes,
-  checkWhole,
   hexOr,
   seedOfBytes,
   type LibraryComponents,
@@ -163,11 +161,11 @@ export async function createSnapshotWith(
   components: LibraryComponents,
 ): Promise<SnapshotBuilder> {
   const path = checkPath('path', given);
-  checkKnown(options, createOptionNames);
+  knownOnly(options, createOptionNames);
   const { codecs = [], memoryBytesMax = memoryBytesDefault } = options;
   await registerCodecs(codecs);
   const compression = checkCompression(options.compression ?? 'lz4', 'compression');
-  checkWhole('memoryBytesMax', memoryBytesMax, memoryBytesLeast, memoryBytesMost);
+  wholeNumber('memoryBytesMax', memoryBytesMax, memoryBytesLeast, memoryBytesMost);
   const codec = createValueCodec(checkTypes(options.types));
   const parts = new PartFiles(components.fs, path, components.random);
   await parts.checkFree();
@@ -201,18 +199,23 @@ async function deltaOrigin(
   { fs, clock, random }: LibraryComponents,
 ): Promise<Origin> {
   for (const name of ['keyGroups', 'seed'] as const) {
-    if (options[name] !== undefined) throw badOption(name, 'is that of base, and cannot be given');
+    if (options[name] !== undefined)
+      throw badOption(name, 'is that of base, and cannot be given', undefined);
   }
   const files = await openSnapshotFiles(fs, checkRefs('base', options.base));
   try {
-    checkChain(files.map(({ path, reader }) => ({ path, header: reader.header })));
+    checkLineage(files.map(({ path, reader }) => ({ path, header: reader.header })));
     if (files[0]!.reader.header.kind !== 'base') {
-      throw badOption('base', 'must start with a base: a delta does not name all tables');
+      throw badOption(
+        'base',
+        'must start with a base: a delta does not name all tables',
+        undefined,
+      );
     }
     const older = must(files.at(-1), 'a chain has a file').reader.header;
     const lastTimestamp = checkTime('timestamp', options.timestamp);
     if (lastTimestamp !== 0 && lastTimestamp <= older.lastTimestamp) {
-      throw badOption('timestamp', `must be after that of base, ${older.lastTimestamp}`);
+      throw badOption('timestamp', `must be after that of base, ${older.lastTimestamp}`, undefined);
     }
     const header: SnapshotHeader = {
       ...older,
@@ -239,7 +242,7 @@ function definitionsOf(files: readonly SnapshotFile[]): Promise<Map<number, Tabl
 /** The paths of one snapshot, or of several. */
 export function checkRefs(option: string, refs: unknown): string[] {
   const list: readonly unknown[] = Array.isArray(refs) ? refs : [refs];
-  if (list.length === 0) throw badOption(option, 'names no snapshot');
+  if (list.length === 0) throw badOption(option, 'names no snapshot', undefined);
   return list.map((ref) => checkRef(option, ref));
 }
 
@@ -295,7 +298,7 @@ class FileBuilder implements SnapshotBuilder {
     options: EntryOptions = {},
   ): Promise<void> | undefined {
     this.#assertOpen();
-    checkKnown(options, ['subKey', 'expiresAt', 'eventTime']);
+    knownOnly(options, ['subKey', 'expiresAt', 'eventTime']);
     const expiry = checkTime('expiresAt', options.expiresAt);
     const encoded = this.#input.codec.encode(value);
     if (encoded.length > entryBytesMax) {
@@ -314,7 +317,7 @@ class FileBuilder implements SnapshotBuilder {
     options: Omit<EntryOptions, 'expiresAt'> = {},
   ): Promise<void> | undefined {
     this.#assertOpen();
-    checkKnown(options, ['subKey', 'eventTime']);
+    knownOnly(options, ['subKey', 'eventTime']);
     return this.#add(name, key, options, { op: ops.delete, value: NO_VALUE, expiry: 0 });
   }
 

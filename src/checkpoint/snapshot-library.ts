@@ -9,7 +9,13 @@ import {
   createSnapshotWith,
   type CreateSnapshotOptions,
   type SnapshotBuilder,
+  type SnapshotRef,
 } from './snapshot-create.ts';
+import {
+  mergeLineagesWith,
+  type JoinedSnapshot,
+  type MergeLineagesOptions,
+} from './snapshot-lineages.ts';
 import { openSnapshotWith, type OpenSnapshotOptions, type Snapshot } from './snapshot-open.ts';
 import type { LibraryComponents } from './snapshot-options.ts';
 
@@ -20,6 +26,17 @@ export type {
   SnapshotBuilder,
   SnapshotRef,
 } from './snapshot-create.ts';
+export type {
+  ConflictCandidate,
+  ConflictPolicy,
+  ConflictReport,
+  LineageConflict,
+  ListedConflict,
+  ResolveConflict,
+} from './snapshot-conflicts.ts';
+export type { BuiltInPolicy, ConflictReason } from '../snapshot/conflicts.ts';
+export type { DeadlineOptions } from './snapshot-deadline.ts';
+export type { JoinedSnapshot, MergeLineagesOptions } from './snapshot-lineages.ts';
 export type { SnapshotEntry, SnapshotOp, StoredBlob } from './snapshot-entries.ts';
 export type {
   EntriesOptions,
@@ -76,4 +93,32 @@ export function createSnapshot(
  */
 export function openSnapshot(path: string, options: OpenSnapshotOptions = {}): Promise<Snapshot> {
   return openSnapshotWith(path, options, components);
+}
+
+/**
+ * Joins the deltas of several writers on one base into a new base, a store of its own. Each lineage
+ * is a list of deltas, oldest first, of which the first starts where `base` ends; seeds and key groups
+ * are the same. What the lineages disagree about is decided by `conflicts`, counted, and listed.
+ *
+ * Runs in this thread and yields; memory is bounded by a slice of each file. The file is durable
+ * under its name when this resolves, and not there when it rejects.
+ *
+ * @throws InvalidArgumentError INVALID_OPTION; INVALID_CALL when there is a file of that name, or
+ * `conflicts` answers what it cannot; INVALID_VALUE
+ * @throws CorruptionError BROKEN_CHAIN with both ends in `details`; CORRUPT_SNAPSHOT
+ * @throws IncompatibleError SCHEMA_CHANGED when lineages keep one state in different ways
+ * @throws AbortedError ABORTED, TIMEOUT
+ *
+ * @example
+ * const { conflicts } = await mergeLineages('base.snapshot', [['a.delta'], ['b.delta']], {
+ *   output: 'joined.snapshot',
+ *   conflicts: 'last-write-wins',
+ * });
+ */
+export function mergeLineages(
+  base: SnapshotRef,
+  lineages: readonly (readonly SnapshotRef[])[],
+  options: MergeLineagesOptions,
+): Promise<JoinedSnapshot> {
+  return mergeLineagesWith(base, lineages, options, components);
 }

@@ -22,8 +22,9 @@ import { fromHex } from '../std/bytes.ts';
 import { must } from '../std/assert.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
 import { yieldNow } from '../threads/task-pool.ts';
+import { badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import { rulesOf } from './checkpointer-input.ts';
-import { checkChain } from './snapshot-chain.ts';
+import { checkLineage } from './snapshot-chain.ts';
 import { checkRefs, type SnapshotRef } from './snapshot-create.ts';
 import { describeEntry, type SnapshotEntry, type StoredBlob } from './snapshot-entries.ts';
 import {
@@ -34,14 +35,7 @@ import {
 } from './snapshot-file.ts';
 import { SnapshotLookup } from './snapshot-lookup.ts';
 import { describeSnapshot, type SnapshotMetadata } from './snapshot-metadata.ts';
-import {
-  badOption,
-  checkFlag,
-  checkKnown,
-  checkTypes,
-  checkWhole,
-  type LibraryComponents,
-} from './snapshot-options.ts';
+import { checkFlag, checkTypes, type LibraryComponents } from './snapshot-options.ts';
 import {
   forEachReserved,
   mustFindTable,
@@ -118,7 +112,7 @@ export async function openSnapshotWith(
   components: LibraryComponents,
 ): Promise<Snapshot> {
   const path = checkPath('path', given);
-  checkKnown(options, ['older', 'types', 'codecs']);
+  knownOnly(options, ['older', 'types', 'codecs']);
   const decoder = createReaderDecoder(checkTypes(options.types));
   await registerCodecs(options.codecs ?? []);
   const older = options.older === undefined ? [] : checkRefs('older', options.older);
@@ -127,7 +121,7 @@ export async function openSnapshotWith(
   const files = await openSnapshotFiles(components.fs, [...older, path]);
   const file = must(files.at(-1), 'the file itself was opened');
   try {
-    checkChain(files.map(({ path, reader }) => ({ path, header: reader.header })));
+    checkLineage(files.map(({ path, reader }) => ({ path, header: reader.header })));
     const definitions = await readDefinitions(files, tools);
     const positions = await readPositions(file, tools);
     return new FileSnapshot({ ...components, ...tools, file, definitions, positions });
@@ -185,7 +179,7 @@ class FileSnapshot implements Snapshot {
 
   async *entries(options: EntriesOptions = {}): AsyncGenerator<SnapshotEntry> {
     this.#assertOpen();
-    checkKnown(options, ['table', 'keyGroups', 'skipExpired']);
+    knownOnly(options, ['table', 'keyGroups', 'skipExpired']);
     const skipExpired = checkFlag('skipExpired', options.skipExpired, false);
     const { file, slabs, turns, decoder, definitions, clock } = this.#input;
     const { kind, lastTimestamp } = file.reader.header;
@@ -231,7 +225,7 @@ class FileSnapshot implements Snapshot {
 
   async verify(options: { readonly sha256?: string } = {}): Promise<SnapshotVerification> {
     this.#assertOpen();
-    checkKnown(options, ['sha256']);
+    knownOnly(options, ['sha256']);
     const { file, slabs, turns } = this.#input;
     const { handle, path } = file;
     const faults = await findSnapshotFaults(handle, path, { full: true }, { slabs, turns });
@@ -266,9 +260,9 @@ class FileSnapshot implements Snapshot {
     if (keyGroups === undefined) return {};
     const { groupBits } = this.#input.file.reader.header;
     const count = 2 ** groupBits;
-    if (!Array.isArray(keyGroups)) throw badOption('keyGroups', 'must be [first, end]');
-    const first = checkWhole('keyGroups[0]', keyGroups[0], 0, count - 1);
-    const end = checkWhole('keyGroups[1]', keyGroups[1], first + 1, count);
+    if (!Array.isArray(keyGroups)) throw badOption('keyGroups', 'must be [first, end]', undefined);
+    const first = wholeNumber('keyGroups[0]', keyGroups[0], 0, count - 1);
+    const end = wholeNumber('keyGroups[1]', keyGroups[1], first + 1, count);
     const lastHash = end === count ? 0xffff_ffff : groupStart(end, groupBits) - 1;
     return { firstHash: groupStart(first, groupBits), lastHash };
   }

@@ -1,13 +1,13 @@
 /*
  * Checks that the calls of the snapshot library share. A bad option is INVALID_OPTION with its name;
- * an option that nothing reads is refused, so that a misspelt one is never ignored.
+ * those of every object of options are in std/option-checks.ts.
  */
 import type { HashSeed } from '../codec/hash.ts';
 import type { TypeDefinition } from '../codec/value.ts';
-import { InvalidArgumentError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { fromHex, readU32 } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
+import { badOption, wholeNumber } from '../std/option-checks.ts';
 import type { Random } from '../std/random.ts';
 
 /** What the library stands on; tests give their own. */
@@ -22,31 +22,10 @@ export type Time = number | Date;
 
 const keyGroupsMost = 65_536;
 
-export function badOption(option: string, why: string): InvalidArgumentError {
-  return new InvalidArgumentError('INVALID_OPTION', `option ${option} ${why}`, { option });
-}
-
-/** Refuses what is no object, and options that are not among `known`. */
-export function checkKnown(options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new InvalidArgumentError('INVALID_OPTION', 'options must be an object');
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw badOption(name, 'is unknown');
-  }
-}
-
-export function checkWhole(option: string, value: unknown, least: number, most: number): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) {
-    return value;
-  }
-  throw badOption(option, `must be a whole number from ${least} to ${most}`);
-}
-
 export function checkKeyGroups(value: unknown): number {
-  const keyGroups = checkWhole('keyGroups', value, 1, keyGroupsMost);
+  const keyGroups = wholeNumber('keyGroups', value, 1, keyGroupsMost);
   if (Number.isInteger(Math.log2(keyGroups))) return keyGroups;
-  throw badOption('keyGroups', 'must be a power of two');
+  throw badOption('keyGroups', 'must be a power of two', value);
 }
 
 /** Microseconds of a time that was given; 0 for none. */
@@ -54,19 +33,19 @@ export function checkTime(option: string, time: unknown): number {
   if (time === undefined) return 0;
   const micros = time instanceof Date ? time.getTime() * 1000 : time;
   if (typeof micros === 'number' && Number.isSafeInteger(micros) && micros > 0) return micros;
-  throw badOption(option, 'must be whole microseconds above 0, or a Date');
+  throw badOption(option, 'must be whole microseconds above 0, or a Date', undefined);
 }
 
 export function checkFlag(option: string, value: unknown, otherwise: boolean): boolean {
   if (value === undefined) return otherwise;
   if (typeof value === 'boolean') return value;
-  throw badOption(option, 'must be true or false');
+  throw badOption(option, 'must be true or false', undefined);
 }
 
 export function checkTypes(types: unknown): readonly TypeDefinition[] {
   if (types === undefined) return [];
   if (Array.isArray(types)) return types as TypeDefinition[];
-  throw badOption('types', 'must be a list of types');
+  throw badOption('types', 'must be a list of types', undefined);
 }
 
 /** Bytes of a hexadecimal text of a given length, or new random ones. */
@@ -78,7 +57,7 @@ export function hexOr(option: string, text: unknown, bytes: number, random: Rand
   }
   const given = typeof text === 'string' ? fromHex(text) : undefined;
   if (given?.length === bytes) return given;
-  throw badOption(option, `must be ${bytes * 2} lower-case hexadecimal digits`);
+  throw badOption(option, `must be ${bytes * 2} lower-case hexadecimal digits`, undefined);
 }
 
 /** The seed of its 8 bytes, as `store.json` has them. */

@@ -5,7 +5,7 @@
  * |      0 |  128 | header      | the file's header again                                         |
  * |    128 |    4 | sliceCount  |                                                                 |
  * |    132 |    4 | tableCount  | tables that have entries                                        |
- * |    136 |    4 | parentCount | 0 where the delta is valid on any chain (E2)                    |
+ * |    136 |    4 | parentCount | 0 where a delta is valid on any chain (E2), and of a plain base |
  * |    140 |    4 | flags       | bit 0: the reserved table of chunks has entries                 |
  * |    144 |    4 | codecCount  | users' codecs that blocks can have, at most 128                 |
  * |    148 |    4 | reserved    | 0                                                               |
@@ -27,8 +27,9 @@
  * |     52 |    4 | reserved    | 0                                                               |
  *
  * then per table `table u32, slices u32, entries u64, dataBytes u64`, and per parent the 32 bytes
- * of its SHA-256, and per user's codec `bytes u8, name`, ASCII; blocks name the first as 128, the next
- * as 129. Totals repeat what the slices say, for a reader of the footer by hand.
+ * of its SHA-256 (what a delta is valid on, or what a base was joined from: docs/adr/0012), and per
+ * user's codec `bytes u8, name`, ASCII; blocks name the first as 128, the next as 129. Totals repeat
+ * what the slices say, for a reader of the footer by hand.
  */
 import { toHex, fromHex, readU32, readU64, writeU32, writeU64 } from '../std/bytes.ts';
 import { assert, must } from '../std/assert.ts';
@@ -84,7 +85,10 @@ export interface SnapshotFooter {
   readonly header: SnapshotHeader;
   readonly slices: readonly SliceRecord[];
   readonly tables: readonly TableTotals[];
-  /** SHA-256 of the snapshots that a delta is valid on, in lower-case hexadecimal. */
+  /**
+   * SHA-256 of the snapshots that a delta is valid on, or that a base was joined from, in lower-case
+   * hexadecimal.
+   */
   readonly parents: readonly string[];
   /** Users' codecs that blocks can have, by name. */
   readonly ownCodecs: readonly string[];
