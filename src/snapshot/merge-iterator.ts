@@ -17,6 +17,8 @@ import { foldNewer, settleInBase, settleInDelta, startFromIdentity } from './fol
 import { ListBuffer } from './list-trim.ts';
 import { FoldScratch } from './operators.ts';
 import { RunCursor, type TableRules } from './run-cursor.ts';
+import { SliceCursor, type PlainEntries } from './slice-cursor.ts';
+import type { Slice } from './slice.ts';
 
 /** What a merge makes of its inputs. */
 export interface MergeOptions {
@@ -34,11 +36,20 @@ export interface MergeOptions {
   readonly groupBits: number;
 }
 
+/** Entries of one slice that belong into the output byte for byte. */
+export interface PlainRun {
+  slice: Slice;
+  from: number;
+  /** Exclusive. */
+  to: number;
+}
+
 /** One folded run from sorted runs; `inputs` are oldest first and stand before their first entry. */
 export class MergeIterator extends RunCursor {
   readonly #inputs: RunCursor[] = [];
   readonly #base: boolean;
   readonly #lastTimestamp: number;
+  readonly #plain: PlainEntries;
   readonly #groupBits: number;
   readonly #itemsMax: ReadonlyMap<number, number>;
   readonly #scratch = new FoldScratch();
@@ -49,11 +60,15 @@ export class MergeIterator extends RunCursor {
   #least = -1;
   /** The last input that stands on the same entry as the least. */
   #lastEqual = -1;
+  /** Where the first of the other inputs stands. */
+  #otherTable = 0;
+  #otherHash = 0;
 
   constructor(inputs: readonly RunCursor[], options: MergeOptions) {
     super();
     this.#base = options.base;
     this.#lastTimestamp = options.lastTimestamp;
+    this.#plain = { base: options.base, lastTimestamp: options.lastTimestamp };
     this.#groupBits = options.groupBits;
     this.#list = new ListBuffer(options.view === true);
     this.#itemsMax = new Map(options.rules.map((rule) => [rule.table, rule.itemsMax]));
@@ -89,12 +104,45 @@ export class MergeIterator extends RunCursor {
     return 'end';
   }
 
+  /**
+   * Entries of one input that come next and meet nothing of the others, no clear and no rule: they
+   * may be taken as they are. Undefined where the next entry needs `step`.
+   */
+  plainRun(): PlainRun | undefined {
+    const least = this.#least;
+    if (least < 0 || this.#listing || this.#lastEqual !== least) return undefined;
+    const input = this.#inputs[least]!;
+    if (!(input instanceof SliceCursor) || this.#itemsMax.has(input.table)) return undefined;
+    if (this.#mayBeCleared(input)) return undefined;
+    const from = input.index;
+    const to = input.runEnd(this.#otherTable, this.#otherHash, this.#plain);
+    return to > from ? { slice: input.slice, from, to } : undefined;
+  }
+
+  /** Moves on by so many entries of the plain run that was given last. */
+  take(count: number): void {
+    const inputs = this.#inputs;
+    const input = inputs[this.#least] as SliceCursor;
+    if (!input.skip(count)) inputs.splice(this.#least, 1);
+    this.#findLeast();
+  }
+
+  #mayBeCleared({ table, hash }: RunCursor): boolean {
+    const tableClear = this.#tableClear;
+    const keyClear = this.#keyClear;
+    if (keyClear.lsn > 0 && keyClear.hash === hash && keyClear.table === table) return true;
+    if (tableClear.lsn === 0 || tableClear.table !== table) return false;
+    const bits = this.#groupBits;
+    return keyGroupOf(tableClear.hash, bits) === keyGroupOf(hash, bits);
+  }
+
   /** Folds all entries that equal the least; false when clears kill them all. */
   #foldOne(): boolean {
     const inputs = this.#inputs;
     const lastEqual = this.#lastEqual;
     let at = this.#least;
     const first = inputs[at]!;
+    first.load();
     this.assign(first);
     const killedBelow = this.#killedBelow();
     let found = first.lsn >= killedBelow;
@@ -157,7 +205,7 @@ export class MergeIterator extends RunCursor {
     const list = this.#list;
     list.reset(itemsMax);
     this.#pushItem(itemsMax);
-    while (this.#least >= 0 && compareKeys(this.#inputs[this.#least]!, this) === 0) {
+    while (this.#least >= 0 && this.#goesOn()) {
       if (this.#foldOne() && this.#settle()) this.#pushItem(itemsMax);
     }
     list.trim(itemsMax);
@@ -166,6 +214,13 @@ export class MergeIterator extends RunCursor {
     this.assign(item);
     this.#listing = true;
     return true;
+  }
+
+  /** Whether the next entry has the key of this one. */
+  #goesOn(): boolean {
+    const input = this.#inputs[this.#least]!;
+    input.load();
+    return compareKeys(input, this) === 0;
   }
 
   #pushItem(itemsMax: number): void {
@@ -181,17 +236,49 @@ export class MergeIterator extends RunCursor {
 
   #findLeast(): void {
     const inputs = this.#inputs;
-    let least = inputs.length === 0 ? -1 : 0;
-    let lastEqual = least;
-    for (let i = 1; i < inputs.length; i++) {
-      const order = compareEntries(inputs[i]!, inputs[least]!);
-      if (order > 0) continue;
-      lastEqual = i;
-      if (order < 0) least = i;
+    const { length } = inputs;
+    this.#otherTable = Number.POSITIVE_INFINITY;
+    this.#otherHash = 0;
+    if (length === 0) {
+      this.#least = -1;
+      return;
+    }
+    let least = 0;
+    let lastEqual = 0;
+    let first = inputs[0]!;
+    for (let i = 1; i < length; i++) {
+      const input = inputs[i]!;
+      const order = compareInputs(input, first);
+      if (order < 0) {
+        this.#otherTable = first.table;
+        this.#otherHash = first.hash;
+        least = i;
+        lastEqual = i;
+        first = input;
+        continue;
+      }
+      if (order === 0) lastEqual = i;
+      this.#noteOther(input);
     }
     this.#least = least;
     this.#lastEqual = lastEqual;
   }
+
+  #noteOther({ table, hash }: RunCursor): void {
+    const otherTable = this.#otherTable;
+    if (table > otherTable || (table === otherTable && hash >= this.#otherHash)) return;
+    this.#otherTable = table;
+    this.#otherHash = hash;
+  }
+}
+
+/** Orders inputs by the entries that they stand on; most differ in the hash. */
+function compareInputs(a: RunCursor, b: RunCursor): number {
+  if (a.table !== b.table) return a.table - b.table;
+  if (a.hash !== b.hash) return a.hash - b.hash;
+  a.load();
+  b.load();
+  return compareEntries(a, b);
 }
 
 /** Stands in an input's place until the place is removed. */

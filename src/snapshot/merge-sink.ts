@@ -54,17 +54,33 @@ export async function collectSlices(
     } else {
       await close();
       if (outcome === 'end') return slices;
-      builder.append(merge);
+      if (outcome === 'entry') builder.append(merge);
     }
   }
 }
 
-function fill(merge: MergeIterator, builder: SliceBuilder, turns: Turns): 'full' | 'end' | 'pause' {
+/** Until something is to be done: a slice is full before the entry in hand, or before the next. */
+function fill(
+  merge: MergeIterator,
+  builder: SliceBuilder,
+  turns: Turns,
+): 'entry' | 'full' | 'end' | 'pause' {
   for (;;) {
-    const step = merge.step(FOLDS_MAX);
-    if (step !== 'entry') return step;
-    if (!builder.fits(merge)) return 'full';
-    if (turns.spend(builder.append(merge))) return 'pause';
+    const run = merge.plainRun();
+    let bytes: number;
+    if (run) {
+      const before = builder.length;
+      const count = builder.appendRun(run.slice, run.from, run.to);
+      if (count === 0) return 'full';
+      bytes = builder.length - before;
+      merge.take(count);
+    } else {
+      const step = merge.step(FOLDS_MAX);
+      if (step !== 'entry') return step;
+      if (!builder.fits(merge)) return 'entry';
+      bytes = builder.append(merge);
+    }
+    if (turns.spend(bytes)) return 'pause';
   }
 }
 

@@ -11,6 +11,9 @@ import { Entry } from './entry.ts';
 export abstract class RunCursor extends Entry {
   /** Moves to the next entry; false at the end, where the fields mean nothing. */
   abstract next(): boolean;
+
+  /** Reads the fields of the entry that may be missing so far: all but table and hash. */
+  load(): void {}
 }
 
 /** A range of a run that a cursor is limited to; both hashes are included. */

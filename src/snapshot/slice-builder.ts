@@ -8,11 +8,22 @@ import { assert } from '../std/assert.ts';
 import { entryBytes, writeEntryHeader, type Entry } from './entry.ts';
 import { ops } from './entry-format.ts';
 import type { SlabPool } from './slab-pool.ts';
-import { bucketsOf, sliceBytesHardMax, sliceLayout, type SliceDescriptor } from './slice.ts';
+import {
+  bucketsOf,
+  sliceBytesHardMax,
+  sliceLayout,
+  type Slice,
+  type SliceDescriptor,
+} from './slice.ts';
 
 const LEAST_BYTES = 64 * 1024;
 /** Up to this length a loop over words beats the call of `set`. */
 const SHORT_BYTES_MAX = 128;
+
+interface BytesSpan {
+  readonly start: number;
+  readonly end: number;
+}
 
 /** Writes entries into slices. */
 export class SliceBuilder {
@@ -39,6 +50,11 @@ export class SliceBuilder {
     this.#view = new DataView(this.#bytes.buffer);
   }
 
+  /** Bytes of the entries in the open slice. */
+  get length(): number {
+    return this.#length;
+  }
+
   /** Whether the entry belongs into the open slice; otherwise `finish` it first. */
   fits(entry: Entry): boolean {
     if (this.#entryCount === 0) return true;
@@ -52,7 +68,8 @@ export class SliceBuilder {
     const index = this.#entryCount;
     this.#reserve(at + size, index);
     if (index === 0) this.#table = entry.table;
-    this.#copy(entry, writeEntryHeader(entry, this.#view, at, size));
+    const keyAt = writeEntryHeader(entry, this.#view, at, size);
+    this.#copyBytes(entry.bytes, { start: entry.keyStart, end: entry.valueEnd }, keyAt);
     this.#hashes[index] = entry.hash;
     this.#pointers[index] = at;
     if (entry.op === ops.clearKey) this.#hasKeyClears = true;
@@ -60,6 +77,39 @@ export class SliceBuilder {
     this.#length = at + size;
     this.#entryCount = index + 1;
     return size;
+  }
+
+  /**
+   * Adds entries of another slice as they stand there, as many as fit; returns how many. None fits
+   * where the open slice has to be finished first.
+   */
+  appendRun(slice: Slice, from: number, to: number): number {
+    const index = this.#entryCount;
+    const { table } = slice.descriptor;
+    if (index > 0 && table !== this.#table) return 0;
+    const { pointers, bytes, hashes } = slice;
+    const start = pointers[from]!;
+    const room = this.#sliceBytesMax - this.#length;
+    let count = to - from;
+    if (endOf(slice, to) - start > room) {
+      count = lastWithin(slice, { from, to, end: start + room }) - from;
+      if (count === 0 && index > 0) return 0;
+      // An entry that exceeds a slice has one of its own.
+      count = Math.max(1, count);
+    }
+    const end = endOf(slice, from + count);
+    const at = this.#length;
+    this.#reserve(at + end - start, index + count - 1);
+    this.#table = table;
+    this.#copyBytes(bytes, { start, end }, at);
+    const moved = at - start;
+    for (let i = 0; i < count; i++) {
+      this.#hashes[index + i] = hashes[from + i]!;
+      this.#pointers[index + i] = pointers[from + i]! + moved;
+    }
+    this.#length = at + end - start;
+    this.#entryCount = index + count;
+    return count;
   }
 
   /** Closes the open slice; undefined when it has no entry. */
@@ -100,11 +150,9 @@ export class SliceBuilder {
     return descriptor;
   }
 
-  /** Copies key, sub-key and value. */
-  #copy(entry: Entry, at: number): void {
-    const { bytes, keyStart, valueEnd } = entry;
-    if (valueEnd - keyStart > SHORT_BYTES_MAX) {
-      this.#bytes.set(bytes.subarray(keyStart, valueEnd), at);
+  #copyBytes(bytes: Uint8Array, { start, end }: BytesSpan, at: number): void {
+    if (end - start > SHORT_BYTES_MAX) {
+      this.#bytes.set(bytes.subarray(start, end), at);
       return;
     }
     if (bytes !== this.#source) {
@@ -113,12 +161,12 @@ export class SliceBuilder {
     }
     const target = this.#view;
     const source = this.#sourceView;
-    let from = keyStart;
+    let from = start;
     let to = at;
-    for (const last = valueEnd - 4; from <= last; from += 4, to += 4) {
+    for (const last = end - 4; from <= last; from += 4, to += 4) {
       target.setInt32(to, source.getInt32(from, true), true);
     }
-    for (; from < valueEnd; from++, to++) target.setUint8(to, source.getUint8(from));
+    for (; from < end; from++, to++) target.setUint8(to, source.getUint8(from));
   }
 
   #reserve(bytes: number, index: number): void {
@@ -130,11 +178,31 @@ export class SliceBuilder {
       this.#bytes = grown;
       this.#view = new DataView(grown.buffer);
     }
-    if (index === this.#hashes.length) {
+    while (index >= this.#hashes.length) {
       this.#hashes = doubledColumn(this.#hashes);
       this.#pointers = doubledColumn(this.#pointers);
     }
   }
+}
+
+/** Offset behind the entry before an index. */
+function endOf({ pointers, bytes }: Slice, index: number): number {
+  return index < pointers.length ? pointers[index]! : bytes.length;
+}
+
+/** The greatest index of a span such that the entries before it end at or before an offset. */
+function lastWithin(
+  slice: Slice,
+  { from, to, end }: { readonly from: number; readonly to: number; readonly end: number },
+): number {
+  let low = from;
+  let high = to;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (endOf(slice, middle) <= end) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** Fills the bucket directory of sorted hashes. */
