@@ -18,7 +18,7 @@ import {
 
 const LEAST_BYTES = 64 * 1024;
 /** Up to this length a loop over words beats the call of `set`. */
-const SHORT_BYTES_MAX = 128;
+const SHORT_BYTES_MAX = 256;
 
 interface BytesSpan {
   readonly start: number;

@@ -11,7 +11,15 @@ import { SlabPool } from '../../src/snapshot/slab-pool.ts';
 import type { SliceDescriptor } from '../../src/snapshot/slice.ts';
 import { int64, toBytes, type Change, type Commit } from './log-builder.ts';
 import { encodeValue, Model } from './model.ts';
-import { describeEntry, runOf, slicesOf, sliceTexts, viewOf, type HashOf } from './runs.ts';
+import {
+  describeEntry,
+  runOf,
+  slicesByRuns,
+  slicesOf,
+  sliceTexts,
+  viewOf,
+  type HashOf,
+} from './runs.ts';
 
 const MAPS = 16;
 const COUNTERS = 17;
@@ -206,7 +214,7 @@ function mergeParts(parts: readonly Part[], base: boolean): Part {
   const { lastTimestamp } = parts.at(-1)!;
   const inputs = parts.map((part) => slicesCursor(part.slices));
   const merge = new MergeIterator(inputs, { base, lastTimestamp, rules, groupBits });
-  return { slices: slicesOf(merge), lastTimestamp };
+  return { slices: slicesByRuns(merge), lastTimestamp };
 }
 
 /** Deltas of a log that is split at the given places. */
@@ -289,6 +297,29 @@ describe.each(Object.keys(hashes))('keys with %s hashes', (name) => {
       const chain = compact(deltasOf(commits, cuts, hashOf), choices);
       expect(sliceTexts(mergeParts(chain, true).slices)).toEqual(sliceTexts(direct.slices));
     });
+    fc.assert(property, parameters);
+  });
+
+  test('entries taken in runs: the slices are those of entries taken one by one', () => {
+    const sizes = fc.constantFrom(1, 150, 256, 4096);
+    const property = fc.property(
+      history,
+      numbers,
+      fc.boolean(),
+      sizes,
+      (drafts, cuts, base, size) => {
+        const commits = commitsOf(drafts);
+        const parts = deltasOf(commits, cuts, hashOf);
+        // Some time behind the last commit, when more of it has expired.
+        const lastTimestamp = commits.at(-1)!.timestamp + (size === 256 ? 5 : 0);
+        const merge = (): MergeIterator => {
+          const inputs = parts.map((part) => slicesCursor(part.slices));
+          return new MergeIterator(inputs, { base, lastTimestamp, rules, groupBits });
+        };
+        const slices = sliceTexts(slicesByRuns(merge(), size));
+        expect(slices).toEqual(sliceTexts(slicesOf(merge(), size)));
+      },
+    );
     fc.assert(property, parameters);
   });
 

@@ -89,6 +89,30 @@ export function slicesOf(merge: RunCursor, sliceBytesMax = 256): SliceDescriptor
   return slices;
 }
 
+/** As `slicesOf`, but entries that meet nothing are taken in runs, as tasks do it. */
+export function slicesByRuns(merge: MergeIterator, sliceBytesMax = 256): SliceDescriptor[] {
+  const builder = new SliceBuilder(new SlabPool(0), sliceBytesMax, 0);
+  const slices: SliceDescriptor[] = [];
+  const close = (): void => {
+    const slice = builder.finish();
+    if (slice) slices.push(slice);
+  };
+  for (;;) {
+    const run = merge.plainRun();
+    if (run) {
+      const count = builder.appendRun(run.slice, run.from, run.to);
+      if (count === 0) close();
+      else merge.take(count);
+      continue;
+    }
+    if (!merge.next()) break;
+    if (!builder.fits(merge)) close();
+    builder.append(merge);
+  }
+  close();
+  return slices;
+}
+
 /** Bytes of the entries and of the index of slices, without what the slab has to spare. */
 export function sliceTexts(slices: readonly SliceDescriptor[]): string[] {
   return slices.map(({ buffer, ...counts }) => {
