@@ -101,6 +101,8 @@ export class Compactor {
   /** Starts a merge in the background when one is due. */
   consider(): void {
     if (this.#closing || this.#running || this.#background) return;
+    // Given up for good on request: that is no failure to report at every checkpoint.
+    if (this.#in.mergeLimits.signal?.aborted === true) return;
     const plan = this.plan(false);
     this.#held = !('start' in plan) && plan.held;
     this.#in.events.held(this.#held);
@@ -112,7 +114,8 @@ export class Compactor {
       .then(() => {})
       .catch((error: unknown) => {
         failed = true;
-        if (!this.#closing) this.#in.events.failure(error);
+        const asked = this.#in.mergeLimits.signal?.aborted === true;
+        if (!this.#closing && !asked) this.#in.events.failure(error);
       })
       .finally(() => {
         this.#background = undefined;

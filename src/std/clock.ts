@@ -18,13 +18,21 @@ export interface Timer {
   cancel(): void;
 }
 
+/** A longer delay would end at once: Node takes it for 1 ms. */
+const delayMsMost = 2 ** 31 - 1;
+
 /** The clock of the machine. */
 export const systemClock: Clock = {
   nowMicros: () => Math.floor((performance.timeOrigin + performance.now()) * 1000),
   monotonicMs: () => performance.now(),
   setTimer(delayMs, fire) {
-    const timer = setTimeout(fire, delayMs);
-    timer.unref();
+    let timer: NodeJS.Timeout | undefined;
+    const wait = (leftMs: number): void => {
+      const stepMs = Math.min(leftMs, delayMsMost);
+      timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : fire()), stepMs);
+      timer.unref();
+    };
+    wait(delayMs);
     return { cancel: () => clearTimeout(timer) };
   },
 };

@@ -253,6 +253,26 @@ describe('limits of a merge', () => {
     await engine.close();
   });
 
+  test('its signal is aborted while merges run by themselves: no failure, checkpoints go on', async () => {
+    for (const abortAt of ['before', 'in the middle'] as const) {
+      const abort = new AbortController();
+      const merge = { signal: abort.signal };
+      const { engine, merges, world } = await watched({ maxChainLength: 2, merge });
+      if (abortAt === 'before') abort.abort();
+      world.fs.before = ({ call, path }) => {
+        if (call === 'write' && path.includes('merge')) abort.abort();
+      };
+      for (let i = 0; i < 4; i++) await step(engine, 5 * i);
+      expect(abort.signal.aborted).toBe(true);
+      expect(merges).toEqual([]);
+      expect(engine.stats()).toMatchObject({
+        chainLength: 4,
+        failure: undefined,
+      });
+      await engine.close();
+    }
+  });
+
   test('threadsMax: as many ranges at once, and at most what the machine leaves', async () => {
     for (const [threadsMax, backgroundThreads, atOnce] of [
       [1, 3, 1],
