@@ -8,7 +8,7 @@ import { damaged, type CodecFunctions } from './compression-native.ts';
 
 /** Level 6 is the usual one of gzip. */
 export const gzipLevelDefault = 6;
-/** Quality 11, the default of node:zlib, compresses a hundred times slower than 4 (ADR 0009). */
+/** Quality 11, the default of node:zlib, compresses a hundred times slower than 4 (docs/adr/0014). */
 export const brotliLevelDefault = 4;
 
 /** Gzip of a level from 1 to 9. */

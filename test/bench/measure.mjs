@@ -12,6 +12,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openEngine } from '../../dist/engine/index.js';
 import { openLog } from '../../dist/wal/log.js';
 import { strategies, triggers } from './chain.mjs';
+import { savings } from './savings.mjs';
 
 const rounds = Number(process.env.TIDEMARK_ROUNDS ?? 5);
 const entries = Number(process.env.TIDEMARK_ENTRIES ?? 1_000_000);
@@ -219,6 +220,7 @@ try {
   const chain = { commits: Number(process.env.TIDEMARK_COMMITS ?? 3000), rounds, fresh, median };
   if (!only || only === 'triggers') await triggers(chain);
   if (!only || only === 'strategies') await strategies(chain);
+  if (!only || only === 'savings') await savings({ fresh, rounds });
 } finally {
   fs.rmSync(root, { recursive: true, force: true });
 }

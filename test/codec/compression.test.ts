@@ -25,9 +25,11 @@ function shared(bytes: Uint8Array): Uint8Array {
 }
 
 /** The Zstandard writers and readers that this Node has. */
-function zstds(): { name: string; compress: Compress; decompressInto: DecompressInto }[] {
-  const ofNode = zstdOfNode();
-  const all = [{ name: 'zstd-napi', ...zstdOfPackage() }];
+function zstds(
+  level?: number,
+): { name: string; compress: Compress; decompressInto: DecompressInto }[] {
+  const ofNode = zstdOfNode(level);
+  const all = [{ name: 'zstd-napi', ...zstdOfPackage(level) }];
   return ofNode ? [...all, { name: 'node:zlib', ...ofNode }] : all;
 }
 type Compress = (source: Uint8Array) => Uint8Array;
@@ -175,6 +177,40 @@ describe('what stands in files', () => {
   });
 });
 
+describe('levels', () => {
+  test.each([
+    ['zstd', 1, 19],
+    ['gzip', 1, 9],
+    ['brotli', 0, 11],
+  ] as const)(
+    '%s: level %d makes more bytes than level %d, read by the same codec',
+    (name, low, high) => {
+      const source = rows(60_000);
+      const sizes = [low, high].map((level) => {
+        const stored = loadCodec(name, level).compress(source);
+        const target = new Uint8Array(source.length);
+        loadCodec(name).decompressInto(stored, target);
+        expect(Buffer.compare(target, source)).toBe(0);
+        return stored.length;
+      });
+      expect(sizes[0]).toBeGreaterThan(sizes[1]!);
+    },
+  );
+
+  test.each([
+    ['zstd', 20],
+    ['gzip', 0],
+    ['brotli', 12],
+    ['brotli', 1.5],
+    ['lz4', 1],
+    ['none', 0],
+  ] as const)('%s has no level %d: INVALID_OPTION', (name, level) => {
+    expect(() => loadCodec(name, level)).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION' }),
+    );
+  });
+});
+
 describe('zstd frames', () => {
   // RFC 8878, 3.1.1: magic, descriptor, window, dictionary id, content size; then one raw block.
   const raw = '190000616263';
@@ -202,6 +238,16 @@ describe('zstd frames', () => {
           const target = shared(new Uint8Array(length));
           decompressInto(writer.compress(rows(length)), target);
           expect(Buffer.compare(target, rows(length))).toBe(0);
+        }
+      }
+    });
+
+    test('what each wrote at any level: read', () => {
+      for (const level of [1, 3, 9, 19]) {
+        for (const writer of zstds(level)) {
+          const target = new Uint8Array(300_000);
+          decompressInto(writer.compress(rows(300_000)), target);
+          expect(Buffer.compare(target, rows(300_000))).toBe(0);
         }
       }
     });
