@@ -64,7 +64,7 @@ export function codecTable(title, bytes, rounds) {
       codec: loadCodec(name, level),
     })),
     { name: 'own gzip 6', codec: registeredCodec('own-gzip') },
-  ].map((run) => ({ ...run, write: [], read: [] }));
+  ].map(({ name, codec }) => ({ name, codec, write: [], read: [] }));
   const raws = sample(bytes);
   for (const run of runs) {
     const slow = ['brotli 11', 'zstd 19'].includes(run.name);

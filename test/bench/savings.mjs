@@ -80,11 +80,11 @@ async function operatorSnapshots(fresh) {
   console.log(
     '\nSaved by shared chunks: JSON of an operator, 10 MB, 5 % changed before each of 5 dumps',
   );
-  const changes = [
-    ['5 % of the records, neighbours', changeClustered],
-    ['5 % of the records, anywhere', changeScattered],
-  ];
-  for (const [name, change] of changes) {
+  const changes = {
+    '5 % of the records, neighbours': changeClustered,
+    '5 % of the records, anywhere': changeScattered,
+  };
+  for (const [name, change] of Object.entries(changes)) {
     for (const compression of ['none', 'lz4']) {
       const engine = await openEngine({ dir: fresh('operator'), compression, ...off });
       const blob = engine.operator('op').blob('dump');
