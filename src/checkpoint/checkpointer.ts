@@ -151,6 +151,11 @@ export class Checkpointer {
     return this.#publisher.exclusively(() => this.#in.checkpoints.drop(id));
   }
 
+  /** Throws once the log has failed, or another writer has published: nothing is changed then. */
+  assertMayPublish(): void {
+    this.#publisher.assertMayPublish();
+  }
+
   /** Runs something while no record is being published: what it finds fits together. */
   inTurn<T>(act: () => Promise<T>): Promise<T> {
     return this.#publisher.exclusively(act);

@@ -106,7 +106,11 @@ function snapshotLines(input: RetentionInput, { reasons }: KeptRecords): Retenti
     recorded.add(id);
     if (!record) damagedMax = id;
     else if (reasons.has(id)) {
-      for (const { name } of record.chain) namedBy.set(name, [...(namedBy.get(name) ?? []), id]);
+      for (const { name } of record.chain) {
+        const by = namedBy.get(name);
+        if (by) by.push(id);
+        else namedBy.set(name, [id]);
+      }
     }
   }
   return inventory.snapshots.map((stored) => {

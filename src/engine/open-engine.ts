@@ -385,7 +385,7 @@ class Opening {
   #retention(recovered: Recovered, on: Collecting): Retention {
     const { fs, clock } = this.#on;
     const { dir, retention: options } = this.#options;
-    const { checkpoints, checkpointer, segments, writer, hub, failures } = on;
+    const { checkpoints, checkpointer, segments, hub, failures } = on;
     return new Retention({
       options,
       fs,
@@ -396,7 +396,6 @@ class Opening {
       checkpointer,
       segments,
       pins: pinsOf(fs, dir),
-      logFailure: () => writer.failure,
       newestFound: recovered.record?.id,
       events: {
         collect: (report) => hub.emit('collect', report),
@@ -411,7 +410,6 @@ interface Collecting {
   readonly checkpoints: CheckpointStore;
   readonly checkpointer: Checkpointer;
   readonly segments: LogSegments;
-  readonly writer: LogWriter;
   readonly hub: EventHub;
   readonly failures: BackgroundFailures;
 }

@@ -4,7 +4,7 @@
  * there; it is carried out beside them, since a later record names only what the newest one names
  * and what it brings itself.
  *
- * A poisoned engine deletes nothing more (L11). Closing waits for what runs or is due. Until the opening has published a checkpoint of its own, its plans keep what a recovery
+ * A poisoned engine deletes nothing more (L11), nor does one that another writer has fenced. Closing waits for what runs or is due. Until the opening has published a checkpoint of its own, its plans keep what a recovery
  * without the newest found record needs (O5).
  */
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
@@ -15,7 +15,7 @@ import type { RetainedRange } from '../checkpoint/retained-range.ts';
 import type { StoreInventory } from '../checkpoint/retention-input.ts';
 import type { PinSet } from '../checkpoint/retention-pins.ts';
 import { planRetention, type RetentionPlan } from '../checkpoint/retention-plan.ts';
-import { ClosedError, TidemarkError } from '../errors.ts';
+import { TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import type { Clock, Timer } from '../std/clock.ts';
 import type { LogSegments } from '../wal/log-segments.ts';
@@ -59,11 +59,9 @@ export interface RetentionInput {
   readonly clock: Clock;
   readonly timeline: number;
   readonly checkpoints: CheckpointStore;
-  readonly checkpointer: Pick<Checkpointer, 'inTurn' | 'newest'>;
+  readonly checkpointer: Pick<Checkpointer, 'inTurn' | 'newest' | 'assertMayPublish'>;
   readonly segments: LogSegments;
   readonly pins: PinSet;
-  /** The error that stopped the log, if one did. */
-  readonly logFailure: () => unknown;
   /** The newest record that the opening found. */
   readonly newestFound: number | undefined;
   readonly events: {
@@ -104,7 +102,7 @@ export class Retention {
       fs,
       logDirectory,
       deleteObject: (name) => checkpoints.remove(name),
-      assertMayDelete: () => this.#assertMayDelete(),
+      assertMayDelete: () => input.checkpointer.assertMayPublish(),
       forgetBelow: (number) => segments.forgetBelow(number),
     };
     this.#setTimer();
@@ -130,8 +128,8 @@ export class Retention {
       this.#due = false;
       return this.#collect(false);
     }).catch((error: unknown) => {
-      // Why it was poisoned is told elsewhere.
-      if (!isPoisoned(error)) this.#in.events.fail(error);
+      // Why it was stopped is told elsewhere.
+      if (!isStopped(error)) this.#in.events.fail(error);
     });
   }
 
@@ -165,7 +163,7 @@ export class Retention {
   }
 
   async #collect(dryRun: boolean): Promise<CollectionReport> {
-    this.#assertMayDelete();
+    this.#in.checkpointer.assertMayPublish();
     this.#collecting = true;
     try {
       const plan = await this.#plan();
@@ -207,12 +205,6 @@ export class Retention {
     const ids = snapshots.map(({ id }) => id);
     return new Set(ids.filter((id) => recorded.has(id) || this.#ended.has(id)));
   }
-
-  #assertMayDelete(): void {
-    const failure = this.#in.logFailure();
-    if (failure === undefined) return;
-    throw new ClosedError('POISONED', 'the engine stopped after an error in writing', failure);
-  }
 }
 
 export function dryRunOf(options: CollectOptions): boolean {
@@ -222,6 +214,6 @@ export function dryRunOf(options: CollectOptions): boolean {
   return dryRun;
 }
 
-function isPoisoned(error: unknown): boolean {
-  return error instanceof TidemarkError && error.code === 'POISONED';
+function isStopped(error: unknown): boolean {
+  return error instanceof TidemarkError && ['POISONED', 'FENCED'].includes(error.code);
 }

@@ -363,6 +363,36 @@ describe('collections that fail or are cut off', () => {
     await expectSound(world);
   });
 
+  test('another writer has published: nothing is deleted any more', async () => {
+    const world = worldOn();
+    const store = new HeldStore();
+    const engine = await opened(world, { store, retention: false });
+    await fill(engine, threeBases);
+    await engine.close();
+    const again = await opened(world, {
+      store: new HeldStore(store.objects),
+      retention: { checkpoints: 1 },
+      cleanupMs: 1000,
+    });
+    const failures: unknown[] = [];
+    again.on('failure', (error) => failures.push(error));
+    const newest = [...store.objects.keys()]
+      .filter((name) => name.endsWith('.json'))
+      .sort()
+      .at(-1)!;
+    const next = newest.replace(/\d+/, (id) => String(Number(id) + 1).padStart(10, '0'));
+    store.objects.set(next, store.objects.get(newest)!);
+    await write(again);
+    expect(await codeOf(again.checkpoint())).toBe('FENCED');
+    const before = [...store.objects.keys()];
+    expect(await codeOf(again.collect())).toBe('FENCED');
+    world.clock.advance(1000);
+    await settle();
+    expect([...store.objects.keys()]).toEqual(before);
+    expect(failures).toEqual([]);
+    await again.close();
+  });
+
   test('the engine is closed in the middle, or right after a checkpoint: the collection ends first', async () => {
     const world = worldOn();
     const engine = await opened(world, { retention: false });
