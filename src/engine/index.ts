@@ -98,7 +98,7 @@ export {
 export { mergeStrategies } from '../checkpoint/record-notes.ts';
 export { createStore, type StoreOptions } from '../store/create-store.ts';
 export type { ByteRange, LocalObjects, ObjectInfo, ObjectStore } from '../store/object-store.ts';
-export { checkObjectName } from '../store/object-name.ts';
+export { checkObjectName, checkObjectPrefix } from '../store/object-name.ts';
 export {
   AbortedError,
   ClosedError,
