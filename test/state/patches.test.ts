@@ -294,6 +294,21 @@ describe('a patch', () => {
   });
 });
 
+test('a patch as TypeScript sees it: fields of the value, null for any, arrays as a whole', async () => {
+  const engine = await open(worldOn());
+  const state = users(engine);
+  state.patch('k', { name: null, address: { city: 'London', zip: null }, tags: ['a'] });
+  // @ts-expect-error the value has no such field
+  state.patch('k', { nickname: 'A' });
+  // @ts-expect-error nor has the object in it
+  state.patch('k', { address: { street: 'x' } });
+  // @ts-expect-error items of an array are not patched
+  state.patch('k', { tags: { 0: 'b' } });
+  engine.operator('op').value('v').patch('k', { anything: 1 });
+  expect(state.get('k')).toMatchObject({ nickname: 'A', tags: { 0: 'b' } });
+  await engine.close();
+});
+
 describe('a patch that is refused', () => {
   test.each([5, null, undefined, 'text', [1], new Map(), new Date(0), Object.create(null)])(
     '%s is no plain object: INVALID_VALUE names state and key',
