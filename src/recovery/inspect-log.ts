@@ -3,13 +3,7 @@
  * are leftovers that the next opening removes. Their ends come from their successors' headers, the
  * newest one's from reading it.
  */
-import {
-  listLog,
-  openSegmentFile,
-  walkLog,
-  type LogWalk,
-  type SegmentFile,
-} from '../wal/log-directory.ts';
+import { listLog, openSegmentFile, walkLog, type SegmentFile } from '../wal/log-directory.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
 import { NotFoundError, TidemarkError, type ErrorCode } from '../errors.ts';
@@ -62,16 +56,18 @@ export async function inspectSegments(
   const walk = await tolerate(faults, () =>
     walkLog(fs, directory, listing, moment?.lowWater?.segment ?? 0),
   );
+  const endOf = (file: SegmentFile): ReturnType<typeof scanEnd> =>
+    tolerate(faults, () => scanEnd(source, file));
   const walked = walk?.segments ?? [];
   for (const [i, file] of walked.entries()) {
     const next = walked[i + 1]?.header.predecessor;
-    const end = next ? { lsn: next.lastLsn, offset: next.end } : await scanEnd(source, file);
+    const end = next ? { lsn: next.lastLsn, offset: next.end } : await endOf(file);
     if (end) segments.push(describe(file, end, 'log'));
   }
   for (const { name } of listing.segments) {
     if (walked.some((file) => file.name === name)) continue;
     const file = await tolerate(faults, () => openSegmentFile(fs, directory, name));
-    const end = file && (await scanEnd(source, file));
+    const end = file && (await endOf(file));
     if (end) segments.push(describe(file, end, walk ? 'leftover' : 'log'));
   }
   const temporary = [];
@@ -122,9 +118,9 @@ async function scanEnd(
 }
 
 /** A file that went away since it was listed is none; damage is shown. */
-async function tolerate<T extends SegmentFile | LogWalk>(
+async function tolerate<T extends object>(
   faults: InspectionFault[],
-  read: () => Promise<T>,
+  read: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
   try {
     return await read();

@@ -90,8 +90,11 @@ class LogCheck {
     if (beginning !== undefined) this.#fault(directory, beginning, { lsn: 1 });
     const walk = await this.#walk(listing, lowWater, mark);
     for (const { file, newer } of walk) {
-      if (newer) await this.#checkSealed(file, newer);
-      else await this.#checkOpen(file, file.name === listing.segments.at(-1)?.name);
+      const isNewest = file.name === listing.segments.at(-1)?.name;
+      const check = (): Promise<void> =>
+        newer ? this.#checkSealed(file, newer) : this.#checkOpen(file, isNewest);
+      // A codec that is not here ends the check of its segment.
+      await this.#try(check, file.path);
     }
     this.#checkNewestRecord(listing, walk);
     if (mark) this.#checkMark(mark, walk, lowWater);
@@ -335,11 +338,11 @@ class LogCheck {
   }
 
   /** Damage becomes a fault. */
-  async #try<T>(read: () => Promise<T>): Promise<T | undefined> {
+  async #try<T>(read: () => Promise<T>, path = this.#in.directory): Promise<T | undefined> {
     try {
       return await read();
     } catch (error) {
-      this.#report.faults.push(faultOf(error, this.#in.directory));
+      this.#report.faults.push(faultOf(error, path));
       return undefined;
     }
   }

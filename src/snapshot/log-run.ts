@@ -2,12 +2,19 @@
  * Turns a range of the log into a sorted run: the first step of every delta and of every replay.
  * The range is read whole and validated group by group (header, body CRC, LSNs, chain value): it is
  * below the durable LSN, so whatever does not hold is corruption, never a torn tail (L7, C1).
- * Memory: the bytes of the range and about 30 bytes an entry.
+ * Memory: the bytes of the range and about 30 bytes an entry. Where groups are compressed, the stored
+ * bytes and those of the frames; a segment has room for all its frames as they were (log-output.ts).
  */
 import { hashBytes, type HashSeed } from '../codec/hash.ts';
 import { CorruptionError, TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
-import { visitRecords, type GroupHeader } from '../wal/group-format.ts';
+import {
+  decodeGroupHeader,
+  frameBytesMost,
+  groupBytes,
+  visitRecords,
+  type GroupHeader,
+} from '../wal/group-format.ts';
 import type { LogRange } from '../wal/log-position.ts';
 import { GroupScanner, readFileRange } from '../wal/segment-scan.ts';
 import { decodeCommitEntry, decodeCommitHeader, emptyCommitEntry } from './commit-format.ts';
@@ -59,16 +66,47 @@ export async function readLogRun(
   const bytes = await readFileRange(fs, range.path, range.start, range.end);
   const from = { offset: range.start, lsn: range.firstLsn - 1, chain: range.chain };
   const scanner = new GroupScanner(bytes, range.start, range.salt, from);
-  const columns = new LogColumns(bytes, range, options);
+  const frames = roomForFrames(bytes, range) ?? bytes;
+  const columns = new LogColumns(frames, range, options);
+  let framesEnd = 0;
   while (scanner.border.offset < range.end) {
     const { offset, lsn } = scanner.border;
     const group = scanner.next();
     const fault = scanner.border.offset > range.end ? 'passes the end of its range' : scanner.fault;
     if (!group || fault !== undefined) throw badGroup(range, offset, lsn + 1, fault);
-    columns.addGroup(group, scanner.bodyStart(offset), offset);
-    if (turns.spend(group.bodyBytes)) await turns.pause();
+    let { start } = scanner.body;
+    if (frames !== bytes) {
+      const { body } = scanner;
+      frames.set(body.bytes.subarray(body.start, body.end), framesEnd);
+      start = framesEnd;
+      framesEnd += group.frameBytes;
+    }
+    columns.addGroup(group, start, offset);
+    if (turns.spend(group.frameBytes)) await turns.pause();
   }
   return columns.sort(turns);
+}
+
+/** A segment, and one commit that is larger than a segment. */
+const rangeFrameBytesMost = 2 * frameBytesMost;
+
+/** Room for the frames of all groups, if any is compressed; headers that are bad end the count. */
+function roomForFrames(bytes: Uint8Array, range: RunLogRange): Uint8Array | undefined {
+  let frameBytes = 0;
+  let compressed = false;
+  for (let at = 0; at < bytes.length;) {
+    const header = decodeGroupHeader(bytes, at, range.salt, range.start + at);
+    // The scanner comes to the same place, and says what is wrong there.
+    if (typeof header === 'string') break;
+    frameBytes += header.frameBytes;
+    if (frameBytes > rangeFrameBytesMost) {
+      const why = 'brings the frames of its segment above what one can hold';
+      throw badGroup(range, range.start + at, header.firstLsn, why);
+    }
+    compressed ||= header.codec !== 0;
+    at += groupBytes(header.bodyBytes);
+  }
+  return compressed ? new Uint8Array(frameBytes) : undefined;
 }
 
 function badGroup(
@@ -110,7 +148,7 @@ class LogColumns {
   }
 
   addGroup(group: GroupHeader, bodyStart: number, offset: number): void {
-    const bodyEnd = bodyStart + group.bodyBytes;
+    const bodyEnd = bodyStart + group.frameBytes;
     let current = group.firstLsn;
     try {
       visitRecords(this.#bytes, bodyStart, bodyEnd, group.firstLsn, (lsn, start, end) => {

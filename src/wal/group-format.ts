@@ -5,10 +5,10 @@
  * | Offset | Size | Field        | Meaning                                                        |
  * |      0 |    4 | magic        | "TMGR"                                                         |
  * |      4 |    1 | kind         | 1 frames, 2 proof mark, 3 seal mark                            |
- * |      5 |    1 | codec        | of the body; 0 none                                            |
+ * |      5 |    1 | codec        | of the body, as in src/codec/compression.ts; 0 none            |
  * |      6 |    2 | reserved     | 0                                                              |
  * |      8 |    4 | bodyBytes    | as stored                                                      |
- * |     12 |    4 | frameBytes   | of the frames; bodyBytes when the codec is none                |
+ * |     12 |    4 | frameBytes   | of the frames; bodyBytes when the codec is none, else more     |
  * |     16 |    4 | frameCount   |                                                                |
  * |     20 |    4 | recordCount  |                                                                |
  * |     24 |    8 | firstLsn     | of the first record; of a mark: the LSN that would come next   |
@@ -18,21 +18,25 @@
  * |     52 |    8 | reserved     | 0                                                              |
  * |     60 |    4 | crc          | of bytes 0..59, seeded by the segment's salt and the offset    |
  *
- * Body: frames, each `recordCount u32`, then per record `bytes u32` and the record.
+ * Body: frames, compressed together where the codec says so; each is `recordCount u32`, then per
+ * record `bytes u32` and the record.
  * Invariants: firstLsn continues the LSN before; chain continues the chain value before; durableLsn
- * is below firstLsn; a mark has no body, a group of frames at least one record.
+ * is below firstLsn; a mark has no body, a group of frames at least one record; frameBytes is at most
+ * 1 GiB, so that what is decompressed has a bound.
  * Stale bytes of another file or place never verify, because the seed is of this file and offset.
  * See: docs/FORMATS.md, test/golden/segment-v1.bin
  */
 import { checksum } from '../codec/checksum.ts';
 import { CorruptionError } from '../errors.ts';
 import { readU16, readU32, readU64, writeU32, writeU64 } from '../std/bytes.ts';
-import { chainCrc, mixFrame, readChain, writeChain, type ChainValue } from './chain-value.ts';
+import { readChain, writeChain, type ChainValue } from './chain-value.ts';
 
 export const groupHeaderBytes = 64;
 export const groupAlignment = 8;
 const MAGIC = 0x52474d54;
 const CRC_AT = 60;
+/** Bytes of the frames of a group: what commitBytesMax and groupBytesMax can be at most. */
+export const frameBytesMost: number = 1024 * 1024 * 1024;
 
 /** What a group holds. */
 export const groupKinds = { frames: 1, proof: 2, seal: 3 } as const;
@@ -41,7 +45,12 @@ export type GroupKind = (typeof groupKinds)[keyof typeof groupKinds];
 /** Header of a group. */
 export interface GroupHeader {
   readonly kind: GroupKind;
+  /** Of the body; 0: none. It may be one that this release does not know. */
+  readonly codec: number;
+  /** As stored. */
   readonly bodyBytes: number;
+  /** Of the frames. */
+  readonly frameBytes: number;
   readonly frameCount: number;
   readonly recordCount: number;
   readonly firstLsn: number;
@@ -70,8 +79,9 @@ export function encodeGroupHeader(
   target.fill(0, at, at + groupHeaderBytes);
   writeU32(target, at, MAGIC);
   target[at + 4] = header.kind;
+  target[at + 5] = header.codec;
   writeU32(target, at + 8, header.bodyBytes);
-  writeU32(target, at + 12, header.bodyBytes);
+  writeU32(target, at + 12, header.frameBytes);
   writeU32(target, at + 16, header.frameCount);
   writeU32(target, at + 20, header.recordCount);
   writeU64(target, at + 24, header.firstLsn);
@@ -100,12 +110,17 @@ export function decodeGroupHeader(
   const kind = bytes[at + 4]!;
   if (kind < 1 || kind > 3) return `has kind ${kind}`;
   const reserved = readU16(bytes, at + 6) | readU32(bytes, at + 52) | readU32(bytes, at + 56);
-  if (bytes[at + 5] !== 0 || reserved !== 0) return 'has reserved bits set';
+  if (reserved !== 0) return 'has reserved bits set';
+  const codec = bytes[at + 5]!;
   const bodyBytes = readU32(bytes, at + 8);
-  if (readU32(bytes, at + 12) !== bodyBytes) return 'has two lengths';
+  const frameBytes = readU32(bytes, at + 12);
+  if (codec === 0 ? frameBytes !== bodyBytes : frameBytes <= bodyBytes) return 'has two lengths';
+  if (frameBytes > frameBytesMost) return 'has frames out of range';
   const header: GroupHeader = {
     kind: kind as GroupKind,
+    codec,
     bodyBytes,
+    frameBytes,
     frameCount: readU32(bytes, at + 16),
     recordCount: readU32(bytes, at + 20),
     firstLsn: readU64(bytes, at + 24),
@@ -119,6 +134,7 @@ export function decodeGroupHeader(
   if ((header.kind === groupKinds.frames) !== header.recordCount > 0) {
     return header.recordCount > 0 ? 'is a mark that counts records' : 'counts no record';
   }
+  if (header.kind !== groupKinds.frames && codec !== 0) return 'is a mark with a codec';
   if (header.durableLsn >= header.firstLsn) return 'names a durable LSN of its own';
   return header;
 }
@@ -195,40 +211,4 @@ export function visitRecords(
 
 function badBody(offset: number, why: string): CorruptionError {
   return new CorruptionError('CORRUPT_FRAME', `log group holds a bad body: ${why}`, { offset });
-}
-
-/**
- * Why a group's body does not follow from the chain value before it, or undefined when it does.
- * Checks the body's CRC, its padding, counts, and that chain value and LSNs continue.
- */
-export function bodyFault(
-  bytes: Uint8Array,
-  start: number,
-  header: GroupHeader,
-  before: ChainValue,
-): string | undefined {
-  const end = start + header.bodyBytes;
-  const paddedEnd = start + groupBytes(header.bodyBytes) - groupHeaderBytes;
-  if (paddedEnd > bytes.length) return 'has a body that is cut short';
-  if (checksum(bytes, start, end) !== header.bodyCrc) return 'has a body that fails its checksum';
-  for (let at = end; at < paddedEnd; at++)
-    if (bytes[at] !== 0) return 'has padding that is not zero';
-  let frames = 0;
-  let records = 0;
-  let mix = before.mix;
-  try {
-    visitFrames(bytes, start, end, header.firstLsn, (firstLsn, recordCount, from, to) => {
-      frames++;
-      records += recordCount;
-      mix = mixFrame(mix, firstLsn, to - from);
-    });
-  } catch (error) {
-    if (error instanceof CorruptionError) return error.message;
-    throw error;
-  }
-  if (frames !== header.frameCount || records !== header.recordCount) return 'has wrong counts';
-  if (chainCrc(before.crc, bytes, start, end) !== header.chain.crc || mix !== header.chain.mix) {
-    return 'does not continue the chain value before it';
-  }
-  return undefined;
 }

@@ -1,7 +1,9 @@
 /*
  * Settings of the log, their defaults and their bounds: one place for the engine and for `openLog`.
  */
+import type { CompressionOption, CompressionSetting } from '../codec/compression-setting.ts';
 import { badOption, oneOf, wholeNumber } from '../std/option-checks.ts';
+import { resolveLogCompression } from './group-compression.ts';
 
 /** When the promise of a commit resolves: what the commit has survived by then. */
 export type Durability = 'memory' | 'os' | 'disk';
@@ -23,10 +25,18 @@ export interface LogOptions {
   readonly recordBytesMax?: number;
   /** Bytes of one batch or commit. @defaultValue 268435456 (256 MiB) */
   readonly commitBytesMax?: number;
+  /**
+   * Compression of groups of the log: the name of a built-in codec, or `{ codec, level, bytesMin }`.
+   * Groups of fewer bytes than `bytesMin`, of more than 1 MiB, and those that would not get smaller by
+   * an eighth go out as they are. @defaultValue 'none'
+   */
+  readonly logCompression?: CompressionOption;
 }
 
-/** All settings of the log, in force. */
-export type ResolvedLogOptions = Required<LogOptions>;
+/** All settings of the log, in force; without compression there is none. */
+export type ResolvedLogOptions = Required<Omit<LogOptions, 'logCompression'>> & {
+  readonly logCompression: CompressionSetting | undefined;
+};
 
 export const logOptionNames: readonly (keyof LogOptions)[] = [
   'segmentBytesMax',
@@ -35,6 +45,7 @@ export const logOptionNames: readonly (keyof LogOptions)[] = [
   'undurableBytesMax',
   'recordBytesMax',
   'commitBytesMax',
+  'logCompression',
 ];
 
 const MIB = 1024 * 1024;
@@ -59,6 +70,7 @@ export function resolveLogOptions(options: LogOptions): ResolvedLogOptions {
       1024,
     ),
     recordBytesMax: within(options, 'recordBytesMax', recordDefault, 1),
+    logCompression: resolveLogCompression(options.logCompression),
   };
   if (resolved.recordBytesMax > commitBytesMax) {
     const why = `is above commitBytesMax, ${commitBytesMax}`;
@@ -69,7 +81,7 @@ export function resolveLogOptions(options: LogOptions): ResolvedLogOptions {
 
 function within(
   options: LogOptions,
-  name: keyof LogOptions,
+  name: Exclude<keyof LogOptions, 'logCompression'>,
   defaultValue: number,
   least: number,
 ): number {

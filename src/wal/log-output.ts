@@ -12,7 +12,8 @@ import type { Clock } from '../std/clock.ts';
 import type { Random } from '../std/random.ts';
 import { chainCrc } from './chain-value.ts';
 import { checksum } from '../codec/checksum.ts';
-import { encodeGroupHeader, groupHeaderBytes, groupKinds } from './group-format.ts';
+import { compressedTurnBytes, type GroupCompressor } from './group-compression.ts';
+import { encodeGroupHeader, groupBytes, groupHeaderBytes, groupKinds } from './group-format.ts';
 import type { OpenedSegment } from './opening-segment.ts';
 import type { LogPosition } from './log-position.ts';
 import { encodeMark } from './marks.ts';
@@ -44,6 +45,8 @@ export interface OutputInput {
   readonly nextNumber: () => number;
   readonly opened: OpenedSegment;
   readonly planned: PlannedSegment;
+  /** Undefined: groups go out as they are. */
+  readonly compressor: GroupCompressor | undefined;
 }
 
 /** Counts of what was written; bytes include headers, marks and padding. */
@@ -53,11 +56,30 @@ export interface OutputCounts {
   bytes: number;
   rotations: number;
   marks: number;
+  /** Bytes that compression kept out of the log. */
+  savedBytes: number;
+}
+
+/** A group as it is stored. */
+interface StoredGroup {
+  /** Header, body, zeros to a multiple of 8. */
+  readonly padded: Uint8Array;
+  readonly codec: number;
+  readonly bodyBytes: number;
 }
 
 export class LogOutput {
   readonly #input: OutputInput;
-  readonly counts: OutputCounts = { groups: 0, syncs: 0, bytes: 0, rotations: 0, marks: 0 };
+  readonly counts: OutputCounts = {
+    groups: 0,
+    syncs: 0,
+    bytes: 0,
+    rotations: 0,
+    marks: 0,
+    savedBytes: 0,
+  };
+  /** Of `counts.savedBytes`, those of this segment: its groups stand so much before their places. */
+  #savedHere = 0;
   #planned: PlannedSegment;
   #handle: FileHandle;
   #segment: LogSegment;
@@ -151,40 +173,71 @@ export class LogOutput {
   async #writeTogether(groups: readonly PendingGroup[]): Promise<void> {
     const { header } = this.#segment;
     let { end } = this.#segment;
-    const first = end.offset;
-    const buffers: Uint8Array[] = [];
+    let first = end.offset;
+    let buffers: Uint8Array[] = [];
+    let turnBytes = 0;
     for (const group of groups) {
-      if (group.offset !== end.offset || group.firstLsn !== end.lsn + 1) {
+      const due = end.offset + this.#savedHere;
+      if (group.offset !== due || group.firstLsn !== end.lsn + 1) {
         throw new InternalError('group is not where it was placed', { offset: group.offset, end });
       }
-      end = this.#encode(group, header, end);
-      const bytes = group.padded();
-      buffers.push(bytes);
-      this.counts.bytes += bytes.length;
+      const bytes = this.#stored(group);
+      end = this.#encode(group, bytes, header, end);
+      buffers.push(bytes.padded);
+      this.counts.bytes += bytes.padded.length;
+      this.counts.groups++;
+      turnBytes += bytes.codec === 0 ? 0 : group.at;
+      if (turnBytes < compressedTurnBytes) continue;
+      await this.#writeBuffers(buffers, first, end);
+      first = end.offset;
+      buffers = [];
+      turnBytes = 0;
     }
-    this.counts.groups += groups.length;
+    if (buffers.length > 0) await this.#writeBuffers(buffers, first, end);
+  }
+
+  async #writeBuffers(buffers: readonly Uint8Array[], first: number, end: Border): Promise<void> {
     this.#unsynced = true;
     await this.#handle.write(buffers.length === 1 ? buffers[0]! : buffers, first);
     this.#segment.end = end;
   }
 
-  #encode(group: PendingGroup, header: SegmentHeader, end: Border): Border {
+  /** What of a group goes into the file; its header is still to be encoded. */
+  #stored(group: PendingGroup): StoredGroup {
     const { buffer, at } = group;
+    const { compressor } = this.#input;
+    const body = compressor?.compress(buffer.subarray(groupHeaderBytes, at));
+    if (!compressor || !body) {
+      return { padded: group.padded(), codec: 0, bodyBytes: at - groupHeaderBytes };
+    }
+    const padded = new Uint8Array(groupBytes(body.length));
+    padded.set(body, groupHeaderBytes);
+    const saved = group.endWith(0) - group.offset - padded.length;
+    this.#savedHere += saved;
+    this.counts.savedBytes += saved;
+    return { padded, codec: compressor.codecId, bodyBytes: body.length };
+  }
+
+  #encode(group: PendingGroup, stored: StoredGroup, header: SegmentHeader, end: Border): Border {
+    const { buffer, at } = group;
+    const { padded, codec, bodyBytes } = stored;
     const chain = { crc: chainCrc(end.chain.crc, buffer, groupHeaderBytes, at), mix: group.mix };
     const groupHeader = {
       kind: groupKinds.frames,
-      bodyBytes: at - groupHeaderBytes,
+      codec,
+      bodyBytes,
+      frameBytes: at - groupHeaderBytes,
       frameCount: group.frames,
       recordCount: group.records,
       firstLsn: group.firstLsn,
       durableLsn: this.durableLsn,
       chain,
-      bodyCrc: checksum(buffer, groupHeaderBytes, at),
+      bodyCrc: checksum(padded, groupHeaderBytes, groupHeaderBytes + bodyBytes),
     };
-    encodeGroupHeader(buffer, 0, groupHeader, header.salt, group.offset);
+    encodeGroupHeader(padded, 0, groupHeader, header.salt, end.offset);
     if (this.durableLsn > this.#provedLsn) this.#provedLsn = this.durableLsn;
     const { number: segment, timeline } = header;
-    const behind = { offset: group.endWith(0), lsn: group.lastLsn, chain };
+    const behind = { offset: end.offset + padded.length, lsn: group.lastLsn, chain };
     if (group.isCut) group.position = { ...behind, segment, timeline };
     return behind;
   }
@@ -217,6 +270,7 @@ export class LogOutput {
       const mark = encodeMark('seal', old.header.salt, old.end, old.end.lsn);
       await oldHandle.write(mark, old.end.offset);
       await oldHandle.sync();
+      if (this.#savedHere > 0) await this.#cutSaved(oldHandle, old.end);
       this.#provedLsn = old.end.lsn;
       this.counts.syncs += 2;
       this.counts.rotations++;
@@ -224,6 +278,16 @@ export class LogOutput {
     } finally {
       await oldHandle.close();
     }
+  }
+
+  /**
+   * Frees the zeros that compressed groups have left behind the seal mark. Places in a segment are
+   * given before groups are compressed (L10), so one never holds more frames than it has bytes, and
+   * whoever reads one needs no more memory than before. Not synced: a crash keeps zeros, no harm.
+   */
+  async #cutSaved(handle: FileHandle, end: Border): Promise<void> {
+    await handle.truncate(end.offset + groupHeaderBytes);
+    this.#savedHere = 0;
   }
 
   #nextHeader(number: number, size: number, salt: Uint8Array): SegmentHeader {

@@ -69,9 +69,7 @@ async function* readRange(
     }
     const records: LogRecord[] = [];
     if (group.kind === groupKinds.frames && scanner.border.lsn >= from) {
-      const start = scanner.bodyStart(border.offset);
-      const end = start + group.bodyBytes;
-      const { bytes } = window;
+      const { bytes, start, end } = scanner.body;
       visitRecords(bytes, start, end, group.firstLsn, (lsn, recordStart, recordEnd) => {
         if (lsn >= from) records.push({ lsn, bytes: bytes.slice(recordStart, recordEnd) });
       });

@@ -12,7 +12,9 @@ import type { FileSystem } from '../fs/file-system.ts';
 import type { Clock, Timer } from '../std/clock.ts';
 import type { Random } from '../std/random.ts';
 import { mixFrame } from './chain-value.ts';
+import { Cuts } from './cuts.ts';
 import { align8, frameOverhead, groupHeaderBytes } from './group-format.ts';
+import { compressedGroupBytesMax, GroupCompressor } from './group-compression.ts';
 import { GrowingSegments } from './growing-segments.ts';
 import type { OpenedSegment } from './opening-segment.ts';
 import type { Durability, ResolvedLogOptions } from './log-options.ts';
@@ -49,13 +51,6 @@ export interface LogWriterStats extends Readonly<OutputCounts> {
   readonly waitingFor: 'sync' | 'segment' | undefined;
 }
 
-interface Cut {
-  readonly lsn: number;
-  position: LogPosition | undefined;
-  resolve(position: LogPosition): void;
-  reject(cause: unknown): void;
-}
-
 export class LogWriter {
   readonly #options: ResolvedLogOptions;
   readonly #clock: Clock;
@@ -63,6 +58,7 @@ export class LogWriter {
   readonly #pipeline: SegmentPipeline;
   readonly #output: LogOutput;
   readonly #buffers: BufferPool;
+  readonly #groupBytesMax: number;
   #tail: PlannedSegment;
   /** Where the group after the open one would start in the tail. */
   #tailOffset: number;
@@ -76,7 +72,7 @@ export class LogWriter {
   #queue: PendingGroup[] = [];
   #inFlight: PendingGroup[] = [];
   readonly #unsynced: PendingGroup[] = [];
-  #cuts: Cut[] = [];
+  readonly #cuts = new Cuts();
   /** Holds the last waiter below `disk` that waits for a sync: later ones must not overtake it. */
   #held: PendingGroup | undefined;
   #syncWanted = false;
@@ -117,8 +113,13 @@ export class LogWriter {
       nextNumber,
       opened,
       planned: this.#tail,
+      compressor: options.logCompression && new GroupCompressor(options.logCompression),
     });
-    this.#buffers = new BufferPool(align8(options.groupBytesMax + groupHeaderBytes));
+    const { groupBytesMax, logCompression } = options;
+    this.#groupBytesMax = logCompression
+      ? Math.min(groupBytesMax, compressedGroupBytesMax)
+      : groupBytesMax;
+    this.#buffers = new BufferPool(align8(groupBytesMax + groupHeaderBytes));
     this.#pipeline.start();
   }
 
@@ -196,15 +197,13 @@ export class LogWriter {
     this.assertOpen();
     this.#closeGroup();
     const lsn = this.#sealedLsn;
-    return new Promise((resolve, reject) => {
-      const behind = this.#output.appendedLsn === lsn && this.#pendingCount() === 0;
-      const position = behind ? this.#output.position : undefined;
-      const last = this.#queue.at(-1);
-      if (last) last.isCut = true;
-      this.#cuts.push({ lsn, position, resolve, reject });
-      this.#syncWanted = true;
-      this.#schedule();
-    });
+    const behind = this.#output.appendedLsn === lsn && this.#pendingCount() === 0;
+    const last = this.#queue.at(-1);
+    if (last) last.isCut = true;
+    const cut = this.#cuts.add(lsn, behind ? this.#output.position : undefined);
+    this.#syncWanted = true;
+    this.#schedule();
+    return cut;
   }
 
   /**
@@ -294,9 +293,9 @@ export class LogWriter {
   }
 
   #fitsOpen(open: PendingGroup, frameBytes: number, recordCount: number): boolean {
-    const { groupBytesMax, groupRecordsMax, undurableBytesMax } = this.#options;
+    const { groupRecordsMax, undurableBytesMax } = this.#options;
     return (
-      open.at - groupHeaderBytes + frameBytes <= groupBytesMax &&
+      open.at - groupHeaderBytes + frameBytes <= this.#groupBytesMax &&
       open.records + recordCount <= groupRecordsMax &&
       open.endWith(frameBytes) <= open.segment.limit &&
       this.#undurableBytes + frameBytes <= 2 * undurableBytesMax
@@ -430,12 +429,7 @@ export class LogWriter {
       for (const waiter of group.osWaiters) waiter.resolve();
       this.#growing.written(group.segment, group.endWith(0) - group.offset);
     }
-    const { position } = this.#output;
-    for (const cut of this.#cuts) {
-      if (cut.position) continue;
-      if (cut.lsn === position.lsn) cut.position = position;
-      else cut.position = groups.find((group) => group.lastLsn === cut.lsn)?.position;
-    }
+    this.#cuts.written(groups, this.#output.position);
   }
 
   #afterSync(): void {
@@ -446,12 +440,7 @@ export class LogWriter {
       if (group === this.#held) this.#held = undefined;
     }
     this.#unsynced.length = 0;
-    const waiting: Cut[] = [];
-    for (const cut of this.#cuts) {
-      if (cut.position && cut.lsn <= this.durableLsn) cut.resolve(cut.position);
-      else waiting.push(cut);
-    }
-    this.#cuts = waiting;
+    this.#cuts.synced(this.durableLsn);
   }
 
   async #waitForSegment(): Promise<void> {
@@ -487,11 +476,10 @@ export class LogWriter {
       if (!written) for (const waiter of group.osWaiters) waiter.reject(this.#failure);
       for (const waiter of group.diskWaiters) waiter.reject(this.#failure);
     }
-    for (const cut of this.#cuts) cut.reject(this.#failure);
+    this.#cuts.reject(this.#failure);
     this.#unsynced.length = 0;
     this.#inFlight = [];
     this.#queue = [];
-    this.#cuts = [];
     this.#onFailure(this.#failure);
   }
 }

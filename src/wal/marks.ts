@@ -15,7 +15,9 @@ export function encodeMark(
   const mark = new Uint8Array(groupHeaderBytes);
   const header = {
     kind: groupKinds[kind],
+    codec: 0,
     bodyBytes: 0,
+    frameBytes: 0,
     frameCount: 0,
     recordCount: 0,
     firstLsn: at.lsn + 1,

@@ -6,8 +6,8 @@
 import { toStorageError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import type { ChainValue } from './chain-value.ts';
+import { readGroupBody, type GroupBody } from './group-body.ts';
 import {
-  bodyFault,
   decodeGroupHeader,
   groupAlignment,
   groupBytes,
@@ -85,6 +85,8 @@ export class GroupScanner {
   readonly #salt: Uint8Array;
   border: Border;
   fault: string | undefined;
+  /** Frames of the group that `next` gave last. */
+  body: GroupBody = { bytes: new Uint8Array(0), start: 0, end: 0 };
 
   constructor(bytes: Uint8Array, base: number, salt: Uint8Array, from: Border) {
     this.#bytes = bytes;
@@ -93,7 +95,10 @@ export class GroupScanner {
     this.border = from;
   }
 
-  /** The next valid group, or undefined at the first place that is none; `fault` says why. */
+  /**
+   * The next valid group, or undefined at the first place that is none; `fault` says why.
+   * @throws IncompatibleError UNSUPPORTED_FORMAT, CODEC_UNAVAILABLE
+   */
   next(): GroupHeader | undefined {
     const { offset, lsn, chain } = this.border;
     const at = offset - this.#base;
@@ -103,8 +108,9 @@ export class GroupScanner {
       return this.#stop(`continues at LSN ${header.firstLsn} where ${lsn + 1} is due`);
     }
     const bodyStart = at + groupHeaderBytes;
-    const fault = bodyFault(this.#bytes, bodyStart, header, chain);
-    if (fault !== undefined) return this.#stop(fault);
+    const body = readGroupBody(this.#bytes, bodyStart, header, chain);
+    if (typeof body === 'string') return this.#stop(body);
+    this.body = body;
     this.border = {
       offset: offset + groupBytes(header.bodyBytes),
       lsn: lsn + header.recordCount,
@@ -113,7 +119,7 @@ export class GroupScanner {
     return header;
   }
 
-  /** Where in the given bytes the body of the group that starts at an offset stands. */
+  /** Where in the given bytes the stored body of the group that starts at an offset stands. */
   bodyStart(groupOffset: number): number {
     return groupOffset - this.#base + groupHeaderBytes;
   }

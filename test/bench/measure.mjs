@@ -12,6 +12,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openEngine } from '../../dist/engine/index.js';
 import { openLog } from '../../dist/wal/log.js';
 import { strategies, triggers } from './chain.mjs';
+import { logCompression } from './log-compression.mjs';
 import { savings } from './savings.mjs';
 
 const rounds = Number(process.env.TIDEMARK_ROUNDS ?? 5);
@@ -220,6 +221,7 @@ try {
   const chain = { commits: Number(process.env.TIDEMARK_COMMITS ?? 3000), rounds, fresh, median };
   if (!only || only === 'triggers') await triggers(chain);
   if (!only || only === 'strategies') await strategies(chain);
+  if (!only || only === 'log') await logCompression(chain);
   if (!only || only === 'savings') await savings({ fresh, rounds });
 } finally {
   fs.rmSync(root, { recursive: true, force: true });

@@ -139,7 +139,8 @@ export function buildSegment(records: readonly Uint8Array[], shape: SegmentShape
     const counts = { frameCount: frames.length, recordCount: frames.length };
     const lsns = { firstLsn: lsn + 1, durableLsn: lsn };
     const crcs = { chain, bodyCrc: checksum(body) };
-    const groupHeader = { kind, bodyBytes: body.length, ...counts, ...lsns, ...crcs };
+    const bytes = { codec: 0, bodyBytes: body.length, frameBytes: body.length };
+    const groupHeader = { kind, ...bytes, ...counts, ...lsns, ...crcs };
     encodeGroupHeader(group, 0, groupHeader, salt, offset);
     group.set(body, groupHeaderBytes);
     parts.push(group);

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { checksum } from '../../src/codec/checksum.ts';
 import { chainStart, mixFrame } from '../../src/wal/chain-value.ts';
 import {
-  bodyFault,
   decodeGroupHeader,
   encodeGroupHeader,
   groupBytes,
@@ -11,6 +10,7 @@ import {
   visitRecords,
   type GroupHeader,
 } from '../../src/wal/group-format.ts';
+import { readGroupBody } from '../../src/wal/group-body.ts';
 import { encodeMark } from '../../src/wal/marks.ts';
 import { writeU32, writeU64 } from '../../src/std/bytes.ts';
 
@@ -42,7 +42,9 @@ function withBody(
   bytes.set(body, groupHeaderBytes);
   const header: GroupHeader = {
     kind: groupKinds.frames,
+    codec: 0,
     bodyBytes: body.length,
+    frameBytes: body.length,
     frameCount,
     recordCount,
     firstLsn: 1,
@@ -67,13 +69,19 @@ function forged(change: (bytes: Uint8Array) => void): string | GroupHeader {
   return decodeGroupHeader(bytes, 0, salt, place);
 }
 
+function put(bytes: Uint8Array, values: Readonly<Record<number, number>>): void {
+  for (const [at, value] of Object.entries(values)) bytes[Number(at)] = value;
+}
+
 const decoded = (bytes: Uint8Array): GroupHeader => {
   const header = decodeGroupHeader(bytes, 0, salt, place);
   if (typeof header === 'string') throw new Error(header);
   return header;
 };
-const faultOf = (bytes: Uint8Array, before = chainStart): string | undefined =>
-  bodyFault(bytes, groupHeaderBytes, decoded(bytes), before);
+const faultOf = (bytes: Uint8Array, before = chainStart): string | undefined => {
+  const body = readGroupBody(bytes, groupHeaderBytes, decoded(bytes), before);
+  return typeof body === 'string' ? body : undefined;
+};
 
 describe('L4 the header of a group', () => {
   test('what was encoded: decoded', () => {
@@ -116,11 +124,13 @@ describe('L4 the header of a group', () => {
     ['has no magic', () => decodeGroupHeader(new Uint8Array(64), 0, salt, place)],
     ['has kind 0', () => forged((bytes) => (bytes[4] = 0))],
     ['has kind 4', () => forged((bytes) => (bytes[4] = 4))],
-    ['has reserved bits set', () => forged((bytes) => (bytes[5] = 1))],
+    ['has two lengths', () => forged((bytes) => (bytes[5] = 1))],
     ['has reserved bits set', () => forged((bytes) => (bytes[6] = 1))],
     ['has reserved bits set', () => forged((bytes) => (bytes[52] = 1))],
     ['has reserved bits set', () => forged((bytes) => (bytes[59] = 1))],
     ['has two lengths', () => forged((bytes) => bytes[12]!++)],
+    ['has frames out of range', () => forged((bytes) => put(bytes, { 5: 1, 15: 64 }))],
+    ['is a mark with a codec', () => forged((bytes) => put(bytes, { 4: 2, 5: 1, 12: 10, 20: 0 }))],
     ['has a number out of range', () => forged((bytes) => (bytes[31] = 1))],
     ['has a number out of range', () => forged((bytes) => (bytes[39] = 1))],
     ['counts no record', () => forged((bytes) => (bytes[20] = 0))],
