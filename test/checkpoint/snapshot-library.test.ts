@@ -149,6 +149,17 @@ describe('options of a new snapshot', () => {
     expect(bytes[1].length).toBeLessThan(bytes[0].length / 2);
   });
 
+  test('codecs: registered, named in the file, and read with it', async () => {
+    const library = new Library();
+    const module = new URL('../codec/modules/reversing.mjs', import.meta.url);
+    const options = { codecs: [{ name: 'library-own', module }], compression: 'library-own' };
+    await library.make('/own', { value: 'a'.repeat(5000) }, options);
+    expect(Buffer.from(await library.bytes('/own')).includes('library-own')).toBe(true);
+    const snapshot = await library.open('/own', { codecs: options.codecs });
+    expect((await snapshot.get('t', 'value'))?.value).toBe('a'.repeat(5000));
+    await snapshot.close();
+  });
+
   test('types: instances are written and read', async () => {
     class Money {
       readonly cents: number;
