@@ -3,7 +3,7 @@
  */
 import { AbortedError } from '../errors.ts';
 import { Turns } from '../snapshot/task-context.ts';
-import type { Clock, Timer } from '../std/clock.ts';
+import type { Clock } from '../std/clock.ts';
 import { yieldNow } from '../threads/task-pool.ts';
 import { badOption, wholeNumber } from '../std/option-checks.ts';
 
@@ -17,32 +17,47 @@ export interface DeadlineOptions {
   readonly timeoutMs?: number;
 }
 
+/** How work hears of its end. */
+export interface Deadline {
+  /** Pauses throw ABORTED when the end has come. */
+  readonly turns: Turns;
+  /** Aborted when the end has come. */
+  readonly ended: AbortSignal;
+}
+
 /** Runs work until it is done or its end comes: ABORTED, or TIMEOUT. */
 export async function withDeadline<T>(
   { signal, timeoutMs }: DeadlineOptions,
   clock: Clock,
-  work: (turns: Turns) => Promise<T>,
+  work: (deadline: Deadline) => Promise<T>,
 ): Promise<T> {
   if (signal !== undefined && typeof signal?.aborted !== 'boolean') {
     throw badOption('signal', 'must be an AbortSignal', undefined);
   }
   if (timeoutMs !== undefined) wholeNumber('timeoutMs', timeoutMs, 1, timeoutMsMost);
   if (signal?.aborted) throw aborted(signal);
+  const end = new AbortController();
   let late = false;
-  let timer: Timer | undefined;
-  if (timeoutMs !== undefined) {
-    timer = clock.setTimer(timeoutMs, () => {
-      late = true;
-    });
-  }
+  const stop = (): void => end.abort();
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : clock.setTimer(timeoutMs, () => {
+          late = true;
+          stop();
+        });
+  signal?.addEventListener('abort', stop);
   try {
-    return await work(new Turns({ yieldNow, cancelled: () => late || signal?.aborted === true }));
+    const turns = new Turns({ yieldNow, cancelled: () => end.signal.aborted });
+    return await work({ turns, ended: end.signal });
   } catch (error) {
     if (!(error instanceof AbortedError)) throw error;
-    if (late)
+    if (late) {
       throw new AbortedError('TIMEOUT', `not done within ${timeoutMs} ms`, { timeoutMs }, error);
+    }
     throw signal?.aborted ? aborted(signal) : error;
   } finally {
+    signal?.removeEventListener('abort', stop);
     timer?.cancel();
   }
 }

@@ -16,6 +16,11 @@ import {
   type JoinedSnapshot,
   type MergeLineagesOptions,
 } from './snapshot-lineages.ts';
+import {
+  mergeSnapshotsWith,
+  type MergedSnapshotFile,
+  type MergeSnapshotsOptions,
+} from './snapshot-merge.ts';
 import { openSnapshotWith, type OpenSnapshotOptions, type Snapshot } from './snapshot-open.ts';
 import type { LibraryComponents } from './snapshot-options.ts';
 
@@ -36,6 +41,7 @@ export type {
 } from './snapshot-conflicts.ts';
 export type { BuiltInPolicy, ConflictReason } from '../snapshot/conflicts.ts';
 export type { DeadlineOptions } from './snapshot-deadline.ts';
+export type { MergedSnapshotFile, MergeSnapshotsOptions } from './snapshot-merge.ts';
 export type { JoinedSnapshot, MergeLineagesOptions } from './snapshot-lineages.ts';
 export type { SnapshotEntry, SnapshotOp, StoredBlob } from './snapshot-entries.ts';
 export type {
@@ -58,6 +64,7 @@ const components: LibraryComponents = {
   fs: nodeFileSystem,
   clock: systemClock,
   random: systemRandom,
+  threads: true,
 };
 
 /**
@@ -93,6 +100,31 @@ export function createSnapshot(
  */
 export function openSnapshot(path: string, options: OpenSnapshotOptions = {}): Promise<Snapshot> {
   return openSnapshotWith(path, options, components);
+}
+
+/**
+ * Merges a chain of snapshot files into one: a base and the deltas that continue it into a base, or
+ * deltas that continue each other into a delta. Each strategy gives the same entries.
+ *
+ * Runs in worker threads; memory is bounded by the slices that are merged at once, whatever the size
+ * of the files. The file is durable under its name when this resolves, and not there when it rejects.
+ *
+ * @throws InvalidArgumentError INVALID_OPTION; INVALID_CALL when there is a file of that name
+ * @throws CorruptionError BROKEN_CHAIN with both ends in `details`; CORRUPT_SNAPSHOT
+ * @throws StorageError IO, NO_SPACE
+ * @throws AbortedError ABORTED, TIMEOUT
+ *
+ * @example
+ * await mergeSnapshots('base.snapshot', ['monday.snapshot', 'tuesday.snapshot'], {
+ *   output: 'wednesday.snapshot',
+ * });
+ */
+export function mergeSnapshots(
+  base: SnapshotRef,
+  deltas: readonly SnapshotRef[],
+  options: MergeSnapshotsOptions,
+): Promise<MergedSnapshotFile> {
+  return mergeSnapshotsWith(base, deltas, options, components);
 }
 
 /**

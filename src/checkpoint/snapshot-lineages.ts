@@ -19,7 +19,7 @@ import {
   type CompressionOption,
   type CompressionSetting,
 } from '../codec/compression-setting.ts';
-import { toStorageError } from '../errors.ts';
+import { InvalidArgumentError, toStorageError } from '../errors.ts';
 import { LineageJoin, type JoinedKey } from '../snapshot/conflicts-join.ts';
 import { operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
 import { MergeIterator } from '../snapshot/merge-iterator.ts';
@@ -131,7 +131,7 @@ export async function mergeLineagesWith(
   const files = await openSnapshotFiles(components.fs, [basePath, ...paths.flat()]);
   try {
     const sorted = sortLineages(files, paths);
-    return await withDeadline(options, components.clock, async (turns) => {
+    return await withDeadline(options, components.clock, async ({ turns }) => {
       const input = { ...components, ...tools, parts, turns, policy, compression, storeId };
       return new Joining(files[0]!, sorted, input).run();
     });
@@ -162,6 +162,7 @@ function sortLineages(
     at += own.length;
     checkLink(endOf(base), endOf(mine[0]!), 'any');
     checkChain(mine.map(endOf));
+    mine.forEach(refuseBound);
     const digest = createHash('sha256');
     for (const { reader } of mine) digest.update(encodeSnapshotFooter(reader.footer));
     const rank = `${toHex(mine[0]!.reader.header.storeId)} ${digest.digest('hex')}`;
@@ -174,6 +175,16 @@ function sortLineages(
     }
   });
   return lineages;
+}
+
+/** A delta that is bound to its parents lacks writes that changed nothing on them: no candidates. */
+function refuseBound({ path, reader }: SnapshotFile): void {
+  if (reader.footer.parents.length === 0) return;
+  throw new InvalidArgumentError(
+    'INVALID_CALL',
+    `writes that changed nothing were left out, so conflicts cannot be judged: ${path}`,
+    { path },
+  );
 }
 
 interface JoiningInput extends LibraryComponents {

@@ -15,6 +15,8 @@ export interface LibraryComponents {
   readonly fs: FileSystem;
   readonly clock: Clock;
   readonly random: Random;
+  /** Merges run in worker threads, which read the real file system. @defaultValue false */
+  readonly threads?: boolean;
 }
 
 /** A time: microseconds since 1970, or a Date. */

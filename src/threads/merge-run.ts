@@ -7,6 +7,7 @@
  * Durability: see snapshot/merge-tasks.ts. When this rejects no file is left, unless the pool was
  * closed meanwhile: then it is a staged file, which the next opening of its store removes.
  */
+import { setMaxListeners } from 'node:events';
 import { AbortedError } from '../errors.ts';
 import { must } from '../std/assert.ts';
 import { planRanges, type MergeRange, type SliceSpan } from '../snapshot/merge-ranges.ts';
@@ -85,6 +86,8 @@ class MergeRun {
     this.#pool = pool;
     this.#order = order;
     this.#loans = new SliceLoans(pool, order.sources, order.slabs);
+    // Every task under way listens, and there is one for each slice that is being loaded.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   async run(): Promise<MergedSnapshot> {
