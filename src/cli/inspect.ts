@@ -136,9 +136,10 @@ async function printSegments(output: Output, { log }: StoreInspection): Promise<
   );
 }
 
-async function printState(output: Output, { state }: StoreInspection): Promise<void> {
+async function printState(output: Output, { lsn, state }: StoreInspection): Promise<void> {
   if (!state) return;
   await output.line();
+  if (state.lsn !== lsn) await output.line(`the state is that of LSN ${state.lsn}:`);
   const rows = state.tables.map((table) => [
     printable(table.operator),
     printable(table.state),

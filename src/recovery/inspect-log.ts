@@ -5,7 +5,7 @@
  */
 import { listLog, openSegmentFile, walkLog, type SegmentFile } from '../wal/log-directory.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
-import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
+import { GroupScanner, readFileRange } from '../wal/segment-scan.ts';
 import { NotFoundError, TidemarkError, type ErrorCode } from '../errors.ts';
 import { isMissing } from './reader-objects.ts';
 import { logDirectoryOf, type LogMoment, type ReaderSource } from './reader-moment.ts';
@@ -56,12 +56,12 @@ export async function inspectSegments(
   const walk = await tolerate(faults, () =>
     walkLog(fs, directory, listing, moment?.lowWater?.segment ?? 0),
   );
-  const endOf = (file: SegmentFile): ReturnType<typeof scanEnd> =>
-    tolerate(faults, () => scanEnd(source, file));
+  const endOf = (file: SegmentFile, through?: number): ReturnType<typeof scanEnd> =>
+    tolerate(faults, () => scanEnd(source, file, through));
   const walked = walk?.segments ?? [];
   for (const [i, file] of walked.entries()) {
     const next = walked[i + 1]?.header.predecessor;
-    const end = next ? { lsn: next.lastLsn, offset: next.end } : await endOf(file);
+    const end = next ? { lsn: next.lastLsn, offset: next.end } : await endOf(file, moment?.lsn);
     if (end) segments.push(describe(file, end, 'log'));
   }
   for (const { name } of listing.segments) {
@@ -101,16 +101,23 @@ function describe(
   };
 }
 
-/** Where the groups of a segment end; undefined when the file has gone. */
+/**
+ * Where the groups of a segment end, or those through an LSN: what was appended since the moment was
+ * read is not of it. Undefined when the file has gone.
+ */
 async function scanEnd(
   { fs }: ReaderSource,
   { path, header }: SegmentFile,
+  through: number = Number.MAX_SAFE_INTEGER,
 ): Promise<{ lsn: number; offset: number } | undefined> {
   const { salt, firstLsn, chain } = header;
   const from = { offset: segmentHeaderBytes, lsn: firstLsn - 1, chain };
   try {
     const bytes = await readFileRange(fs, path, segmentHeaderBytes);
-    return scanSegment(bytes, segmentHeaderBytes, salt, from, 0).end;
+    const scanner = new GroupScanner(bytes, segmentHeaderBytes, salt, from);
+    let end = scanner.border;
+    while (scanner.next() && scanner.border.lsn <= through) end = scanner.border;
+    return end;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -79,8 +79,10 @@ export interface InspectedTable {
   readonly bytes: number;
 }
 
-/** The state as of the last commit. */
+/** The state as of the last commit when it was read, which is after the log. */
 export interface InspectedState {
+  /** Last LSN in it: above that of the inspection when commits came meanwhile. */
+  readonly lsn: number;
   /** Time of the last commit, microseconds. */
   readonly timestamp: number;
   readonly tables: readonly InspectedTable[];
@@ -278,8 +280,14 @@ async function inspectState(
       const { entryCount, bytes } = reader.measure(operator, state);
       return { operator, state, kind, itemsMax, entryCount, bytes };
     });
-    const { timestamp } = reader;
-    return { timestamp, tables, chunks: reader.measureChunks(), positions: reader.positions() };
+    const { lsn, timestamp } = reader;
+    return {
+      lsn,
+      timestamp,
+      tables,
+      chunks: reader.measureChunks(),
+      positions: reader.positions(),
+    };
   } finally {
     await reader.close();
   }

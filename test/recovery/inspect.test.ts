@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { inspectStoreWith, type StoreInspection } from '../../src/recovery/inspect.ts';
 import { systemRandom } from '../../src/std/random.ts';
 import { openLogWith } from '../../src/wal/log.ts';
+import { open, worldOn } from '../engine/engine-fixture.ts';
 import { dir, fill, smallSegments, TestStore } from './reader-store.ts';
 
 const inspect = (store: TestStore): Promise<StoreInspection> =>
@@ -18,6 +19,35 @@ async function filled(): Promise<TestStore> {
   }
   return store;
 }
+
+describe('inspecting beside a writer', () => {
+  test('commits come between its readings: the log is of one moment, the state says of which', async () => {
+    const world = worldOn();
+    const engine = await open(world, { checkpointing: false });
+    const state = engine.operator('op').value('v');
+    for (let n = 1; n <= 3; n++) {
+      state.set('k', n);
+      await engine.commit();
+    }
+    let logReads = 0;
+    world.fs.before = async ({ call, path }) => {
+      // The second look at the directory is that of reading the state: the log has been read.
+      if (call !== 'stat' || !path.endsWith('/store')) return;
+      if (++logReads !== 2) return;
+      state.set('k', 4);
+      await engine.commit();
+    };
+    const found = await inspectStoreWith({ dir: '/store' }, world);
+    world.fs.before = () => {};
+    expect(engine.sealedLsn).toBe(4);
+    expect(found.faults).toEqual([]);
+    expect([found.lsn, found.log.segments.at(-1)!.lastLsn]).toEqual([3, 3]);
+    expect(found.state!.lsn).toBe(4);
+    await engine.close();
+    const later = await inspectStoreWith({ dir: '/store' }, world);
+    expect([later.lsn, later.log.segments.at(-1)!.lastLsn, later.state!.lsn]).toEqual([4, 4, 4]);
+  });
+});
 
 describe('inspecting', () => {
   test('a store: identity, checkpoints, segments, tables, positions and sizes agree', async () => {
