@@ -223,7 +223,7 @@ class Opening {
       ...state,
     };
     const engine = this.#build(recovered, built);
-    await this.#recording?.open();
+    if (this.#recording) await this.#recording.open();
     return engine;
   }
 
