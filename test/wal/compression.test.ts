@@ -6,6 +6,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checksum } from '../../src/codec/checksum.ts';
 import { builtInCodecs, loadCodec } from '../../src/codec/compression.ts';
+import { registerCodecs } from '../../src/codec/compression-modules.ts';
 import { inspectStoreWith } from '../../src/recovery/inspect.ts';
 import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import { writeU32 } from '../../src/std/bytes.ts';
@@ -181,6 +182,16 @@ describe('logCompression', () => {
     const error = await errorOf(open(world, { logCompression } as object));
     expect(error).toMatchObject({ code: 'INVALID_OPTION', details: { option } });
     expect(world.fs.calls).toEqual([]);
+  });
+
+  test('a codec of the user: INVALID_OPTION, since groups name codecs by number', async () => {
+    const module = new URL('../codec/modules/reversing.mjs', import.meta.url);
+    await registerCodecs([{ name: 'own-of-log', module }]);
+    const error = await errorOf(open(worldOn(), { logCompression: 'own-of-log' }));
+    expect(error).toMatchObject({
+      code: 'INVALID_OPTION',
+      details: { option: 'logCompression.codec' },
+    });
   });
 
   test('none, or nothing: off', () => {

@@ -33,6 +33,7 @@ describe('space', () => {
       );
     }
     expect(error).toMatchObject({ kind: 'unavailable', code: 'NO_SPACE' });
+    expect((error as Error).message).toMatch(/4096 bytes needed \(segmentBytesMax\), \d+ free/);
     // What was ready is used up before anything is refused.
     expect(n).toBeGreaterThan(10);
     expect(log.stats()).toMatchObject({ sealedLsn: n, durableLsn: n });
