@@ -6,6 +6,8 @@ import {
   InvalidArgumentError,
   registerCodecs,
   type ObjectStore,
+  parseTarget,
+  type Target,
 } from '../engine/index.ts';
 
 /** Options of every verb. */
@@ -15,6 +17,16 @@ export interface CommonOptions {
   readonly store?: string;
   /** `NAME=PATH` of codecs that the store was written with. */
   readonly codecModule?: readonly string[];
+}
+
+/** The option that names a moment. */
+export interface AtOptions {
+  readonly at?: string;
+}
+
+/** The moment that `--at` names. */
+export function atOf({ at }: AtOptions): { at?: Target } {
+  return at === undefined ? {} : { at: parseTarget(at) };
 }
 
 /** Exit statuses. */

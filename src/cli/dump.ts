@@ -1,8 +1,8 @@
 /*
  * `tidemark dump DIR|FILE [OPERATOR [STATE]]`: every live entry as one line of JSON.
  */
-import { openReader, type ReaderEntry } from '../engine/index.ts';
-import { status, storeOf, type CommonOptions } from './common.ts';
+import { InvalidArgumentError, openReader, type ReaderEntry } from '../engine/index.ts';
+import { atOf, status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
 import { parseName } from './key-argument.ts';
 import type { Output } from './output.ts';
 import { dumpFile, isSnapshotFile } from './snapshot-file.ts';
@@ -18,10 +18,15 @@ export interface DumpArguments {
 export async function dump(
   output: Output,
   { dir, operator, state }: DumpArguments,
-  options: CommonOptions,
+  options: CommonOptions & AtOptions,
 ): Promise<number> {
-  if (isSnapshotFile(dir, options)) return dumpFile(output, dir, [operator, state]);
-  const reader = await openReader({ dir, ...storeOf(options) });
+  if (isSnapshotFile(dir, options)) {
+    if (options.at !== undefined) {
+      throw new InvalidArgumentError('INVALID_CALL', 'a snapshot file has one moment only: --at');
+    }
+    return dumpFile(output, dir, [operator, state]);
+  }
+  const reader = await openReader({ dir, ...storeOf(options), ...atOf(options) });
   try {
     const names = [operator, state].map((name) => (name === undefined ? name : parseName(name)));
     for (const entry of reader.entries(names[0], names[1])) await output.line(describeEntry(entry));

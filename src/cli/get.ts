@@ -3,7 +3,7 @@
  * holds nothing.
  */
 import { openReader } from '../engine/index.ts';
-import { status, storeOf, type CommonOptions } from './common.ts';
+import { atOf, status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
 import { parseKey, parseName } from './key-argument.ts';
 import type { Output, TextStream } from './output.ts';
 import { renderValue, toJson } from './render.ts';
@@ -26,13 +26,13 @@ function numberHint({ key, subKey }: GetArguments): string {
 export async function get(
   streams: { readonly output: Output; readonly stderr: TextStream },
   given: GetArguments,
-  options: CommonOptions,
+  options: CommonOptions & AtOptions,
 ): Promise<number> {
   const key = parseKey(given.key);
   const subKey = given.subKey === undefined ? undefined : parseKey(given.subKey);
   const operator = parseName(given.operator);
   const state = parseName(given.state);
-  const reader = await openReader({ dir: given.dir, ...storeOf(options) });
+  const reader = await openReader({ dir: given.dir, ...storeOf(options), ...atOf(options) });
   try {
     const entry = reader.get(operator, state, key, subKey);
     if (!entry) {

@@ -6,16 +6,20 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError as BadArgument, Option } from 'commander';
 import { TidemarkError } from '../errors.ts';
-import { registerCodecModules, status, type CommonOptions } from './common.ts';
+import { registerCodecModules, status, type CommonOptions, type AtOptions } from './common.ts';
 import { dump } from './dump.ts';
 import { gc, parseDuration, parseSchedule, type GcOptions } from './gc.ts';
 import { get } from './get.ts';
 import { inspect } from './inspect.ts';
 import { mergeStrategies } from '../engine/index.ts';
 import { log } from './log.ts';
+import { plan } from './plan.ts';
 import { merge, type MergeVerbOptions } from './merge.ts';
 import { Output, type TextStream } from './output.ts';
 import { verify } from './verify.ts';
+
+const atHelp =
+  'latest (default), lsn:N, checkpoint:N, savepoint:NAME, or a time such as 2026-11-20T14:02:37Z';
 
 const keyHelp = `
 KEY and SUBKEY: plain text is a string, 3 too: the number is n:3. Other keys, and strings that look like them, have a prefix:
@@ -92,6 +96,7 @@ function createProgram(
     .argument('<state>')
     .argument('<key>')
     .argument('[subkey]')
+    .option('--at <moment>', atHelp)
     .addHelpText('after', keyHelp)
     .action(async (...given: [string, string, string, string, string?, CommonOptions?]) => {
       const [dir, operator, state, key, subKey, options = {}] = given;
@@ -101,6 +106,7 @@ function createProgram(
     .argument('<path>', 'directory of a store, or a snapshot file')
     .argument('[operator]')
     .argument('[state]')
+    .option('--at <moment>', atHelp)
     .addHelpText('after', keyHelp)
     .action(async (...given: [string, string?, string?, CommonOptions?]) => {
       const [dir, operator, state, options = {}] = given;
@@ -123,6 +129,12 @@ function addUpkeep(
   output: Output,
   done: (status: number) => void,
 ): void {
+  verb('plan', 'say what a restore to a moment would read and cost')
+    .argument('<dir>')
+    .option('--at <moment>', atHelp)
+    .action(async (dir: string, options: CommonOptions & AtOptions) => {
+      done(await plan(output, dir, options));
+    });
   verb('merge', 'merge snapshots of the chain now; no other process may have the store open')
     .argument('<dir>')
     .option('--dry-run', 'say what would be merged; reads only')

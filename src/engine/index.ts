@@ -90,6 +90,13 @@ export {
 export type { InspectionFault } from '../recovery/inspect-log.ts';
 export { verifyStore, type StoreFault, type StoreVerification } from '../recovery/verify.ts';
 export type { StoreLocation } from '../recovery/reader-moment.ts';
+export type { Target } from '../recovery/target.ts';
+export { parseTarget } from '../recovery/target.ts';
+export {
+  planStoreRestore,
+  type PlanRestoreOptions,
+  type StoreRestorePlan,
+} from '../recovery/plan-store.ts';
 export {
   planStoreMerge,
   type MergePlanOptions,

@@ -18,13 +18,8 @@ import {
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { knownOnly, oneOf } from '../std/option-checks.ts';
 import { systemClock } from '../std/clock.ts';
-import {
-  locationNames,
-  readStateMoment,
-  releaseMoment,
-  sourceOf,
-  type StoreLocation,
-} from './reader-moment.ts';
+import { locationNames, sourceOf, type StoreLocation } from './reader-moment.ts';
+import { readStateMoment, releaseMoment } from './state-moment.ts';
 import type { ReaderComponents } from './reader.ts';
 
 /** Options of `planStoreMerge`. */

@@ -17,12 +17,9 @@ import { entryFlags, operatorIds, ops, reservedTables } from '../snapshot/entry-
 import { readU64, toHex } from '../std/bytes.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
-import { walkLog, type SegmentFile } from '../wal/log-directory.ts';
-import type { LogRange } from '../wal/log-position.ts';
 import { readRecords } from '../wal/log-records.ts';
-import { segmentHeaderBytes } from '../wal/segment-format.ts';
-import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
 import { decodePatch } from '../snapshot/patch-decode.ts';
+import { findKeptLog, type KeptLog } from './kept-log.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import {
   agreementOf,
@@ -95,13 +92,6 @@ export interface CommitDecoding {
   readonly provedLsn: number;
 }
 
-/** Bytes of the log that are kept, oldest first. */
-interface KeptLog {
-  readonly ranges: readonly LogRange[];
-  /** First LSN in them. */
-  readonly firstLsn: number;
-}
-
 /** Records of the log from an LSN through that of the moment, as they stand there. */
 export async function* readLoggedRecords(
   source: ReaderSource,
@@ -116,7 +106,7 @@ export async function* readLoggedRecords(
     // the same (F1).
     const files = new ReadOnlyFiles(source.fs, true);
     try {
-      const log = await findKeptLog(source, files, moment);
+      const log = await findKeptLogNow(source, files, moment);
       next ??= log.firstLsn;
       if (next < log.firstLsn) throw outOfRetention(next, log.firstLsn, moment.lsn);
       const first = log.ranges.findLastIndex((range) => range.firstLsn <= next!);
@@ -236,35 +226,16 @@ function describeManifest(
   return { bytes: readU64(bytes, start), chunks };
 }
 
-/** Walks the log as it is now and opens it all: where the directory has changed, the moment's ranges are not there. */
-async function findKeptLog(
+/** Walks the log as it is now: where the directory has changed, the moment's ranges are not there. */
+async function findKeptLogNow(
   source: ReaderSource,
   fs: FileSystem,
   moment: LogMoment,
 ): Promise<KeptLog> {
-  const { plan, lowWater } = await readInAgreement(source, () =>
+  const now = await readInAgreement(source, () =>
     readLogMoment(source, source.fs, moment.identity),
   );
-  const directory = logDirectoryOf(source);
-  const walk = await walkLog(fs, directory, plan.listing, lowWater?.segment ?? 0);
-  const newest = walk.segments.at(-1);
-  if (!newest) return { ranges: [], firstLsn: moment.lsn + 1 };
-  const end =
-    plan.ranges.find(({ path }) => path === newest.path)?.end ?? (await findEnd(fs, newest));
-  const ranges = walk.segments.map(({ path, header }, i): LogRange => {
-    const { salt, firstLsn, chain } = header;
-    const next = walk.segments[i + 1]?.header.predecessor;
-    return { path, salt, start: segmentHeaderBytes, end: next?.end ?? end, firstLsn, chain };
-  });
-  return { ranges, firstLsn: ranges[0]!.firstLsn };
-}
-
-/** Where the groups of a segment end that holds nothing behind the newest checkpoint. */
-async function findEnd(fs: FileSystem, { path, header }: SegmentFile): Promise<number> {
-  const { salt, firstLsn, chain } = header;
-  const from = { offset: segmentHeaderBytes, lsn: firstLsn - 1, chain };
-  const bytes = await readFileRange(fs, path, segmentHeaderBytes);
-  return scanSegment(bytes, segmentHeaderBytes, salt, from, 0).end.offset;
+  return findKeptLog(fs, logDirectoryOf(source), now);
 }
 
 function outOfRetention(from: number, firstLsn: number, lastLsn: number): NotFoundError {

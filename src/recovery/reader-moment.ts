@@ -1,11 +1,8 @@
 /*
- * One moment of a store that another process may be writing to: newest record, its snapshots, and
- * the log behind it, read without a lock and without a write.
- *
- * F1: the record is read first, then every file that it names is opened and stays open, then the
- * record is looked for again; a miss is an error that another reading cures. The log is listed after
- * the record, so it holds at least the record's position. F2: reader-agreement.ts. F3: what is above
- * the proved LSN is known to the moment, and marked by those who give it out.
+ * One reading of a store that another process may be writing to: its newest record and its log, read
+ * without a lock and without a write. The log is listed after the record, so it holds at least the
+ * record's position. F2: reader-agreement.ts. F3: what is above the proved LSN is known to the moment,
+ * and marked by those who give it out. The state of a moment: state-moment.ts.
  */
 import { resolve } from 'node:path';
 import {
@@ -13,7 +10,6 @@ import {
   decodeRecord,
   parseRecordName,
   recordName,
-  type ChainLink,
   type CheckpointRecord,
 } from '../checkpoint/checkpoint-record.ts';
 import {
@@ -23,29 +19,20 @@ import {
   NotFoundError,
 } from '../errors.ts';
 import type { FileStat, FileSystem } from '../fs/file-system.ts';
-import { Image } from '../snapshot/image.ts';
-import { SlabPool } from '../snapshot/slab-pool.ts';
-import { buildTail, loadSnapshot, type TaskContext } from '../snapshot/tasks.ts';
+import type { TaskContext } from '../snapshot/task-context.ts';
 import { badOption, directoryPath } from '../std/option-checks.ts';
-import { readU32, toHex } from '../std/bytes.ts';
+import { toHex } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
-import { ImageLayers } from '../state/image-layers.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { checkPlace, placeOf } from '../store/store-place.ts';
 import { yieldNow } from '../threads/task-pool.ts';
 import { directoryError, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { planOpening, type OpeningPlan } from '../wal/log-opening.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
-import { findChainFault } from './chain-fault.ts';
 import { checkBeginning } from './log-beginning.ts';
 import { Agreement } from './reader-agreement.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
-import {
-  DirectoryObjects,
-  StoreObjects,
-  type ObjectFile,
-  type ReaderObjects,
-} from './reader-objects.ts';
+import { DirectoryObjects, StoreObjects, type ReaderObjects } from './reader-objects.ts';
 
 /** Where a store is. */
 export interface StoreLocation {
@@ -137,17 +124,6 @@ export interface LogMoment {
   readonly provedLsn: number;
 }
 
-/** The moment with its state. */
-export interface StateMoment extends LogMoment {
-  readonly layers: ImageLayers;
-  readonly images: readonly Image[];
-  /** Timestamp of the last commit, microseconds. */
-  readonly lastTimestamp: number;
-  /** Time by which expiry is judged, microseconds. */
-  readonly now: number;
-  readonly files: ReadOnlyFiles;
-}
-
 /** The ids of all records, oldest first. */
 export async function listRecordIds(objects: ReaderObjects): Promise<number[]> {
   const ids: number[] = [];
@@ -220,126 +196,4 @@ export async function readInAgreement<T>(source: ReaderSource, read: () => Promi
       await agreement.failed(error);
     }
   }
-}
-
-/** The newest committed moment with its state; the caller releases images and files. */
-export async function readStateMoment(source: ReaderSource): Promise<StateMoment> {
-  const identity = await readStoreIdentity(source);
-  if (identity.kind !== 'engine') {
-    throw new InvalidArgumentError(
-      'NOT_A_STORE',
-      `directory holds a log, no engine: ${source.dir}`,
-      {
-        path: source.dir,
-      },
-    );
-  }
-  return readInAgreement(source, async () => {
-    const files = new ReadOnlyFiles(source.fs, true);
-    const images: Image[] = [];
-    try {
-      return await readState(source, files, identity, images);
-    } catch (error) {
-      for (const image of images) image.release();
-      await files.close();
-      throw error;
-    }
-  });
-}
-
-/** Gives up the memory and the files of a moment. */
-export async function releaseMoment({ layers, images, files }: StateMoment): Promise<void> {
-  layers.set([]);
-  for (const image of images) image.release();
-  await files.close();
-}
-
-async function readState(
-  source: ReaderSource,
-  files: ReadOnlyFiles,
-  identity: StoreIdentity,
-  images: Image[],
-): Promise<StateMoment> {
-  const moment = await readLogMoment(source, files, identity);
-  const { record, plan } = moment;
-  const opened = record ? await openChain(source, files, record) : [];
-  files.stopPinning();
-  const groupBits = Math.log2(identity.keyGroups);
-  const options = { slabs: new SlabPool(0), groupBits };
-  for (const { link, file } of opened) {
-    const { sha256, bytes } = link;
-    const input = { path: file.path, sha256, bytes, verification: 'standard' } as const;
-    images.push(new Image((await loadSnapshot(file.fs, input, readerContext)).slices, options));
-  }
-  const seed = { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
-  const fromLsn = record?.lsn ?? 0;
-  const tail = await buildTail(
-    files,
-    {
-      ranges: plan.ranges,
-      fromLsn,
-      fromTimestamp: record?.timestamp ?? 0,
-      seed,
-      groupBits,
-      // Nothing is trimmed before the catalogue says how much of a list is kept.
-      rules: [],
-    },
-    readerContext,
-  );
-  images.push(new Image(tail.slices, options));
-  if (tail.lastLsn !== plan.lastLsn) throw endsElsewhere(plan, tail.lastLsn);
-  const layers = new ImageLayers(seed, groupBits);
-  layers.set(images.toReversed());
-  const { lastTimestamp } = tail;
-  const now = Math.max(source.clock.nowMicros(), lastTimestamp);
-  return { ...moment, layers, images, lastTimestamp, now, files };
-}
-
-/** Opens every snapshot of a record, then looks for the record again (F1). */
-async function openChain(
-  source: ReaderSource,
-  files: ReadOnlyFiles,
-  record: CheckpointRecord,
-): Promise<{ link: ChainLink; file: ObjectFile }[]> {
-  const objects = objectsOf(source, files);
-  const fault = findChainFault(record);
-  if (fault) {
-    const path = objects.path(recordName(record.id));
-    throw new CorruptionError(
-      'BROKEN_CHAIN',
-      `snapshot ${fault.what}: ${fault.link.name} of ${path}`,
-      { path, offset: 0, snapshot: fault.link.name },
-    );
-  }
-  const opened = [];
-  for (const link of record.chain) {
-    const file = await objects.file(link.name);
-    if (!file) throw missingSnapshot(objects.path(link.name), record.id);
-    const handle = await file.fs.open(file.path, 'read');
-    await handle.close();
-    opened.push({ link, file });
-  }
-  // Not through the pinned files, for which nothing ever goes.
-  if (!(await objectsOf(source, source.fs).get(recordName(record.id)))) {
-    throw new NotFoundError('CHECKPOINT_NOT_FOUND', `checkpoint ${record.id} has gone`, {
-      id: record.id,
-    });
-  }
-  return opened;
-}
-
-function missingSnapshot(path: string, id: number): CorruptionError {
-  return new CorruptionError('BROKEN_CHAIN', `snapshot of checkpoint ${id} is missing: ${path}`, {
-    path,
-    checkpoint: id,
-  });
-}
-
-function endsElsewhere(plan: OpeningPlan, actual: number): CorruptionError {
-  const path = plan.segments.at(-1)?.path;
-  return new CorruptionError(
-    'CORRUPT_FRAME',
-    `log ends at LSN ${actual} where ${plan.lastLsn} was found: ${path}`,
-    { path, lsn: actual + 1, expected: plan.lastLsn, actual },
-  );
 }

@@ -30,16 +30,10 @@ import {
   type CommitRange,
   type LoggedCommit,
 } from './reader-commits.ts';
-import {
-  locationNames,
-  readStateMoment,
-  releaseMoment,
-  sourceOf,
-  type ReaderSource,
-  type StoreLocation,
-  type StateMoment,
-} from './reader-moment.ts';
+import { locationNames, sourceOf, type ReaderSource, type StoreLocation } from './reader-moment.ts';
+import { readStateMoment, releaseMoment, type StateMoment } from './state-moment.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
+import { checkTarget, latest, type Target } from './target.ts';
 
 export type { CommitRange, LoggedChange, LoggedCommit, LoggedOp } from './reader-commits.ts';
 export { PatchReplacement } from '../snapshot/patch-decode.ts';
@@ -47,6 +41,8 @@ export { UnknownTypeValue } from '../codec/value-reader.ts';
 
 /** Options of {@link openReader}. */
 export interface ReaderOptions extends StoreLocation {
+  /** The moment to look at. @defaultValue 'latest' */
+  readonly at?: Target;
   /** Classes whose instances are values; others are given as `UnknownTypeValue`. @defaultValue none */
   readonly types?: readonly TypeDefinition[];
   /** Codecs of your own that the store was written with. @defaultValue none */
@@ -56,6 +52,7 @@ export interface ReaderOptions extends StoreLocation {
 /** Names of the options of {@link openReader}. */
 export const readerOptionNames: readonly (keyof ReaderOptions)[] = [
   ...locationNames,
+  'at',
   'types',
   'codecs',
 ];
@@ -144,8 +141,8 @@ export interface Reader {
 }
 
 /**
- * Opens a read-only view of the newest committed moment of a directory. Another process may have the
- * directory open: nothing is locked, written or created, and what that process does afterwards does
+ * Opens a read-only view of a committed moment of a directory, by default the newest. Another process
+ * may have the directory open: nothing is locked, written or created, and what that process does afterwards does
  * not change the view.
  *
  * @example
@@ -154,6 +151,7 @@ export interface Reader {
  * await reader.close();
  *
  * @throws InvalidArgumentError NOT_A_STORE, INVALID_OPTION
+ * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND for `at`
  * @throws CorruptionError when two readings agree on damage; nothing was changed
  * @throws IncompatibleError UNSUPPORTED_FORMAT, CODEC_UNAVAILABLE, STORE_MISMATCH
  * @throws StorageError OVERLOADED when the store changed under a hundred readings
@@ -171,7 +169,8 @@ export async function openReaderWith(
   await registerCodecs(options.codecs ?? []);
   const source = sourceOf(components, options);
   const decoder = createReaderDecoder(options.types);
-  const moment = await readStateMoment(source);
+  const target = options.at === undefined ? latest : checkTarget(options.at, 'at');
+  const moment = await readStateMoment(source, target);
   try {
     return new StateReader(source, moment, decoder, pinsOf(components.fs, source.dir));
   } catch (error) {

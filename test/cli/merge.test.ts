@@ -121,6 +121,27 @@ test('a strategy that there is not: refused with those that there are', async ()
   expect([status, stderr]).toEqual([2, expect.stringContaining('optimal') as unknown]);
 });
 
+test('plan and --at: what a moment would cost, and what was there', async () => {
+  const planned = await tidemark('plan', dir, '--at', 'lsn:2', '--json');
+  expect(JSON.parse(planned.stdout)).toMatchObject({
+    lsn: 2,
+    checkpointLsn: 2,
+    replayedCommits: 0,
+  });
+  const text = await tidemark('plan', dir, '--at', 'checkpoint:1');
+  expect(text.stdout).toContain('moment      LSN 1\nfrom        checkpoint 1 at LSN 1');
+  expect((await tidemark('get', dir, 'o', 'v', 'n:3', '--at', 'lsn:2')).stdout).toBe('1\n');
+  expect((await tidemark('get', dir, 'o', 'v', 'n:3')).stdout).toBe('3\n');
+  const dumped = await tidemark('dump', dir, 'o', 'v', '--at', 'lsn:1');
+  expect(dumped.stdout.split('\n').filter((line) => line.includes('"value":0'))).toHaveLength(500);
+  const beyond = await tidemark('get', dir, 'o', 'v', 'n:3', '--at', 'lsn:9');
+  expect([beyond.status, beyond.stderr]).toEqual([
+    2,
+    expect.stringContaining('OUT_OF_RETENTION') as unknown,
+  ]);
+  expect((await tidemark('plan', dir, '--at', 'soon')).stderr).toContain('INVALID_OPTION');
+});
+
 test('no store, and a store without a checkpoint: said, and none is made', async () => {
   const none = join(root, 'none');
   for (const flags of [['--dry-run'], []]) {

@@ -1,0 +1,43 @@
+/*
+ * The log as far back as it is kept, below the newest checkpoint too: byte ranges of whole segments.
+ */
+import type { FileSystem } from '../fs/file-system.ts';
+import { walkLog, type SegmentFile } from '../wal/log-directory.ts';
+import type { LogRange } from '../wal/log-position.ts';
+import { segmentHeaderBytes } from '../wal/segment-format.ts';
+import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
+import type { LogMoment } from './reader-moment.ts';
+
+/** Bytes of the log that are kept, oldest first. */
+export interface KeptLog {
+  readonly ranges: readonly LogRange[];
+  /** First LSN in them, or the next one where there are none. */
+  readonly firstLsn: number;
+}
+
+/** Finds the log that is kept, at a moment that was read of it. */
+export async function findKeptLog(
+  fs: FileSystem,
+  directory: string,
+  { plan, lowWater, lsn }: Pick<LogMoment, 'plan' | 'lowWater' | 'lsn'>,
+): Promise<KeptLog> {
+  const walk = await walkLog(fs, directory, plan.listing, lowWater?.segment ?? 0);
+  const newest = walk.segments.at(-1);
+  if (!newest) return { ranges: [], firstLsn: lsn + 1 };
+  const end =
+    plan.ranges.find(({ path }) => path === newest.path)?.end ?? (await findEnd(fs, newest));
+  const ranges = walk.segments.map(({ path, header }, i): LogRange => {
+    const { salt, firstLsn, chain } = header;
+    const next = walk.segments[i + 1]?.header.predecessor;
+    return { path, salt, start: segmentHeaderBytes, end: next?.end ?? end, firstLsn, chain };
+  });
+  return { ranges, firstLsn: ranges[0]!.firstLsn };
+}
+
+/** Where the groups of a segment end that holds nothing behind the newest checkpoint. */
+async function findEnd(fs: FileSystem, { path, header }: SegmentFile): Promise<number> {
+  const { salt, firstLsn, chain } = header;
+  const from = { offset: segmentHeaderBytes, lsn: firstLsn - 1, chain };
+  const bytes = await readFileRange(fs, path, segmentHeaderBytes);
+  return scanSegment(bytes, segmentHeaderBytes, salt, from, 0).end.offset;
+}

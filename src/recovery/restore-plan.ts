@@ -1,0 +1,169 @@
+/*
+ * From a target to the way to its state: which commit it means, which checkpoint to start from, which
+ * bytes of the log to read behind it, and what that costs. Reads records and, for a time, headers of
+ * commits; loads no state and writes nothing.
+ *
+ * | target                                   | commit                          | where it is not      |
+ * |------------------------------------------|---------------------------------|----------------------|
+ * | latest                                   | the last of the moment          | –                    |
+ * | lsn N                                    | N; exclusive: N - 1             | OUT_OF_RETENTION     |
+ * | timestamp T                              | the last at or before T; exclusive: before T | OUT_OF_RETENTION |
+ * | checkpoint, savepoint                    | that of its record; exclusive: the one before | CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND |
+ *
+ * A checkpoint whose record cannot be read, or whose snapshots are not all there, is no way.
+ */
+import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
+import { assumedRates, estimateRestore } from '../checkpoint/restore-estimate.ts';
+import { retainedRange, type RetainedRange } from '../checkpoint/retained-range.ts';
+import { NotFoundError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import { decodeCommitHeader } from '../snapshot/commit-format.ts';
+import type { LogRange } from '../wal/log-position.ts';
+import { readRecords } from '../wal/log-records.ts';
+import { segmentName } from '../wal/segment-format.ts';
+import type { KeptLog } from './kept-log.ts';
+import type { CheckedTarget } from './target.ts';
+
+/** What a plan is made from: one reading of a store. */
+export interface PlanInput {
+  readonly fs: FileSystem;
+  readonly target: CheckedTarget;
+  /** Checkpoints that can be used, oldest first. */
+  readonly records: readonly CheckpointRecord[];
+  /** Ids of savepoints that were dropped. */
+  readonly dropped: ReadonlySet<number>;
+  readonly log: KeptLog;
+  /** Last LSN of the reading. */
+  readonly lastLsn: number;
+  /** Time of the reading, microseconds. */
+  readonly now: number;
+}
+
+/** The way to the state of a moment. */
+export interface RestorePlan {
+  /** The last commit of the moment; 0: before the first. */
+  readonly lsn: number;
+  /** Time of the target, by which expiry is judged, when it names a time; microseconds. */
+  readonly time: number | undefined;
+  /** The checkpoint to start from; undefined: the log alone. */
+  readonly record: CheckpointRecord | undefined;
+  /** The log behind the checkpoint; it may go on behind the commit. */
+  readonly ranges: readonly LogRange[];
+  readonly snapshotBytes: number;
+  /** Of `ranges`. */
+  readonly logBytes: number;
+  /** Estimated. */
+  readonly seconds: number;
+  /** False: nothing was measured when the record was made, and careful assumptions stand in. */
+  readonly measured: boolean;
+  readonly retained: RetainedRange;
+}
+
+/** Works out the way to a target. */
+export async function planRestore(input: PlanInput): Promise<RestorePlan> {
+  const retained = retainedRange(input.records, input.log.firstLsn);
+  const lsn = await findLsn(input, retained);
+  const record = input.records.findLast((candidate) => candidate.lsn <= lsn);
+  const from = record?.lsn ?? 0;
+  if (lsn > from && input.log.firstLsn > from + 1) throw outOfRetention(input, retained);
+  const ranges = lsn > from ? rangesBehind(input.log, record, lsn) : [];
+  const snapshotBytes = record?.chain.reduce((sum, link) => sum + link.bytes, 0) ?? 0;
+  const logBytes = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
+  const rates = record?.rates ?? assumedRates;
+  const { seconds } = estimateRestore(snapshotBytes, logBytes, rates);
+  const { target } = input;
+  const time = target.kind === 'timestamp' ? target.number - (target.inclusive ? 0 : 1) : undefined;
+  const measured = record?.rates !== undefined;
+  return { lsn, time, record, ranges, snapshotBytes, logBytes, seconds, measured, retained };
+}
+
+async function findLsn(input: PlanInput, retained: RetainedRange): Promise<number> {
+  const { target, lastLsn } = input;
+  if (target.kind === 'latest') return lastLsn;
+  if (target.kind === 'timestamp') return findByTime(input, retained);
+  const named = target.kind === 'lsn' ? target.number : findRecord(input).lsn;
+  const lsn = target.inclusive ? named : named - 1;
+  if (lsn < 0 || lsn > lastLsn) throw outOfRetention(input, retained);
+  return lsn;
+}
+
+function findRecord({ target, records, dropped }: PlanInput): CheckpointRecord {
+  const { kind, number, name } = target;
+  if (kind === 'savepoint') {
+    const found = records.findLast(
+      (record) => record.savepoint === name && !dropped.has(record.id),
+    );
+    if (found) return found;
+    throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}`, {
+      name,
+      savepoints: records.flatMap(({ savepoint }) => savepoint ?? []),
+    });
+  }
+  const found = records.find((record) => record.id === number);
+  if (found) return found;
+  throw new NotFoundError('CHECKPOINT_NOT_FOUND', `there is no checkpoint ${number}`, {
+    id: number,
+    checkpoints: records.map(({ id }) => id),
+  });
+}
+
+/** The last commit at or before a time. */
+async function findByTime(input: PlanInput, retained: RetainedRange): Promise<number> {
+  const { fs, target, records, log, now } = input;
+  const time = target.inclusive ? target.number : target.number - 1;
+  const base = records.findLast(({ timestamp }) => timestamp <= time);
+  if (base?.timestamp === time) return base.lsn;
+  const from = base?.lsn ?? 0;
+  // What came between the checkpoint and the log that is kept is not known any more.
+  if (time > now || log.firstLsn > from + 1) throw outOfRetention(input, retained);
+  let found = base?.lsn;
+  for await (const { lsn, bytes } of readRecords(
+    fs,
+    rangesBehind(log, base, undefined),
+    from + 1,
+  )) {
+    if (lsn > input.lastLsn) break;
+    if (decodeCommitHeader(bytes, 0, bytes.length).timestamp > time) break;
+    found = lsn;
+  }
+  if (found === undefined) throw outOfRetention(input, retained);
+  return found;
+}
+
+/** The log behind a checkpoint, through the segment that holds an LSN. */
+function rangesBehind(
+  { ranges }: KeptLog,
+  record: CheckpointRecord | undefined,
+  lsn: number | undefined,
+): LogRange[] {
+  const from = record?.lsn ?? 0;
+  const found: LogRange[] = [];
+  ranges.forEach((range, i) => {
+    const next = ranges[i + 1]?.firstLsn;
+    if (next !== undefined && next <= from + 1) return;
+    if (lsn !== undefined && range.firstLsn > lsn) return;
+    found.push(record && holdsPosition(range, record) ? behindPosition(range, record) : range);
+  });
+  return found;
+}
+
+function holdsPosition({ path }: LogRange, { position }: CheckpointRecord): boolean {
+  return path.endsWith(`/${segmentName(position.segment, position.timeline)}`);
+}
+
+/** What stands in the segment behind the checkpoint's position. */
+function behindPosition(range: LogRange, { position }: CheckpointRecord): LogRange {
+  const { offset, lsn, chain } = position;
+  return { ...range, start: offset, firstLsn: lsn + 1, chain };
+}
+
+function outOfRetention({ target, lastLsn }: PlanInput, retained: RetainedRange): NotFoundError {
+  const { fromLsn, fromTimestamp, oldestLsn, oldestTimestamp } = retained;
+  const named = `${target.kind} ${target.kind === 'savepoint' ? target.name : target.number}`;
+  const every = fromLsn === undefined ? 'no commit by itself' : `every commit from LSN ${fromLsn}`;
+  return new NotFoundError(
+    'OUT_OF_RETENTION',
+    `${named} cannot be restored: what is kept is ${every} to ${lastLsn}, and checkpoints from LSN ${oldestLsn ?? 'none'}`,
+    { target: named, fromLsn, fromTimestamp, lastLsn, oldestLsn, oldestTimestamp },
+  );
+}
