@@ -3,6 +3,7 @@
  * read and write them in place; otherwise they work on a staged file that is copied from or to the
  * store here.
  */
+import { dirname } from 'node:path';
 import { CorruptionError, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { assert } from '../std/assert.ts';
@@ -45,6 +46,16 @@ export class SnapshotTransfer {
   /** A path for a worker to write a snapshot to. */
   stagedPath(label: string): string {
     return this.#store.local?.stagingPath(label) ?? `${this.#directory}/${label}`;
+  }
+
+  /** Bytes that are free where snapshots are written, which need not be the volume of the log. */
+  get freeBytes(): number {
+    const directory = dirname(this.stagedPath('free-space'));
+    try {
+      return this.#fs.freeBytes(directory);
+    } catch (error) {
+      throw toStorageError(error, 'look at the free space of', directory);
+    }
   }
 
   /** Publishes a staged, synced file under a name. Durable when it resolves. */

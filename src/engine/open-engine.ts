@@ -329,9 +329,8 @@ class Opening {
     const hub = new EventHub();
     keepWarnings(hub, recovery);
     const failures = new BackgroundFailures(hub);
-    const freeBytes = (): number => fs.freeBytes(options.dir);
-    const watch = new Watch(hub, freeBytes);
     const { pool, slabs, transfer, meter } = built;
+    const watch = new Watch(hub, () => Math.min(fs.freeBytes(options.dir), transfer.freeBytes));
     const checkpointer = new Checkpointer({
       ...storeFacts(identity),
       timeline,
@@ -350,7 +349,7 @@ class Opening {
       retention: options.retention.settings,
       mergeLimits: this.#mergeLimits(),
       meter,
-      freeBytes,
+      freeBytes: () => transfer.freeBytes,
       events: checkpointEvents(hub, watch, {
         collect: () => retention.collectSoon(),
         fail: (error) => failures.report(error),

@@ -35,7 +35,7 @@ export class Watch {
     }));
     const freeBytes = this.#freeBytes();
     this.#tell('DISK_LOW', freeBytes < freeBytesLow, () => ({
-      message: `the volume of the store has ${freeBytes} bytes free`,
+      message: `a volume of the store has ${freeBytes} bytes free`,
       details: { freeBytes },
     }));
   }

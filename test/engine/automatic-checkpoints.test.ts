@@ -2,7 +2,13 @@
  * Checkpoints that nobody asked for: what starts one, what holds it back, and what it says.
  */
 import { describe, expect, test } from 'vitest';
-import type { CheckpointRecord, Engine, EngineOptions } from '../../src/engine/index.ts';
+import type {
+  CheckpointRecord,
+  Engine,
+  EngineOptions,
+  ObjectStore,
+} from '../../src/engine/index.ts';
+import { FileObjectStore } from '../../src/store/file-store.ts';
 import { injected } from '../tools/faulty-file-system.ts';
 import { HeldStore } from './held-store.ts';
 import {
@@ -279,6 +285,31 @@ describe('what holds one back', () => {
     expect((await engine.checkpoint()).lsn).toBe(1);
     await engine.close();
   });
+
+  test.each<[string, (world: World) => ObjectStore, string]>([
+    ['files elsewhere', ({ fs }) => new FileObjectStore(fs, '/elsewhere'), '/elsewhere'],
+    ['no files', () => new HeldStore(), '/store'],
+  ])(
+    'no space where %s are staged: NO_SPACE, whatever the log has',
+    async (_kind, storeOf, place) => {
+      const world = worldOn();
+      const engine = await open(world, { checkpointing: false, store: storeOf(world) });
+      await put(engine, 'a', noise(100_000));
+      const warnings: string[] = [];
+      engine.on('warning', ({ code }) => warnings.push(code));
+      const asked: string[] = [];
+      world.fs.freeBytes = (path) => {
+        asked.push(path);
+        return path.startsWith(`${place}/`) ? 50_000 : 2 ** 40;
+      };
+      expect(await codeOf(engine.checkpoint())).toBe('NO_SPACE');
+      expect(asked).not.toEqual([]);
+      world.fs.freeBytes = (path) => (path.startsWith(`${place}/`) ? 2 ** 29 : 2 ** 40);
+      expect((await engine.checkpoint()).lsn).toBe(1);
+      expect(warnings).toEqual(['DISK_LOW']);
+      await engine.close();
+    },
+  );
 
   test('the checkpoint of a close fails: close says so, and everything is in the log', async () => {
     const world = worldOn();
