@@ -11,6 +11,8 @@ import type { ChainLink } from './checkpoint-record.ts';
 export interface LoadedLink {
   readonly link: ChainLink;
   readonly image: Image;
+  /** SHA-256 of the snapshots that it is valid on; none where it is valid on any of its ancestry. */
+  readonly parents?: readonly string[];
 }
 
 export class ChainImages {

@@ -66,6 +66,8 @@ export interface MergeLimits {
   readonly threadsMax: number;
   /** Smaller blocks stay as they are; undefined: as for checkpoints. */
   readonly compressionBytesMin: number | undefined;
+  /** Leaves out of merged deltas what changes nothing in the chain below. */
+  readonly deduplicate: boolean;
 }
 
 /** What is told of finished work. */

@@ -34,6 +34,7 @@ import {
   type CheckpointerInput,
 } from './checkpointer-input.ts';
 import { assertRoom, mergeRoom } from './free-space.ts';
+import { belowMerge, type BelowMerge } from './merge-parents.ts';
 import type { Publisher } from './publisher.ts';
 import { snapshotHeader } from './snapshot-tasks.ts';
 
@@ -168,10 +169,11 @@ export class Compactor {
     order: Pick<MergeOrder, 'stagedPath' | 'header'> & {
       readonly strategy: MergeStrategy;
       readonly tables: readonly TableDefinition[];
+      readonly below: BelowMerge;
     },
   ): Promise<MergedSnapshot> {
     const { pool, slabs, clock, mergeLimits, compression } = this.#in;
-    const { stagedPath, header, strategy, tables } = order;
+    const { stagedPath, header, strategy, tables, below } = order;
     const { timeoutMs, signal, threadsMax, compressionBytesMin } = mergeLimits;
     const packed = compressionOf(compression, tables);
     const bytesMin = compressionBytesMin === undefined ? {} : { bytesMin: compressionBytesMin };
@@ -188,6 +190,7 @@ export class Compactor {
         sources: run.map(({ image }) => ({ slices: image.descriptors })),
         stagedPath,
         header,
+        ...below,
         rules: rulesOf(tables),
         compression: { ...packed, ...bytesMin },
         threadsMax: strategy === 'sequential' ? 1 : threadsMax,
@@ -222,12 +225,15 @@ export class Compactor {
     const stagedPath = this.#publisher.stagedPath('merge');
     const last = { lsn: lastLsn, timestamp: lastTimestamp, tables };
     const base = start === 0;
+    const { deduplicate } = this.#in.mergeLimits;
+    const below = belowMerge(images.links.slice(0, start), run, deduplicate);
     const startedAt = clock.monotonicMs();
     const output = await this.#runMerge(run, {
       stagedPath,
       header: snapshotHeader(this.#in, { base, fromLsn, last }),
       strategy,
       tables,
+      below,
     });
     const milliseconds = clock.monotonicMs() - startedAt;
     const image = new Image(output.slices, { slabs, groupBits });
@@ -272,7 +278,7 @@ export class Compactor {
         request,
       );
       await this.#publisher.put(record);
-      images.replaceRun(start, count, { link, image });
+      images.replaceRun(start, count, { link, image, parents: below.parents });
       events.merge(record);
       return record;
     });

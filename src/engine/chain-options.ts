@@ -25,6 +25,13 @@ export interface MergeOptions {
   readonly threadsMax?: number;
   /** Blocks of fewer bytes are stored as they are. @defaultValue `compression.bytesMin`, 1024 */
   readonly compressionBytesMin?: number;
+  /**
+   * Leaves out of a delta that deltas are merged into what changes nothing in the chain below:
+   * deletes of keys that are not there, and values that are there already. The commit that wrote such
+   * a value again is no longer seen in the snapshot, and `mergeLineages` refuses the file.
+   * @defaultValue false
+   */
+  readonly deduplicate?: boolean;
   /** Milliseconds after which a merge is given up; the old chain stays. @defaultValue none */
   readonly timeoutMs?: number;
   /** Gives up the merge that runs, and every later one. @defaultValue none */
@@ -71,6 +78,7 @@ const mergeOptionNames: readonly (keyof MergeOptions)[] = [
   'strategy',
   'threadsMax',
   'compressionBytesMin',
+  'deduplicate',
   'timeoutMs',
   'signal',
 ];
@@ -86,6 +94,10 @@ export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions
   const { strategy = 'optimal', signal, timeoutMs, threadsMax, compressionBytesMin } = merge;
   if (!mergeStrategies.includes(strategy)) {
     throw badOption('merge.strategy', `must be one of ${mergeStrategies.join(', ')}`, strategy);
+  }
+  const { deduplicate = false } = merge;
+  if (typeof deduplicate !== 'boolean') {
+    throw badOption('merge.deduplicate', 'must be true or false', deduplicate);
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw badOption('merge.signal', 'must be an AbortSignal', signal);
@@ -115,6 +127,7 @@ export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions
       ),
       timeoutMs: optional(timeoutMs, (value) => wholeNumber('merge.timeoutMs', value, 1)),
       signal,
+      deduplicate,
       threadsMax: optional(threadsMax, (value) => wholeNumber('merge.threadsMax', value, 1)),
     }),
   });

@@ -188,7 +188,7 @@ async function loadChain(
       image.release();
       throw error;
     }
-    return { link, image };
+    return { link, image, parents: output.parents };
   });
   const settled = await Promise.allSettled(loading);
   for (const result of settled) if (result.status === 'fulfilled') links.push(result.value);

@@ -19,6 +19,7 @@ import { FoldScratch } from './operators.ts';
 import { RunCursor, type TableRules } from './run-cursor.ts';
 import { SliceCursor, type PlainEntries } from './slice-cursor.ts';
 import type { Slice } from './slice.ts';
+import type { OlderChain } from './unchanged.ts';
 
 /** What a merge makes of its inputs. */
 export interface MergeOptions {
@@ -32,6 +33,8 @@ export interface MergeOptions {
   /** Timestamp of the last LSN of the inputs, or time of the view; expiry is judged by it. */
   readonly lastTimestamp: number;
   readonly rules: TableRules;
+  /** Of a delta: the chain below it, so that what changes nothing there is left out. */
+  readonly older?: OlderChain;
   /** Bits of the hash that name the key group, 0 to 16. */
   readonly groupBits: number;
 }
@@ -50,6 +53,7 @@ export class MergeIterator extends RunCursor {
   readonly #base: boolean;
   readonly #lastTimestamp: number;
   readonly #plain: PlainEntries;
+  readonly #older: OlderChain | undefined;
   readonly #groupBits: number;
   readonly #itemsMax: ReadonlyMap<number, number>;
   readonly #scratch = new FoldScratch();
@@ -70,6 +74,7 @@ export class MergeIterator extends RunCursor {
     this.#lastTimestamp = options.lastTimestamp;
     this.#plain = { base: options.base, lastTimestamp: options.lastTimestamp };
     this.#groupBits = options.groupBits;
+    this.#older = options.older;
     this.#list = new ListBuffer(options.view === true);
     this.#itemsMax = new Map(options.rules.map((rule) => [rule.table, rule.itemsMax]));
     for (const input of inputs) if (input.next()) this.#inputs.push(input);
@@ -111,6 +116,7 @@ export class MergeIterator extends RunCursor {
   plainRun(): PlainRun | undefined {
     const least = this.#least;
     if (least < 0 || this.#listing || this.#lastEqual !== least) return undefined;
+    if (this.#older !== undefined) return undefined;
     const input = this.#inputs[least]!;
     if (!(input instanceof SliceCursor) || this.#itemsMax.has(input.table)) return undefined;
     if (this.#mayBeCleared(input)) return undefined;
@@ -178,7 +184,8 @@ export class MergeIterator extends RunCursor {
   #settle(): boolean {
     if (this.#base) return settleInBase(this, this.#lastTimestamp);
     settleInDelta(this, this.#lastTimestamp);
-    return true;
+    if (this.#older === undefined || this.#itemsMax.has(this.table)) return true;
+    return !this.#older.holds(this, this.#killedBelow() > 0);
   }
 
   /** The LSN below which a clear has killed what this iterator stands on. */

@@ -9,6 +9,7 @@
 import { toStorageError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import { checksum } from '../codec/checksum.ts';
+import { assert } from '../std/assert.ts';
 import { BlockPacker, type SnapshotCompression } from './block-packer.ts';
 import { MergeIterator } from './merge-iterator.ts';
 import { overlaps, partOf, type MergeRange } from './merge-ranges.ts';
@@ -30,6 +31,7 @@ import {
   type SnapshotHeader,
 } from './snapshot-format.ts';
 import { hashFile } from './snapshot-verify.ts';
+import { OlderChain } from './unchanged.ts';
 import type { TaskContext } from './task-context.ts';
 import { startTask, type SparedMemory, type TaskMemory } from './task-memory.ts';
 
@@ -40,6 +42,11 @@ const WRITE_BYTES = 1024 * 1024;
 export interface MergeRangeInput extends TaskMemory {
   /** Slices of each input that overlap the range, oldest input first, in order. */
   readonly inputs: readonly (readonly SliceDescriptor[])[];
+  /**
+   * Of a delta: the snapshots below it, oldest first, as `inputs`; what changes nothing there is left
+   * out. @defaultValue everything stays
+   */
+  readonly older?: readonly (readonly SliceDescriptor[])[];
   readonly range: MergeRange;
   /** Makes a base, of inputs that start at LSN 0; otherwise a delta. */
   readonly base: boolean;
@@ -77,9 +84,11 @@ export async function mergeRange(
   const { inputs, range, base, lastTimestamp, groupBits, rules, keepSlices } = input;
   const tools = startTask(input, context);
   const packer = new BlockPacker(input.compression);
+  assert(!base || input.older === undefined, 'below a base there is nothing');
+  const older = input.older && { older: new OlderChain(input.older, groupBits) };
   const merge = new MergeIterator(
     inputs.map((slices) => cursorIn(slices, range)),
-    { base, lastTimestamp, groupBits, rules },
+    { base, lastTimestamp, groupBits, rules, ...older },
   );
   const packed: PackedSlice[] = [];
   const inputBytes = inputs.flat().reduce((sum, slice) => sum + slice.dataBytes, 0);

@@ -10,7 +10,7 @@
 import { setMaxListeners } from 'node:events';
 import { AbortedError } from '../errors.ts';
 import { must } from '../std/assert.ts';
-import { planRanges, type MergeRange, type SliceSpan } from '../snapshot/merge-ranges.ts';
+import { overlaps, planRanges, type MergeRange, type SliceSpan } from '../snapshot/merge-ranges.ts';
 import type { FinishedSnapshot, MergeRangeOutput } from '../snapshot/merge-tasks.ts';
 import type { SnapshotCompression } from '../snapshot/block-packer.ts';
 import type { TableRules } from '../snapshot/run-cursor.ts';
@@ -25,6 +25,11 @@ import type { TaskPool } from './task-pool.ts';
 export interface MergeOrder {
   /** Oldest first: a base or nothing, then deltas without a gap. */
   readonly sources: readonly MergeSource[];
+  /**
+   * Of a delta: images of all snapshots below it, oldest first; what changes nothing there is left
+   * out, and `parents` has to name them. @defaultValue everything stays
+   */
+  readonly older?: readonly (readonly SliceDescriptor[])[];
   readonly stagedPath: string;
   readonly header: SnapshotHeader;
   readonly rules: TableRules;
@@ -155,7 +160,7 @@ class MergeRun {
   }
 
   async #merge(index: number): Promise<MergeRangeOutput> {
-    const { rules, compression, keepSlices, header, sliceBytesMax, slabs } = this.#order;
+    const { rules, compression, keepSlices, header, sliceBytesMax, slabs, older } = this.#order;
     const range = this.#ranges[index]!;
     const { signal } = this.#stop;
     const inputs = await this.#loans.take(range, signal);
@@ -164,6 +169,7 @@ class MergeRun {
         'mergeRange',
         {
           inputs,
+          ...(older && { older: older.map((slices) => overlapping(slices, range)) }),
           range,
           base: header.kind === 'base',
           lastTimestamp: header.lastTimestamp,
@@ -204,4 +210,8 @@ class MergeRun {
     const { slabs } = this.#order;
     for (const { buffer } of [...packed, ...slices]) slabs.release(buffer);
   }
+}
+
+function overlapping(slices: readonly SliceDescriptor[], range: MergeRange): SliceDescriptor[] {
+  return slices.filter((slice) => overlaps(slice, range));
 }

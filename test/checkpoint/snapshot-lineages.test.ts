@@ -4,6 +4,9 @@
 import { describe, expect, test } from 'vitest';
 import type { ConflictPolicy, LineageConflict } from '../../src/checkpoint/snapshot-conflicts.ts';
 import { mergeLineagesWith } from '../../src/checkpoint/snapshot-lineages.ts';
+import { SlabPool } from '../../src/snapshot/slab-pool.ts';
+import { runMerge } from '../../src/threads/merge-run.ts';
+import { InlinePool } from '../../src/threads/task-pool.ts';
 import { withBase } from './snapshot-joiner.ts';
 
 const A = 'aa'.repeat(16);
@@ -300,6 +303,30 @@ describe('what cannot be joined', () => {
     await expect(join([['/other']])).rejects.toEqual(
       expect.objectContaining({ code: 'BROKEN_CHAIN' }),
     );
+  });
+
+  test('a delta without what changed nothing in its own chain: INVALID_CALL', async () => {
+    const library = await withBase({ x: 0 });
+    const a = await library.delta({ x: 'a' }, A, 5);
+    const pool = new InlinePool(library.fs);
+    const { header } = await pool.run('loadSnapshot', { path: a });
+    const parents = ['ab'.repeat(32)];
+    await runMerge(pool, {
+      sources: [{ path: a }],
+      stagedPath: '/lean',
+      header,
+      parents,
+      rules: [],
+      compression: { codec: 'none' },
+      threadsMax: 1,
+      keepSlices: false,
+      slabs: new SlabPool(0),
+    });
+    await expect(library.join([['/lean']], 'last-write-wins')).rejects.toEqual(
+      expect.objectContaining({ code: 'INVALID_CALL', details: { path: '/lean' } }),
+    );
+    // The same without parents can be joined.
+    await expect(library.join([[a]], 'last-write-wins')).resolves.toBeDefined();
   });
 
   test('options: refused by name', async () => {

@@ -9,6 +9,7 @@ import type {
   EngineOptions,
   EngineWarning,
 } from '../../src/engine/index.ts';
+import { InlinePool } from '../../src/threads/task-pool.ts';
 import { injected } from '../tools/faulty-file-system.ts';
 import {
   codeOf,
@@ -414,5 +415,64 @@ describe('warnings', () => {
     await engine.commit();
     expect(codes(warnings)).toEqual(['BUFFERS_FULL']);
     await engine.close();
+  });
+});
+
+describe('merge.deduplicate', () => {
+  /** A base of 400 keys, three deltas that write the same again, and one merge of these. */
+  async function merged(deduplicate: boolean, world: World = worldOn()): Promise<Engine> {
+    const { engine, merges } = await watched({ merge: { deduplicate } }, world);
+    await step(engine, 0, 400);
+    for (let i = 0; i < 3; i++) {
+      engine.operator('op').value('v').delete(`absent ${i}`);
+      await step(engine, 10 * i);
+    }
+    engine.operator('op').value('v').set(5, 'changed');
+    await step(engine, 10);
+    await engine.merge();
+    expect(merges.map(kinds)).toEqual(['Bd']);
+    return engine;
+  }
+  const deltaOf = async (engine: Engine): Promise<{ entryCount: number; name: string }> =>
+    (await engine.checkpoints()).at(-1)!.chain.at(-1)!;
+
+  test('deltas that change nothing: left out of the merged one, and the state is the same', async () => {
+    const worlds = [worldOn(), worldOn()];
+    const lean = await merged(true, worlds[0]);
+    const full = await merged(false, worlds[1]);
+    // What is left: the value that changed, and what the engine keeps for itself.
+    const saved = (await deltaOf(full)).entryCount - (await deltaOf(lean)).entryCount;
+    expect(saved).toBe(3 + 40 - 1);
+    const expected = contents(full);
+    expect(contents(lean)).toEqual(expected);
+    await lean.close();
+    await full.close();
+    const again = await open(worlds[0]!, { checkpointing: false });
+    expect(contents(again)).toEqual(expected);
+    await again.close();
+  });
+
+  test('a delta without them: names the chain below, also merged again in a later opening', async () => {
+    const world = worldOn();
+    const engine = await merged(true, world);
+    const [base] = (await engine.checkpoints()).at(-1)!.chain;
+    const parentsOf = async (name: string): Promise<readonly string[]> => {
+      const paths = await pathsIn(world.fs, 'snapshots');
+      const path = paths.find((one) => one.endsWith(name))!;
+      return (await new InlinePool(world.fs).run('loadSnapshot', { path })).parents;
+    };
+    expect(await parentsOf((await deltaOf(engine)).name)).toEqual([base!.sha256]);
+    await engine.close();
+    const { engine: later, merges } = await watched({}, world);
+    await step(later, 30);
+    await later.merge();
+    expect(merges.map(kinds)).toEqual(['Bd']);
+    expect(await parentsOf((await deltaOf(later)).name)).toEqual([base!.sha256]);
+    await later.close();
+  });
+
+  test('no boolean: INVALID_OPTION', async () => {
+    const merge = { deduplicate: 1 as unknown as boolean };
+    expect(await codeOf(open(worldOn(), { merge }))).toBe('INVALID_OPTION');
   });
 });

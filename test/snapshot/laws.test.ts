@@ -9,6 +9,7 @@ import { patchOfObject } from '../../src/snapshot/patch.ts';
 import { PointFold } from '../../src/snapshot/point-fold.ts';
 import { SlabPool } from '../../src/snapshot/slab-pool.ts';
 import type { SliceDescriptor } from '../../src/snapshot/slice.ts';
+import { OlderChain } from '../../src/snapshot/unchanged.ts';
 import { int64, toBytes, type Change, type Commit } from './log-builder.ts';
 import { encodeValue, Model } from './model.ts';
 import {
@@ -160,6 +161,31 @@ const history = fc.oneof(
   ...[counterDraft, listDraft, mapDraft, lowDraft, highDraft, patchDraft, patchDraft].map(narrow),
 );
 
+/** Few keys and values, so that the same is often written again, or deleted where it is not. */
+const rewriteDraft: fc.Arbitrary<Draft> = fc.record({
+  table: fc.constant(MAPS),
+  op: fc.constantFrom(ops.put, ops.put, ops.put, ops.delete),
+  key: fc.constantFrom('a', 'b', 'ab'),
+  subKey: fc.constantFrom(undefined, 'x'),
+  value: fc.constantFrom('1', '2'),
+  ttl: fc.constantFrom(0, 0, 0, 0, 8),
+});
+const rewriting = fc.array(
+  fc.record({
+    wait,
+    drafts: fc.array(
+      fc.oneof(
+        { weight: 9, arbitrary: rewriteDraft },
+        { weight: 1, arbitrary: anyDraft },
+        { weight: 1, arbitrary: clearDraft },
+      ),
+      { minLength: 1, maxLength: 3 },
+    ),
+  }),
+  { minLength: 4, maxLength: 20 },
+);
+const rewritten = fc.oneof(history, { weight: 3, arbitrary: rewriting });
+
 /** Makes drafts into commits that an engine can write: clears first, each key once. */
 function commitsOf(drafts: readonly { wait: number; drafts: readonly Draft[] }[]): Commit[] {
   const model = new Model();
@@ -216,6 +242,28 @@ function mergeParts(parts: readonly Part[], base: boolean): Part {
   const merge = new MergeIterator(inputs, { base, lastTimestamp, rules, groupBits });
   return { slices: slicesByRuns(merge), lastTimestamp };
 }
+
+/** Merges deltas behind others into one without what changes nothing there. */
+function deduplicated(parts: readonly Part[], below: readonly Part[]): Part {
+  const { lastTimestamp } = parts.at(-1)!;
+  const older = new OlderChain(
+    below.map((part) => part.slices),
+    groupBits,
+  );
+  const inputs = parts.map((part) => slicesCursor(part.slices));
+  const options = { base: false, lastTimestamp, rules, groupBits, older };
+  return { slices: slicesByRuns(new MergeIterator(inputs, options)), lastTimestamp };
+}
+
+const entryCount = ({ slices }: Part): number =>
+  slices.reduce((sum, slice) => sum + slice.entryCount, 0);
+
+/** Without LSN and timestamp of the commit that wrote it. */
+const stateOf = (texts: readonly string[]): string[] =>
+  texts
+    .map((text) => text.split(' '))
+    .map((fields) => [...fields.slice(0, 3), ...fields.slice(5)].join(' '))
+    .sort();
 
 /** Deltas of a log that is split at the given places. */
 function deltasOf(commits: readonly Commit[], cuts: readonly number[], hashOf: HashOf): Part[] {
@@ -321,6 +369,40 @@ describe.each(Object.keys(hashes))('keys with %s hashes', (name) => {
       },
     );
     fc.assert(property, parameters);
+  });
+
+  test('deltas without what changes nothing below: any chain has the same state at any time', () => {
+    let left = 0;
+    const property = fc.property(
+      rewritten,
+      numbers,
+      numbers,
+      numbers,
+      (drafts, cuts, first, then) => {
+        const commits = commitsOf(drafts);
+        const whole = deltasOf(commits, cuts, hashOf);
+        // Below a delta there is any chain of the commits before it, itself deduplicated or not.
+        const at = (first[0] ?? 1) % whole.length;
+        const end = at + 1 + ((first[1] ?? 0) % (whole.length - at));
+        const below = compact(whole.slice(0, at), first);
+        const run = whole.slice(at, end);
+        const lean = at === 0 ? mergeParts(run, false) : deduplicated(run, below);
+        left += entryCount(mergeParts(run, false)) - entryCount(lean);
+        // What is below, and what is behind, may be merged in other ways afterwards.
+        const otherBelow = compact(below, then);
+        const chain = compact([...otherBelow, lean, ...whole.slice(end)], then);
+        const { timestamp } = commits.at(-1)!;
+        for (const time of [timestamp, timestamp + 2, timestamp + 12, timestamp + 1000]) {
+          const view = (parts: readonly Part[]): string[] => {
+            const inputs = parts.map((part) => slicesCursor(part.slices));
+            return stateOf(viewOf(inputs, time, { rules, groupBits }));
+          };
+          expect(view(chain)).toEqual(view(whole));
+        }
+      },
+    );
+    fc.assert(property, parameters);
+    expect(left).toBeGreaterThan(50);
   });
 
   test('a snapshot sliced by key group: joining the parts gives it back', () => {
