@@ -345,10 +345,10 @@ export class Engine {
   async #end(): Promise<void> {
     const { checkpointer, writer, images, retention, release } = this.#parts;
     this.#pressure.release();
-    const collected = retention.close();
     try {
       await checkpointer.close();
-      await collected;
+      // After the last checkpoint, whose collection it waits for.
+      await retention.close();
       await writer.close();
     } finally {
       await this.#parts.recording?.close();
