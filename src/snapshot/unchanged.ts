@@ -1,7 +1,7 @@
 /*
  * Which entries of a delta change nothing where the older part of its chain is known: a tombstone of
  * a key that no older snapshot has, and a put of what is there already. A delta without them is
- * valid only behind that state, so it names its parents (PROTOCOL E2, docs/adr/0016).
+ * valid only behind that state, so it names its parents (PROTOCOL E2, docs/adr/0018).
  *
  * Invariants: U1 older images are all of the chain below the delta, for the range that is merged.
  * U2 whether a put is there already depends on the newest older entry alone, and on there being no

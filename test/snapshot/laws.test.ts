@@ -5,10 +5,18 @@ import { operatorIds, ops, reservedTables } from '../../src/snapshot/entry-forma
 import { Image, setProbe } from '../../src/snapshot/image.ts';
 import { slicesCursor } from '../../src/snapshot/log-fold.ts';
 import { MergeIterator } from '../../src/snapshot/merge-iterator.ts';
+import {
+  overlaps,
+  partOf,
+  planRanges,
+  wholeRange,
+  type MergeRange,
+} from '../../src/snapshot/merge-ranges.ts';
 import { patchOfObject } from '../../src/snapshot/patch.ts';
 import { PointFold } from '../../src/snapshot/point-fold.ts';
 import { SlabPool } from '../../src/snapshot/slab-pool.ts';
-import type { SliceDescriptor } from '../../src/snapshot/slice.ts';
+import { SliceCursor } from '../../src/snapshot/slice-cursor.ts';
+import { Slice, type SliceDescriptor } from '../../src/snapshot/slice.ts';
 import { OlderChain } from '../../src/snapshot/unchanged.ts';
 import { int64, toBytes, type Change, type Commit } from './log-builder.ts';
 import { encodeValue, Model } from './model.ts';
@@ -369,6 +377,39 @@ describe.each(Object.keys(hashes))('keys with %s hashes', (name) => {
       },
     );
     fc.assert(property, parameters);
+  });
+
+  test('a merge in ranges: joined, they are what one merge gives', () => {
+    let cut = 0;
+    const targets = fc.constantFrom(1, 100, 500);
+    const property = fc.property(
+      history,
+      numbers,
+      fc.boolean(),
+      targets,
+      (drafts, cuts, base, target) => {
+        const commits = commitsOf(drafts);
+        const parts = deltasOf(commits, cuts, hashOf);
+        const { lastTimestamp } = parts.at(-1)!;
+        const options = { base, lastTimestamp, rules, groupBits };
+        const spans = parts.flatMap((part) => part.slices);
+        const ranges = planRanges(spans, groupBits, target);
+        cut += ranges.length - 1;
+        const entriesOf = (range: MergeRange): string[] => {
+          const inputs = parts.map(({ slices }) => {
+            const own = slices.filter((slice) => overlaps(slice, range));
+            return new SliceCursor(own.map((slice) => partOf(new Slice(slice), range)));
+          });
+          const merge = new MergeIterator(inputs, options);
+          const entries: string[] = [];
+          while (merge.next()) entries.push(`${merge.op} ${merge.hash} ${describeEntry(merge)}`);
+          return entries;
+        };
+        expect(ranges.flatMap(entriesOf)).toEqual(entriesOf(wholeRange));
+      },
+    );
+    fc.assert(property, parameters);
+    expect(cut).toBeGreaterThan(100);
   });
 
   test('deltas without what changes nothing below: any chain has the same state at any time', () => {
