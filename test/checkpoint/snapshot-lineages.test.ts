@@ -262,6 +262,16 @@ describe('policies', () => {
   });
 });
 
+test('compression, codecs: change the file, or are looked for', async () => {
+  const library = await withBase({ x: 'a'.repeat(5000) });
+  const a = await library.delta({ y: 1 }, A, 5);
+  const none = await library.join([[a]], 'last-write-wins', { compression: 'none' });
+  const lz4 = await library.join([[a]], 'last-write-wins');
+  expect(lz4.fileBytes).toBeLessThan(none.fileBytes - 4000);
+  const codecs = [{ name: 'own', module: '/nowhere/own.mjs' }];
+  await expect(library.join([[a]], 'last-write-wins', { codecs })).rejects.toThrow();
+});
+
 describe('what cannot be joined', () => {
   test('links that do not fit: BROKEN_CHAIN with both ends', async () => {
     const library = await withBase({ x: 0 });

@@ -233,12 +233,12 @@ describe('blobs', () => {
   });
 
   test('each puts another: the chunks of the one that is not chosen go, those of others stay', async () => {
-    const [old, mine, yours] = [noise(1), noise(2), noise(3)];
+    const [old, mine, yours, more] = [noise(1), noise(2), noise(3), noise(4)];
     const library = await lineagesOf(
       (engine) => setBlob(engine, 'k', old),
       (engine) => {
         setBlob(engine, 'k', mine);
-        setBlob(engine, 'mine too', mine);
+        setBlob(engine, 'mine too', more);
       },
       (engine) => setBlob(engine, 'k', yours),
     );
@@ -251,7 +251,7 @@ describe('blobs', () => {
     expect(chosen).toBe(1);
     expect(asked).toBe(1);
     const kept = values(states.get('b'));
-    expect(kept.get('mine too')).toEqual(mine);
+    expect(kept.get('mine too')).toEqual(more);
     expect([mine, yours]).toContainEqual(kept.get('k'));
     const chunks = async (write: Write): Promise<number> => {
       const bytes = await writeStore(worldOn().fs, 1000, write);
