@@ -112,17 +112,15 @@ export class LineageJoin extends RunCursor {
 
   #joinKey(least: Entry): JoinedKey {
     const base = this.#base.take(least);
-    const effects: Effect[] = [];
-    this.#lineages.forEach((head, lineage) => {
-      const entry = head.take(least);
-      if (entry) effects.push({ entry, lineage, byClear: false });
-    });
-    this.#lineages.forEach((head, lineage) => {
-      if (head.taken) return;
-      const entry = head.clearOf(least, this.#options.groupBits);
-      if (entry) effects.push({ entry, lineage, byClear: true });
-    });
-    if (effects.length === 0) return { base, effects, result: base };
+    let effects: Effect[] | undefined;
+    for (let lineage = 0; lineage < this.#lineages.length; lineage++) {
+      const head = this.#lineages[lineage]!;
+      const own = head.take(least);
+      const entry = own ?? head.clearOf(least, this.#options.groupBits);
+      if (entry) (effects ??= []).push({ entry, lineage, byClear: !own });
+    }
+    // Most keys of a base are touched by nobody.
+    if (!effects) return { base, effects: NO_EFFECTS, result: base };
     return { base, effects, result: this.#resultOf(base, effects) };
   }
 
@@ -148,6 +146,8 @@ export class LineageJoin extends RunCursor {
     return putOf(latest(candidates).entry, resolution);
   }
 }
+
+const NO_EFFECTS: readonly Effect[] = [];
 
 /** One input: the entry that it stands on, and the clears that it has passed. */
 class Head {
