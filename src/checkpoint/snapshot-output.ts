@@ -7,6 +7,7 @@
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import { toStorageError } from '../errors.ts';
 import type { MergeIterator } from '../snapshot/merge-iterator.ts';
+import { fillSlice } from '../snapshot/merge-sink.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
 import { SliceBuilder } from '../snapshot/slice-builder.ts';
 import {
@@ -15,9 +16,6 @@ import {
   type SnapshotWriterOptions,
 } from '../snapshot/snapshot-writer.ts';
 import type { Turns } from '../snapshot/task-context.ts';
-
-/** Keys of which nothing is left that are folded without yielding. */
-const FOLDS_MAX = 10_000;
 
 /** What a file is written with. */
 export interface OutputTools {
@@ -75,13 +73,13 @@ class SliceSink implements EntrySink {
   async drain(merge: MergeIterator): Promise<void> {
     const { turns } = this.#tools;
     for (;;) {
-      const outcome = this.#fill(merge);
+      const outcome = fillSlice(merge, this.#builder, turns);
       if (outcome === 'end') return;
       if (outcome === 'pause') {
         await turns.pause();
       } else {
         await this.#close();
-        this.#builder.append(merge);
+        if (outcome === 'entry') this.#builder.append(merge);
       }
     }
   }
@@ -89,16 +87,6 @@ class SliceSink implements EntrySink {
   async finish(): Promise<SnapshotSummary> {
     await this.#close();
     return this.#writer.finish();
-  }
-
-  #fill(merge: MergeIterator): 'full' | 'end' | 'pause' {
-    const { turns } = this.#tools;
-    for (;;) {
-      const step = merge.step(FOLDS_MAX);
-      if (step !== 'entry') return step;
-      if (!this.#builder.fits(merge)) return 'full';
-      if (turns.spend(this.#builder.append(merge))) return 'pause';
-    }
   }
 
   async #close(): Promise<void> {

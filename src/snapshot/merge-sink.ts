@@ -48,7 +48,7 @@ export async function collectSlices(
     await onSlice?.(slice);
   };
   for (;;) {
-    const outcome = fill(merge, builder, turns);
+    const outcome = fillSlice(merge, builder, turns);
     if (outcome === 'pause') {
       await turns.pause();
     } else {
@@ -59,8 +59,11 @@ export async function collectSlices(
   }
 }
 
-/** Until something is to be done: a slice is full before the entry in hand, or before the next. */
-function fill(
+/**
+ * Drains a merge into a slice until something is to be done: `entry` and `full`, the slice is to be
+ * closed, before the entry in hand or the next one is added; `pause`, the turn is used up.
+ */
+export function fillSlice(
   merge: MergeIterator,
   builder: SliceBuilder,
   turns: Turns,
