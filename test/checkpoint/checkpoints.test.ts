@@ -274,14 +274,17 @@ describe('publishing', () => {
         if (!['sync', 'rename', 'link', 'syncDirectory'].includes(call)) return false;
         return !path.includes('/wal');
       })
-      .map(({ call, path }) => `${call} ${path.replace(/[0-9a-f]{16,64}-/g, '')}`);
+      .map(
+        ({ call, path }) =>
+          `${call} ${path.replace(/[0-9a-f]{16,64}-/g, '').replace(/\/\d+-/, '/')}`,
+      );
     const last = order.slice(order.findIndex((line) => line.includes('checkpoint-1')));
     const at = (line: string): number => last.findIndex((found) => found.startsWith(line));
     const steps = [
-      'sync /store/~staging/1-checkpoint-1',
+      'sync /store/~staging/checkpoint-1',
       'rename /store/snapshots/',
       'syncDirectory /store/snapshots',
-      'sync /store/~staging/2-object',
+      'sync /store/~staging/object',
       'link /store/checkpoints/',
       'syncDirectory /store/checkpoints',
     ].map(at);
