@@ -5,6 +5,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Engine, EngineOptions } from '../../src/engine/index.ts';
+import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import { changes, type FaultyFileSystem } from '../tools/faulty-file-system.ts';
 import { ManualClock } from '../tools/manual-clock.ts';
 import { SeededRandom } from '../tools/seeded-random.ts';
@@ -53,7 +54,16 @@ type Act =
   | { readonly act: 'crash'; readonly how: 'kept' | 'dropped' | number }
   | { readonly act: 'cut'; readonly after: number; readonly how: 'kept' | 'dropped' | number }
   | { readonly act: 'advance'; readonly ms: number }
-  | { readonly act: 'rollback' | 'checkpoint' | 'background' | 'base' | 'burst' | 'reopen' }
+  | {
+      readonly act:
+        | 'rollback'
+        | 'checkpoint'
+        | 'background'
+        | 'base'
+        | 'burst'
+        | 'collect'
+        | 'reopen';
+    }
   | { readonly act: 'merge'; readonly strategy: 'sequential' | 'optimal'; readonly wait: boolean };
 
 const simple = fc.constantFrom<Act>(
@@ -65,6 +75,7 @@ const simple = fc.constantFrom<Act>(
   { act: 'base' },
   { act: 'burst' },
   { act: 'reopen' },
+  { act: 'collect' },
   { act: 'merge', strategy: 'sequential', wait: true },
   { act: 'merge', strategy: 'optimal', wait: true },
   { act: 'merge', strategy: 'optimal', wait: false },
@@ -116,7 +127,13 @@ const sizes = { memtableBytesMax: 64 * 1024, segmentBytesMax: 64 * 1024 };
 /** How an opening looks after its chain; each opening of a run takes the next. */
 type Policy = Pick<
   EngineOptions,
-  'maxChainLength' | 'restoreBytesMax' | 'mergeBytesPerLogByteMax' | 'checkpointing' | 'merge'
+  | 'maxChainLength'
+  | 'restoreBytesMax'
+  | 'mergeBytesPerLogByteMax'
+  | 'checkpointing'
+  | 'merge'
+  | 'retention'
+  | 'logCompression'
 >;
 
 const policy: fc.Arbitrary<Policy> = fc.record({
@@ -125,6 +142,13 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   mergeBytesPerLogByteMax: fc.constantFrom(0.5, 10, 1e6),
   checkpointing: fc.constantFrom(false as const, 'low' as const, { commits: 2 }, { intervalMs: 3 }),
   merge: fc.record({ strategy: fc.constantFrom('sequential', 'optimal', 'optimal', 'parallel') }),
+  retention: fc.constantFrom(
+    false as const,
+    { checkpoints: 1 },
+    { checkpoints: 1 },
+    { checkpoints: 3, windowMs: 3 },
+  ),
+  logCompression: fc.constantFrom('none' as const, { codec: 'lz4' as const, bytesMin: 0 }),
 });
 
 /** An engine and the model of each of its commits. */
@@ -222,6 +246,7 @@ class Pair {
     };
     await this.commit('disk', true);
     await this.engine.checkpoint();
+    await this.engine.collect();
     fs.before = () => {};
     if (!cut) return;
     this.acknowledged = acknowledged;
@@ -245,6 +270,7 @@ class Pair {
     else if (next.act === 'background') this.checkpointBeside();
     else if (next.act === 'base') await this.engine.checkpoint({ kind: 'base' });
     else if (next.act === 'burst') await this.burst();
+    else if (next.act === 'collect') await this.engine.collect();
     else if (next.act === 'merge') await this.merge(next.strategy, next.wait);
     else await this.reopen(undefined);
   }
@@ -308,6 +334,8 @@ describe('an engine under random use and power losses', () => {
           pair.check();
           expect(orderOf(pair.engine)).toEqual(order);
           await pair.engine.close();
+          const { faults } = await verifyStoreWith({ dir: '/store' }, pair.world);
+          expect(faults).toEqual([]);
         },
       ),
       {
