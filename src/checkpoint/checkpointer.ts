@@ -47,7 +47,13 @@ interface Frozen {
   readonly bytes: number;
   /** Bytes of the records that it holds. */
   readonly logBytes: number;
+  readonly entries: number;
+  readonly commits: number;
+  /** When the first of them was committed. */
+  readonly firstCommitMs: number;
   readonly position: Promise<LogPosition>;
+  /** Its checkpoint has failed: what it holds is due again. */
+  failed: boolean;
 }
 
 export class Checkpointer {
@@ -97,11 +103,21 @@ export class Checkpointer {
     return this.#activeBytes;
   }
 
-  /** What was committed since the last freeze. */
+  /** What was committed since the last freeze, and what checkpoints that failed have left. */
   get since(): SinceCheckpoint {
-    const commits = this.#commits;
-    const milliseconds = commits === 0 ? 0 : this.#in.clock.monotonicMs() - this.#firstCommitMs;
-    return { entries: this.#entries, commits, logBytes: this.#logBytes, milliseconds };
+    let entries = this.#entries;
+    let commits = this.#commits;
+    let logBytes = this.#logBytes;
+    let firstCommitMs = commits === 0 ? undefined : this.#firstCommitMs;
+    for (const left of this.#frozen.toReversed()) {
+      if (!left.failed) continue;
+      entries += left.entries;
+      commits += left.commits;
+      logBytes += left.logBytes;
+      if (left.commits > 0) ({ firstCommitMs } = left);
+    }
+    const now = this.#in.clock.monotonicMs();
+    return { entries, commits, logBytes, milliseconds: now - (firstCommitMs ?? now) };
   }
 
   /** Bytes of log that no checkpoint has taken in, or has begun to. */
@@ -204,7 +220,11 @@ export class Checkpointer {
       blobs: space.blobs.totals,
       bytes: this.#activeBytes,
       logBytes: this.#logBytes,
+      entries: this.#entries,
+      commits: this.#commits,
+      firstCommitMs: this.#firstCommitMs,
       position,
+      failed: false,
     };
     this.#activeBytes = 0;
     this.#entries = 0;
@@ -215,17 +235,23 @@ export class Checkpointer {
   }
 
   async #run(frozen: Frozen, request: CheckpointRequest): Promise<CheckpointRecord> {
+    frozen.failed = false;
+    let published = false;
     try {
       const position = await frozen.position;
       await request.check?.();
       if (request.kind === 'base' && this.#in.images.links.length > 0) {
-        return await this.#takeBase(frozen, position, request);
+        const base = await this.#takeBase(frozen, position, request);
+        published = true;
+        return base;
       }
       const record = await this.#take(frozen, position, request);
+      published = true;
       this.compactor.consider();
       this.#calibrate(record);
       return record;
     } finally {
+      frozen.failed = !published;
       this.#running--;
       for (const wake of this.#waiting.splice(0)) wake();
     }

@@ -17,6 +17,7 @@ export class SnapshotTransfer {
   readonly #store: ObjectStore;
   readonly #directory: string;
   #count = 0;
+  #stagingDirectory: string | undefined;
 
   /** `directory` is for staged files, used when the store is not on this machine. */
   constructor(fs: FileSystem, store: ObjectStore, directory: string) {
@@ -50,7 +51,8 @@ export class SnapshotTransfer {
 
   /** Bytes that are free where snapshots are written, which need not be the volume of the log. */
   get freeBytes(): number {
-    const directory = dirname(this.stagedPath('free-space'));
+    // Each path that a store gives is a new one; the directory is the same.
+    const directory = (this.#stagingDirectory ??= dirname(this.stagedPath('free-space')));
     try {
       return this.#fs.freeBytes(directory);
     } catch (error) {

@@ -32,6 +32,7 @@ const BACK_OFF_MOST_MS = 60_000;
 export class AutomaticCheckpoints {
   readonly #in: AutomaticCheckpointsInput;
   #timer: Timer | undefined;
+  #wakeAtMs = 0;
   #running = false;
   #failures = 0;
   #notBeforeMs = 0;
@@ -70,6 +71,8 @@ export class AutomaticCheckpoints {
     const budgetBytes = budgetLogBytes(chainBytes(), meter.rates, policy) / (1 + growth);
     const due = dueTrigger(since, triggers, budgetBytes);
     if (due !== undefined && !checkpointer.busy) this.#start(due);
+    // One that somebody asked for is running; no commit may come to look again.
+    else if (due !== undefined) this.#wakeIn(BACK_OFF_FIRST_MS);
     else if (triggers.intervalMs !== undefined && since.commits > 0) {
       this.#wakeIn(Math.max(BACK_OFF_FIRST_MS, triggers.intervalMs - since.milliseconds));
     }
@@ -98,8 +101,13 @@ export class AutomaticCheckpoints {
   }
 
   #wakeIn(delayMs: number): void {
-    if (this.#timer) return;
-    this.#timer = this.#in.clock.setTimer(delayMs, () => {
+    const { clock } = this.#in;
+    const atMs = clock.monotonicMs() + delayMs;
+    // Commits ask again and again for the same moment, but for rounding.
+    if (this.#timer && this.#wakeAtMs <= atMs + 1) return;
+    this.#timer?.cancel();
+    this.#wakeAtMs = atMs;
+    this.#timer = clock.setTimer(delayMs, () => {
       this.#timer = undefined;
       this.#check();
     });

@@ -314,6 +314,7 @@ export class Engine {
   /** The log stopped: pending commits have an unknown outcome, and nothing is written any more. */
   #poison(error: unknown): void {
     this.#life.poisoned = error;
+    this.#automatic.release();
     this.#parts.failures.report(error);
     this.#pressure.release();
   }

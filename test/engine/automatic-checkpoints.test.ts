@@ -236,6 +236,70 @@ describe('what holds one back', () => {
     await engine.close();
   });
 
+  test('due while one that was asked for runs, and no commit comes: taken behind it', async () => {
+    const store = new HeldStore();
+    const { engine, taken, world } = await watched({ store, checkpointing: { commits: 2 } });
+    const held = gate();
+    store.before = (call) => (call === 'put' ? held.passed : undefined);
+    await put(engine, 'a');
+    const asked = engine.checkpoint();
+    await settle();
+    await put(engine, 'b');
+    await put(engine, 'c');
+    held.open();
+    await asked;
+    world.clock.advance(1000);
+    await settle();
+    expect(shape(taken)).toEqual([
+      [1, 'call'],
+      [3, 'commits'],
+    ]);
+    await engine.close();
+  });
+
+  test('one failed while a later time is waited for: it is tried again after the back-off', async () => {
+    const store = new HeldStore();
+    const checkpointing = { commits: 2, intervalMs: minute };
+    const { engine, taken, world } = await watched({ store, checkpointing });
+    engine.on('failure', () => {});
+    store.before = (call) => {
+      if (call === 'put') throw injected('EIO');
+    };
+    await put(engine, 'a');
+    await put(engine, 'b');
+    await settle();
+    store.before = () => {};
+    world.clock.advance(1000);
+    await settle();
+    expect(shape(taken)).toEqual([[2, 'commits']]);
+    await engine.close();
+  });
+
+  test('one failed, then the log: none is tried any more', async () => {
+    const store = new HeldStore();
+    const { engine, world } = await watched({ store, checkpointing: { commits: 1 } });
+    const failures: unknown[] = [];
+    engine.on('failure', (error) => failures.push(error));
+    store.before = (call) => {
+      if (call === 'put') throw injected('EIO');
+    };
+    await put(engine, 'a');
+    await settle();
+    world.fs.before = ({ call, path }) => {
+      if (call === 'sync' && path.includes('/wal/')) throw injected('EIO');
+    };
+    expect(await codeOf(put(engine, 'b'))).toBe('OUTCOME_UNKNOWN');
+    await settle();
+    const { length } = failures;
+    expect(length).toBe(2);
+    for (let minutes = 0; minutes < 5; minutes++) {
+      world.clock.advance(minute);
+      await settle();
+    }
+    expect(failures).toHaveLength(length);
+    await engine.close().catch(() => {});
+  });
+
   test('one failed: told, and the next waits, twice as long each time; a call does not', async () => {
     const store = new HeldStore();
     const { engine, taken, world } = await watched({ store, checkpointing: { commits: 1 } });
