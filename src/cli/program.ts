@@ -16,6 +16,7 @@ import { log } from './log.ts';
 import { plan } from './plan.ts';
 import { merge, type MergeVerbOptions } from './merge.ts';
 import { Output, type TextStream } from './output.ts';
+import { parseBytes, parseSeconds, tune, type TuneVerbOptions } from './tune.ts';
 import { verify } from './verify.ts';
 
 const atHelp =
@@ -119,8 +120,27 @@ function createProgram(
     .action(async (dir: string, options: CommonOptions & { from?: number; limit?: number }) => {
       done(await log({ output, stderr }, dir, options));
     });
+  addTune(verb, output, done);
   addUpkeep(verb, output, done);
   return program;
+}
+
+function addTune(
+  verb: (name: string, description: string) => Command,
+  output: Output,
+  done: (status: number) => void,
+): void {
+  verb('tune', 'say what other settings would come to, and recommend some')
+    .argument('<dir>')
+    .option('--recording <file>', 'a recording of the workload (default: the log that is kept)')
+    .option('--restore-seconds <seconds>', 'what the worst restore may take', parseSeconds)
+    .option('--storage <bytes>', 'what snapshots and log may take: 500MB, 20GiB', parseBytes)
+    .option('--window <duration>', 'past that stays restorable: 90s, 15m, 24h, 7d', parseDuration)
+    .option('--html <file>', 'write charts to a file of its own')
+    .option('--top <count>', 'settings to show (default: 12)', parseCount)
+    .action(async (dir: string, options: TuneVerbOptions) => {
+      done(await tune(output, dir, options));
+    });
 }
 
 /** The verbs that write: no other process may have the store open. */

@@ -103,6 +103,15 @@ export {
   type StoreMergePlan,
 } from '../recovery/merge-plan.ts';
 export { mergeStrategies } from '../checkpoint/record-notes.ts';
+export {
+  tuneStore,
+  type TuneOptions,
+  type TuneReport,
+  type TunedCodec,
+  type TunedOptions,
+} from '../recovery/tune-store.ts';
+export type { TriedSettings } from '../checkpoint/tuning-plan.ts';
+export type { PaperOutcome, PaperSettings } from '../checkpoint/tuning-replay.ts';
 export { createStore, type StoreOptions } from '../store/create-store.ts';
 export type { ByteRange, LocalObjects, ObjectInfo, ObjectStore } from '../store/object-store.ts';
 export { checkObjectName, checkObjectPrefix } from '../store/object-name.ts';

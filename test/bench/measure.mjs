@@ -11,6 +11,7 @@ import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openEngine } from '../../dist/engine/index.js';
 import { openLog } from '../../dist/wal/log.js';
+import { tuning } from './tune.mjs';
 import { strategies, triggers } from './chain.mjs';
 import { logCompression } from './log-compression.mjs';
 import { savings } from './savings.mjs';
@@ -223,6 +224,7 @@ try {
   if (!only || only === 'strategies') await strategies(chain);
   if (!only || only === 'log') await logCompression(chain);
   if (!only || only === 'savings') await savings({ fresh, rounds });
+  if (!only || only === 'tune') await tuning(root);
 } finally {
   fs.rmSync(root, { recursive: true, force: true });
 }
