@@ -37,6 +37,9 @@ export interface PaperSnapshot {
   readonly timestamp: number;
 }
 
+/** Ids of deltas that are kept for the next replay; about 50 bytes each. */
+const KEPT_IDS_MAX = 4_000_000;
+
 export class PaperFold {
   readonly #workload: PaperWorkload;
   readonly #ops: Uint8Array;
@@ -48,6 +51,9 @@ export class PaperFold {
   readonly #expiries: Float64Array;
   readonly #references: Float64Array;
   #touched: number[] = [];
+  /** Deltas that were made: settings with the same intervals share them. */
+  readonly #deltas = new Map<string, PaperSnapshot>();
+  #deltaIds = 0;
 
   constructor(workload: PaperWorkload) {
     this.#workload = workload;
@@ -82,6 +88,20 @@ export class PaperFold {
 
   /** The delta, or first base, of the commits from one index up to another. */
   delta(from: number, to: number, kind: 'base' | 'delta'): PaperSnapshot {
+    const name = `${kind} ${from} ${to}`;
+    const known = this.#deltas.get(name);
+    if (known) return known;
+    const made = this.#makeDelta(from, to, kind);
+    if (this.#deltaIds > KEPT_IDS_MAX) {
+      this.#deltas.clear();
+      this.#deltaIds = 0;
+    }
+    this.#deltas.set(name, made);
+    this.#deltaIds += made.ids.length;
+    return made;
+  }
+
+  #makeDelta(from: number, to: number, kind: 'base' | 'delta'): PaperSnapshot {
     const { commits, rows, tables } = this.#workload;
     let at = from === 0 ? 0 : commits.rowEnds[from - 1]!;
     const tableClears = new Set<number>();

@@ -1,12 +1,14 @@
 /*
  * Which settings are tried on paper, what they are held against, and which one is recommended. Pure.
  *
- * First every interval with every chain length, in the store's own codec; then the best of them in
- * every codec, with fewer checkpoints kept, and with the restore that was wished for as its budget.
+ * First every interval with every chain length, in the store's own codec; then the best of them, and
+ * the one that writes least, in every codec, with fewer checkpoints kept, and with the restore that
+ * was wished for as its budget.
  */
 import type { CheckpointTriggers } from './checkpoint-triggers.ts';
 import type { ChainPolicy } from './record-notes.ts';
 import type { RetentionSettings } from './retention-settings.ts';
+import { PaperFold } from './tuning-fold.ts';
 import {
   PaperReplay,
   type PaperOutcome,
@@ -55,10 +57,10 @@ export interface TuningPlan {
 }
 
 const KIB = 1024;
-const INTERVALS = 5;
+const INTERVALS = 4;
 const lengths: readonly number[] = [3, 6, 10, 20];
 /** Of the first round, so many go on. */
-const GO_ON = 4;
+const GO_ON = 2;
 
 export function planTuning(
   workload: PaperWorkload,
@@ -66,6 +68,7 @@ export function planTuning(
   wishes: TuningWishes,
 ): TuningPlan {
   const tried = new Map<string, TriedSettings>();
+  const fold = new PaperFold(workload);
   const run = (settings: PaperSettings): TriedSettings => {
     const name = JSON.stringify([
       settings.triggers,
@@ -76,7 +79,7 @@ export function planTuning(
     const known = tried.get(name);
     if (known) return known;
     const outcome = stretch(
-      new PaperReplay(workload, settings, start.rates).run(),
+      new PaperReplay(workload, settings, start.rates, fold).run(),
       workload,
       wishes,
     );
@@ -86,16 +89,23 @@ export function planTuning(
   };
   const first = firstRound(workload, start, wishes).map(run);
   const order = (list: readonly TriedSettings[]): TriedSettings[] => sorted(list, wishes);
-  for (const { settings } of order(first).slice(0, GO_ON)) {
+  const cheapest = first.toSorted(
+    (a, b) => a.outcome.writeAmplification - b.outcome.writeAmplification,
+  );
+  const chosen = new Set([...order(first).slice(0, GO_ON), ...cheapest.slice(0, 1)]);
+  for (const { settings } of chosen) {
+    const { retention, policy } = settings;
+    const { restoreSecondsMax } = wishes;
+    if (retention && retention.checkpoints > 1) {
+      run({ ...settings, retention: { ...retention, checkpoints: 1 } });
+    }
     for (const codec of start.codecs) {
-      run({ ...settings, codec });
-      const { retention } = settings;
-      if (retention && retention.checkpoints > 1) {
-        run({ ...settings, codec, retention: { ...retention, checkpoints: 1 } });
+      const { outcome } = run({ ...settings, codec });
+      // A budget changes nothing where it is kept anyway.
+      if (restoreSecondsMax === undefined || outcome.restoreSeconds.worst <= restoreSecondsMax) {
+        continue;
       }
-      const { restoreSecondsMax } = wishes;
-      if (restoreSecondsMax === undefined) continue;
-      run({ ...settings, codec, policy: { ...settings.policy, restoreSecondsMax } });
+      run({ ...settings, codec, policy: { ...policy, restoreSecondsMax } });
     }
   }
   const best = order([...tried.values()]);

@@ -66,11 +66,16 @@ export class PaperReplay {
   #chainLengthWorst = 0;
   #endSeconds = 0;
 
-  constructor(workload: PaperWorkload, settings: PaperSettings, rates: PaperRates) {
+  constructor(
+    workload: PaperWorkload,
+    settings: PaperSettings,
+    rates: PaperRates,
+    fold: PaperFold = new PaperFold(workload),
+  ) {
     this.#workload = workload;
     this.#settings = settings;
     this.#rates = rates;
-    this.#fold = new PaperFold(workload);
+    this.#fold = fold;
     this.#store = new PaperStore(settings.retention, settings.segmentBytesMax);
   }
 

@@ -88,9 +88,8 @@ async function print(
         level === undefined ? codec : `${codec} ${level}`,
         percent(baseShare),
         percent(deltaShare),
-        ...[packBytesPerSecond, unpackBytesPerSecond].map(
-          (rate) => `${formatBytes(Math.round(rate))}/s`,
-        ),
+        `${formatBytes(Math.round(packBytesPerSecond))}/s`,
+        `${formatBytes(Math.round(unpackBytesPerSecond))}/s`,
       ],
     ),
   );

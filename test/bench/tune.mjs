@@ -10,6 +10,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { openFlights } from '../../dist/demo/flights.js';
 import { addFlight, jobStates } from '../../dist/demo/states.js';
 import { openEngine, tuneStore } from '../../dist/engine/index.js';
+import { WorkloadEncoder } from '../../dist/checkpoint/workload-codec.js';
+import { WorkloadSampler } from '../../dist/checkpoint/workload-sampler.js';
+import { CommitEncoder } from '../../dist/state/commit-encoder.js';
 import { PaperReplay } from '../../dist/checkpoint/tuning-replay.js';
 import { workloadOf } from '../../dist/checkpoint/tuning-source.js';
 import { resolveOptions } from '../../dist/engine/options.js';
@@ -130,6 +133,7 @@ export async function tuning(root) {
     );
   }
   await cost(root);
+  samplingCost();
 }
 
 async function openRates(dir) {
@@ -164,4 +168,42 @@ async function cost(root) {
   for (const [name, values] of Object.entries(times)) {
     console.log(`  ${name.padEnd(8)} a recording ${spread(values, 0)}`);
   }
+}
+
+/** The sampling alone: the same records again and again, against the encoding of them. */
+export function samplingCost() {
+  const entries = 3000;
+  const encoder = new CommitEncoder(1 << 26);
+  const value = new Uint8Array(60);
+  const encode = (commit) => {
+    encoder.begin(commit, undefined);
+    for (let i = 0; i < entries; i++) {
+      const key = `key-${(commit * 7919 + i * 104_729) % 200_000}`;
+      const change = { table: 16, op: 1, operator: 0, expiry: 0, eventTime: 0, key };
+      encoder.add({ ...change, subKey: undefined, value });
+    }
+    return encoder.finish();
+  };
+  const sampler = new WorkloadSampler({
+    seed: { low: 1, high: 2 },
+    itemsMax: () => undefined,
+    before: () => undefined,
+  });
+  const out = new WorkloadEncoder();
+  const times = { encode: [], sample: [] };
+  for (let commit = 1; commit <= 1000; commit++) {
+    const startedAt = performance.now();
+    const record = encode(commit);
+    const encodedAt = performance.now();
+    out.begin(commit - 1);
+    out.add(sampler.commit(commit, record));
+    out.take();
+    const endedAt = performance.now();
+    if (commit <= 200) continue;
+    times.encode.push(((encodedAt - startedAt) / entries) * 1e6);
+    times.sample.push(((endedAt - encodedAt) / entries) * 1e6);
+  }
+  console.log('Nanoseconds an entry of a commit of 3000, 200,000 keys, median (least … greatest)');
+  console.log(`  encoding the record  ${spread(times.encode, 0)}`);
+  console.log(`  sampling it          ${spread(times.sample, 0)}`);
 }
