@@ -153,7 +153,7 @@ export function planMerge(
 }
 
 /** Less log than that is not worth a base. */
-const logBytesLeast = 64 * 1024 * 1024;
+export const logBytesLeast: number = 64 * 1024 * 1024;
 
 /** Whether the log behind the base asks for a new one (P4). */
 function logIsLong(chain: ChainState, policy: ChainPolicy): boolean {

@@ -6,7 +6,7 @@
  * On paper checkpoints and merges take no time. Where commits come faster than they end, the engine
  * takes fewer and larger ones.
  */
-import { budgetLogBytes, planMerge, type DistinctShare } from './chain-policy.ts';
+import { budgetLogBytes, logBytesLeast, planMerge, type DistinctShare } from './chain-policy.ts';
 import type { ChainPolicy, RestoreRates, WrittenTotals } from './record-notes.ts';
 import { dueTrigger, type CheckpointTriggers } from './checkpoint-triggers.ts';
 import { estimateRestore } from './restore-estimate.ts';
@@ -61,6 +61,7 @@ export class PaperReplay {
   #logBytes = 0;
   #checkpointBytes = 0;
   #mergeBytes = 0;
+  #baseLogBytes = 0;
   #checkpoints = 0;
   #merges = 0;
   #chainLengthWorst = 0;
@@ -143,6 +144,7 @@ export class PaperReplay {
       logBytes: this.#logBytes,
       checkpointBytes: this.#checkpointBytes,
       mergeBytes: this.#mergeBytes,
+      baseLogBytes: this.#baseLogBytes,
     };
   }
 
@@ -159,6 +161,7 @@ export class PaperReplay {
     const kind = this.#chain.length === 0 ? 'base' : 'delta';
     const { fileBytes } = this.#push(this.#fold.delta(from, to, kind), this.#workload.fromLsn + to);
     this.#logBytes += logBytes;
+    if (kind === 'base') this.#baseLogBytes = this.#logBytes;
     this.#checkpointBytes += fileBytes;
     this.#checkpoints++;
     this.#record(to);
@@ -171,7 +174,10 @@ export class PaperReplay {
       policy.restoreSecondsMax !== undefined || policy.restoreBytesMax !== undefined;
     // As the newest record says: one that a merge made took no log in.
     for (let behind = logBytes; ; behind = 0) {
-      if (!hasBudget && this.#chain.length < policy.maxChainLength) return;
+      // What `planMerge` would look at first, before the overlap is worked out.
+      const behindBase = this.#logBytes - this.#baseLogBytes;
+      const isLong = this.#chain.length >= policy.maxChainLength || behindBase >= logBytesLeast;
+      if (!hasBudget && !isLong) return;
       const links = this.#chain.map(({ snapshot, fileBytes, entryCount }) => ({
         kind: snapshot.kind,
         bytes: fileBytes,
@@ -188,6 +194,7 @@ export class PaperReplay {
       this.#chain.splice(plan.start, plan.count, merged);
       this.#chainBytes = sumOf(this.#chain);
       this.#mergeBytes += merged.fileBytes;
+      if (plan.start === 0) this.#baseLogBytes = this.#logBytes;
       this.#merges++;
       this.#record(to);
     }

@@ -99,6 +99,8 @@ export interface TunedOptions {
         readonly intervalMs?: number;
       };
   readonly maxChainLength: number;
+  readonly mergeBytesPerLogByteMax: number;
+  readonly logBytesPerBaseByteMax: number;
   readonly merge: { readonly strategy: ChainPolicy['strategy'] };
   readonly compression: string | { readonly codec: string; readonly level: number };
   readonly restoreSecondsMax?: number;
@@ -326,9 +328,12 @@ function addNotes(
 export function optionsOf({ recommended }: Pick<TuningPlan, 'recommended'>): TunedOptions {
   const { triggers, policy, codec, retention } = recommended.settings;
   const { restoreSecondsMax, restoreBytesMax, maxChainLength, strategy } = policy;
+  const { mergeBytesPerLogByteMax, logBytesPerBaseByteMax } = policy;
   return {
     checkpointing: givenTriggers(triggers),
     maxChainLength,
+    mergeBytesPerLogByteMax,
+    logBytesPerBaseByteMax,
     merge: { strategy },
     compression:
       codec.level === undefined ? codec.codec : { codec: codec.codec, level: codec.level },

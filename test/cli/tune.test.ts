@@ -32,7 +32,12 @@ async function tune(...args: string[]): Promise<{ status: number; text: string; 
   let text = '';
   let error = '';
   const stream = (take: (part: string) => void): never =>
-    ({ write: (part: string) => (take(part), true) }) as never;
+    ({
+      write(part: string): boolean {
+        take(part);
+        return true;
+      },
+    }) as never;
   const status = await run(
     ['tune', ...args],
     stream((part) => (text += part)),
@@ -145,6 +150,15 @@ describe('tune', () => {
     await engine.close();
     expect((await tune(other, '--store', store)).status).toBe(0);
     const { status, error } = await tune(other);
+    expect(status).toBe(2);
+    expect(error).toContain('STORE_MISMATCH');
+  });
+
+  test('no checkpoint yet: nothing to learn from', async () => {
+    const young = join(root, 'young');
+    const engine = await openEngine({ dir: young });
+    await engine.close();
+    const { status, error } = await tune(young);
     expect(status).toBe(2);
     expect(error).toContain('CHECKPOINT_NOT_FOUND');
   });
