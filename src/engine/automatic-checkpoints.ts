@@ -9,6 +9,7 @@ import { plainRequest } from '../checkpoint/checkpointer-input.ts';
 import { dueTrigger, type CheckpointTriggers } from '../checkpoint/checkpoint-triggers.ts';
 import type { ChainPolicy, CheckpointTrigger } from '../checkpoint/record-notes.ts';
 import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
+import { TidemarkError } from '../errors.ts';
 import type { Clock, Timer } from '../std/clock.ts';
 import type { MemtablePressure } from './memtable-pressure.ts';
 
@@ -96,6 +97,8 @@ export class AutomaticCheckpoints {
       this.#failures++;
       this.#notBeforeMs = clock.monotonicMs() + waitMs;
       fail(error);
+      // Another writer has published: nothing of this one will count any more.
+      if (error instanceof TidemarkError && error.code === 'FENCED') this.release();
     }
     this.#check();
   }

@@ -8,7 +8,7 @@ import {
   type MergeStrategy,
 } from '../checkpoint/record-notes.ts';
 import type { MergeLimits } from '../checkpoint/checkpointer-input.ts';
-import { amount, badOption, knownOnly, wholeNumber } from './option-checks.ts';
+import { amount, badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';
 
 /** How the chain is merged. */
 export interface MergeOptions {

@@ -2,7 +2,7 @@
  * Options about when checkpoints are taken by themselves.
  */
 import type { CheckpointTriggers } from '../checkpoint/checkpoint-triggers.ts';
-import { badOption, knownOnly, wholeNumber } from './option-checks.ts';
+import { badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';
 
 /** Named settings: 50,000 entries or 4 h, 10,000 or 1 h, 5,000 or 15 min. */
 export type CheckpointingPreset = 'low' | 'medium' | 'high';

@@ -4,7 +4,7 @@
 import type { MergePlan, NoMerge } from '../checkpoint/chain-policy.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { mergeStrategies, type MergeStrategy } from '../checkpoint/record-notes.ts';
-import { badOption, knownOnly } from './option-checks.ts';
+import { badOption, knownOnly } from '../std/option-checks.ts';
 
 /** Options of one merge. */
 export interface MergeCallOptions {

@@ -37,7 +37,7 @@ import {
   type CheckpointingOptions,
   type CheckpointingPreset,
 } from './checkpointing-options.ts';
-import { badOption } from './option-checks.ts';
+import { badOption } from '../std/option-checks.ts';
 import {
   engineRetentionNames,
   resolveRetentionOptions,
@@ -45,7 +45,7 @@ import {
   type ResolvedRetentionOptions,
 } from './retention-options.ts';
 
-export { badOption } from './option-checks.ts';
+export { badOption } from '../std/option-checks.ts';
 
 /** Options of `openEngine`. */
 export interface EngineOptions extends LogOptions, ChainOptions, EngineRetentionOptions {

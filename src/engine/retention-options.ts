@@ -11,7 +11,7 @@ import {
   type RetentionSchedule,
   type RetentionSettings,
 } from '../checkpoint/retention-settings.ts';
-import { badOption, knownOnly } from './option-checks.ts';
+import { badOption, knownOnly } from '../std/option-checks.ts';
 
 /**
  * Which checkpoints are kept. Rules add up: what one of them keeps, stays. Beside them always stay:

@@ -28,7 +28,7 @@ import { systemClock, type Clock } from '../std/clock.ts';
 import { FileObjectStore } from '../store/file-store.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { lockDirectory } from '../wal/log.ts';
-import { badOption } from './option-checks.ts';
+import { badOption } from '../std/option-checks.ts';
 import { resolveRetention, type RetentionOptions } from './retention-options.ts';
 import type { CollectionReport } from './retention.ts';
 

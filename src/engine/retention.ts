@@ -20,7 +20,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import type { Clock, Timer } from '../std/clock.ts';
 import type { LogSegments } from '../wal/log-segments.ts';
 import { checkKnown } from '../state/write-options.ts';
-import { badOption } from './option-checks.ts';
+import { badOption } from '../std/option-checks.ts';
 import type { ResolvedRetentionOptions } from './retention-options.ts';
 
 /** What a collection did, or would do. */

@@ -20,14 +20,28 @@ function makeZipf(seed) {
   return () => Math.floor(keys * random() ** power);
 }
 
-async function run(dir, commits, options) {
+const settled = async (engine) => {
+  while (engine.stats().compacting) await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
+async function run(dir, { commits, paced }, options) {
   const engine = await openEngine({ dir, ...options });
   const state = engine.operator('bench').value('state');
   const zipf = makeZipf(1);
+  if (paced) {
+    for (let key = 0; key < keys; key++)
+      state.set(key, { count: 0, sum: key, text: 'a hundred bytes, more or less, of state' });
+    await engine.commit();
+    await engine.checkpoint();
+  }
   let chainMax = 0;
   let checkpoints = 0;
   let secondsMax = 0;
+  let mergeMs = 0;
   engine.on('checkpoint', () => checkpoints++);
+  engine.on('merge', ({ merge }) => {
+    mergeMs += merge.milliseconds;
+  });
   const startedAt = performance.now();
   const pending = [];
   for (let i = 0; i < commits; i++) {
@@ -40,6 +54,10 @@ async function run(dir, commits, options) {
     }
     pending.push(engine.commit({ positions: { source: i } }));
     if (pending.length > 8) await pending.shift();
+    if (paced && i % paced === paced - 1) {
+      await engine.checkpoint();
+      await settled(engine);
+    }
     const { chainLength, restore } = engine.stats();
     chainMax = Math.max(chainMax, chainLength);
     secondsMax = Math.max(secondsMax, restore.seconds);
@@ -47,10 +65,9 @@ async function run(dir, commits, options) {
   await Promise.all(pending);
   const rate = ((commits * updatesPerCommit) / (performance.now() - startedAt)) * 1000;
   await engine.checkpoint();
-  while (engine.stats().compacting) await new Promise((resolve) => setTimeout(resolve, 20));
+  await settled(engine);
   const records = await engine.checkpoints();
   const { totals, chain } = records.at(-1);
-  const mergeMs = records.reduce((sum, record) => sum + (record.merge?.milliseconds ?? 0), 0);
   await engine.close();
   const opening = performance.now();
   const again = await openEngine({ dir, checkpointing: false });
@@ -69,11 +86,11 @@ async function run(dir, commits, options) {
   };
 }
 
-async function compare({ title, settings, commits, rounds, fresh, median }) {
+async function compare({ title, settings, commits, paced = 0, rounds, fresh, median }) {
   const runs = Object.fromEntries(Object.keys(settings).map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const [name, options] of Object.entries(settings)) {
-      runs[name].push(await run(fresh('chain'), commits, options));
+      runs[name].push(await run(fresh('chain'), { commits, paced }, options));
     }
   }
   console.log(title);
@@ -110,7 +127,7 @@ export function triggers(tools) {
 }
 
 export function strategies(tools) {
-  const checkpointing = { logBytes: 8 * MIB };
+  const checkpointing = false;
   const settings = {};
   for (const strategy of ['sequential', 'optimal', 'parallel']) {
     settings[`${strategy}, chain of 10`] = { checkpointing, merge: { strategy } };
@@ -119,7 +136,8 @@ export function strategies(tools) {
   settings['optimal, chain of 30'] = { checkpointing, maxChainLength: 30 };
   return compare({
     ...tools,
-    title: `Merge strategies, ${tools.commits * updatesPerCommit} updates of ${keys} keys, a checkpoint every 8 MiB of log`,
+    title: `Merge strategies, ${tools.commits * updatesPerCommit} updates of ${keys} keys, a checkpoint every 10 commits`,
+    paced: 10,
     settings,
   });
 }

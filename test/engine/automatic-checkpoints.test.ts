@@ -331,6 +331,23 @@ describe('what holds one back', () => {
     await engine.close();
   });
 
+  test('another writer has published: told once, and no further one is tried', async () => {
+    const { engine, world } = await watched({ checkpointing: { commits: 1 } });
+    const failures: unknown[] = [];
+    engine.on('failure', (error) => failures.push(error));
+    await world.fs.makeDirectory('/store/checkpoints');
+    const record = '/store/checkpoints/0000000001.json';
+    const handle = await world.fs.open(record, 'create');
+    await handle.close();
+    for (let n = 0; n < 3; n++) {
+      await put(engine, `k${n}`);
+      world.clock.advance(100_000);
+      await settle();
+    }
+    expect(failures).toMatchObject([{ code: 'FENCED' }]);
+    await engine.close();
+  });
+
   test('no space: NO_SPACE with what is needed and what is free, before anything is written', async () => {
     const world = worldOn();
     const engine = await open(world, { checkpointing: false });
