@@ -17,6 +17,7 @@ import { plan } from './plan.ts';
 import { merge, type MergeVerbOptions } from './merge.ts';
 import { Output, type TextStream } from './output.ts';
 import { parseBytes, parseSeconds, tune, type TuneVerbOptions } from './tune.ts';
+import { addTimeTravel } from './time-travel.ts';
 import { verify } from './verify.ts';
 
 const atHelp =
@@ -121,6 +122,7 @@ function createProgram(
       done(await log({ output, stderr }, dir, options));
     });
   addTune(verb, output, done);
+  addTimeTravel(verb, { output, done, keyHelp });
   addUpkeep(verb, output, done);
   return program;
 }

@@ -13,7 +13,9 @@ import { plainRequest } from '../checkpoint/checkpointer-input.ts';
 import type { ChainImages } from '../checkpoint/chain-images.ts';
 import { ConflictError, InvalidArgumentError, NotFoundError } from '../errors.ts';
 import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
+import type { StateChange, StateNames } from '../recovery/diff.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
+import type { Target } from '../recovery/target.ts';
 import type { Clock } from '../std/clock.ts';
 import { CommitEncoder } from '../state/commit-encoder.ts';
 import { checkName, Operator } from '../state/operator.ts';
@@ -42,6 +44,7 @@ import {
   type Retention,
 } from './retention.ts';
 import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
+import type { TimeTravel } from './time-travel.ts';
 import type { Watch } from './watch.ts';
 
 export type { Commit, CommitOptions, Synchronous } from './commit-options.ts';
@@ -65,6 +68,7 @@ export interface EngineParts {
   readonly clock: Clock;
   readonly recovery: RecoveryReport;
   readonly recording: Recording | undefined;
+  readonly travel: TimeTravel;
   /** Ends threads, store and lock, in this order. */
   readonly release: () => Promise<void>;
 }
@@ -277,6 +281,17 @@ export class Engine {
   async checkpoints(): Promise<ListedCheckpoint[]> {
     this.#life.assertOpen();
     return this.#parts.checkpoints.list();
+  }
+
+  /**
+   * What differs between two moments, as `diffStore` tells it: what has to be done to the state of
+   * `from` to get that of `to`. Commits that no level has written yet are in neither.
+   *
+   * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND, STATE_NOT_FOUND
+   */
+  diff(from: Target, to: Target = 'latest', only: StateNames = {}): AsyncGenerator<StateChange> {
+    this.#life.assertOpen();
+    return this.#parts.travel.diff(from, to, only);
   }
 
   /** Listens to an event; the function that is returned stops it. */

@@ -91,6 +91,12 @@ export type { InspectionFault } from '../recovery/inspect-log.ts';
 export { verifyStore, type StoreFault, type StoreVerification } from '../recovery/verify.ts';
 export type { StoreLocation } from '../recovery/reader-moment.ts';
 export type { Target } from '../recovery/target.ts';
+export {
+  diffStore,
+  type DiffStoreOptions,
+  type StateChange,
+  type StateNames,
+} from '../recovery/diff.ts';
 export { parseTarget } from '../recovery/target.ts';
 export {
   planStoreRestore,

@@ -17,6 +17,7 @@ import { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
+import { createReaderDecoder } from '../codec/value-reader.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import { registerCodecs } from '../codec/compression-modules.ts';
 import { BlockPacker } from '../snapshot/block-packer.ts';
@@ -24,6 +25,7 @@ import { ConflictError, InvalidArgumentError, errnoOf, toStorageError } from '..
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { sourceOf } from '../recovery/reader-moment.ts';
 import { recover, type Recovered, type RecoveryReport } from '../recovery/recover.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { readU32, toHex } from '../std/bytes.ts';
@@ -57,6 +59,7 @@ import { PositionTable } from './positions.ts';
 import { newRecording, type Recording } from './recording.ts';
 import { loadReserved } from './reserved-tables.ts';
 import { Retention } from './retention.ts';
+import { TimeTravel } from './time-travel.ts';
 import { checkpointEvents, Watch } from './watch.ts';
 
 /** Only one timeline is written so far; its number is in every header and record. */
@@ -376,9 +379,17 @@ class Opening {
       clock,
       recovery,
       recording: this.#recording,
+      travel: this.#travel(),
       release: () => this.release(),
     };
     return new Engine(parts, life);
+  }
+
+  #travel(): TimeTravel {
+    const { fs, clock } = this.#on;
+    const { dir, store, types } = this.#options;
+    const source = sourceOf({ fs, clock }, store === undefined ? { dir } : { dir, store });
+    return new TimeTravel({ source, decoder: createReaderDecoder(types) });
   }
 
   #retention(recovered: Recovered, on: Collecting): Retention {

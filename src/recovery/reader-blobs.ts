@@ -12,6 +12,19 @@ const DIGEST_BYTES = 32;
 const LENGTH_BYTES = 8;
 const COUNT_BYTES = 8;
 
+/** A blob without its bytes: its length, then the digests of its chunks. */
+export function describeStoredBlob(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): { bytes: number; chunks: string[] } {
+  const chunks: string[] = [];
+  for (let at = start + LENGTH_BYTES; at < end; at += DIGEST_BYTES) {
+    chunks.push(toHex(bytes.subarray(at, at + DIGEST_BYTES)));
+  }
+  return { bytes: readU64(bytes, start), chunks };
+}
+
 /** The bytes of a blob, as a copy. */
 export function readStoredBlob(layers: ImageLayers, manifest: Uint8Array): Uint8Array {
   const length = manifest.length < LENGTH_BYTES ? -1 : readU64(manifest, 0);

@@ -14,12 +14,12 @@ import {
   type CommitEntry,
 } from '../snapshot/commit-format.ts';
 import { entryFlags, operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
-import { readU64, toHex } from '../std/bytes.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
 import { readRecords } from '../wal/log-records.ts';
 import { decodePatch } from '../snapshot/patch-decode.ts';
 import { findKeptLog, type KeptLog } from './kept-log.ts';
+import { describeStoredBlob } from './reader-blobs.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import {
   agreementOf,
@@ -210,20 +210,9 @@ function decodeChanged(
   if (entry.op === ops.merge && entry.operator === operatorIds.patch) {
     return decodePatch({ bytes, start, end }, decoder);
   }
-  if (definition?.kind === 'blob') return describeManifest(bytes, start, end);
+  if (definition?.kind === 'blob') return describeStoredBlob(bytes, start, end);
   if (!definition) return bytes.slice(start, end);
   return decoder.decode(bytes, start, end);
-}
-
-/** A blob as it is logged: length, then the digests of its chunks. */
-function describeManifest(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): { bytes: number; chunks: string[] } {
-  const chunks: string[] = [];
-  for (let at = start + 8; at < end; at += 32) chunks.push(toHex(bytes.subarray(at, at + 32)));
-  return { bytes: readU64(bytes, start), chunks };
 }
 
 /** Walks the log as it is now: where the directory has changed, the moment's ranges are not there. */

@@ -9,20 +9,22 @@ import { decodeKey, mapKeyOf, type Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import type { TypeDefinition } from '../codec/value.ts';
 import { pinsOf, type PinSet } from '../checkpoint/retention-pins.ts';
-import { ClosedError, CorruptionError, InvalidArgumentError, NotFoundError } from '../errors.ts';
+import { ClosedError, InvalidArgumentError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import type { Entry } from '../snapshot/entry.ts';
 import { reservedTables } from '../snapshot/entry-format.ts';
-import { MergeIterator } from '../snapshot/merge-iterator.ts';
+import type { MergeIterator } from '../snapshot/merge-iterator.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { knownOnly, wholeNumber } from '../std/option-checks.ts';
-import { decodeInt64 } from '../state/operand-changes.ts';
+import type { StateKind, TableDefinition } from '../state/table-definition.ts';
 import {
-  definitionFromPlain,
-  type StateKind,
-  type TableDefinition,
-} from '../state/table-definition.ts';
+  decodeStored,
+  mergeTable,
+  readDefinitions,
+  readPositions,
+  selectTables,
+} from './moment-tables.ts';
 import { readStoredBlob } from './reader-blobs.ts';
 import {
   decodeCommit,
@@ -194,8 +196,8 @@ class StateReader implements Reader {
     this.#moment = moment;
     this.#pins = pins;
     this.#decoder = decoder;
-    this.#definitions = this.#readDefinitions();
-    this.#positions = this.#readPositions();
+    this.#definitions = readDefinitions(moment, decoder);
+    this.#positions = readPositions(moment, decoder);
     const { record } = moment;
     const reason = 'a reader of this process';
     this.#unpin = record ? pins.add({ recordId: record.id, reason }) : () => {};
@@ -243,17 +245,18 @@ class StateReader implements Reader {
 
   *entries(operator?: string, state?: string): IterableIterator<ReaderEntry> {
     this.#assertOpen();
-    for (const definition of this.#select(operator, state)) yield* this.#scan(definition);
+    for (const definition of selectTables(this.#definitions, operator, state))
+      yield* this.#scan(definition);
   }
 
   measure(operator: string, state: string): Measure {
     this.#assertOpen();
-    return measure(this.#merge(this.#definition(operator, state)));
+    return measure(mergeTable(this.#moment, this.#definition(operator, state)));
   }
 
   measureChunks(): Measure {
     this.#assertOpen();
-    return measure(this.#merge({ id: reservedTables.chunks, itemsMax: undefined }));
+    return measure(mergeTable(this.#moment, { id: reservedTables.chunks, itemsMax: undefined }));
   }
 
   async *commits(range: CommitRange = {}): AsyncGenerator<LoggedCommit> {
@@ -313,7 +316,7 @@ class StateReader implements Reader {
   /** Entries of a table, or of one key of it, in order. */
   *#scan(definition: TableDefinition, onlyKey?: Key): Generator<ReaderEntry> {
     const { operator, state, kind } = definition;
-    const merged = this.#merge(definition, onlyKey);
+    const merged = mergeTable(this.#moment, definition, onlyKey);
     let index = 0;
     let previous: string | undefined;
     while (merged.next()) {
@@ -336,21 +339,6 @@ class StateReader implements Reader {
     }
   }
 
-  #merge({ id, itemsMax }: Pick<TableDefinition, 'id' | 'itemsMax'>, onlyKey?: Key): MergeIterator {
-    const { layers, images, now } = this.#moment;
-    const probe =
-      onlyKey === undefined ? undefined : layers.probe(id, mapKeyOf(onlyKey), undefined);
-    const inputs = images.map((image) =>
-      probe ? image.keyCursor(probe) : image.cursor({ table: id }),
-    );
-    return new MergeIterator(inputs, {
-      base: true,
-      lastTimestamp: now,
-      rules: itemsMax === undefined ? [] : [{ table: id, itemsMax }],
-      groupBits: layers.groupBits,
-    });
-  }
-
   #found(entry: Entry, value: unknown): FoundEntry {
     const { lsn, timestamp, expiry, eventTime } = entry;
     return {
@@ -363,66 +351,14 @@ class StateReader implements Reader {
     };
   }
 
-  #value({ kind }: TableDefinition, entry: Entry): unknown {
+  #value(definition: TableDefinition, entry: Entry): unknown {
+    if (definition.kind !== 'blob') return decodeStored(definition, entry, this.#decoder);
     const { bytes, subKeyEnd, valueEnd } = entry;
-    if (kind === 'counter') return Number(decodeInt64(bytes, subKeyEnd));
-    if (kind === 'blob') {
-      const manifest = bytes.slice(subKeyEnd, valueEnd);
-      return readStoredBlob(this.#moment.layers, manifest);
-    }
-    return this.#decoder.decode(bytes, subKeyEnd, valueEnd);
+    return readStoredBlob(this.#moment.layers, bytes.slice(subKeyEnd, valueEnd));
   }
 
   #definition(operator: string, state: string): TableDefinition {
-    return this.#select(operator, state)[0]!;
-  }
-
-  /** States of the given names; none is STATE_NOT_FOUND. */
-  #select(operator: string | undefined, state: string | undefined): TableDefinition[] {
-    const selected = this.#definitions.filter(
-      (definition) =>
-        (operator === undefined || definition.operator === operator) &&
-        (state === undefined || definition.state === state),
-    );
-    if (selected.length > 0 || (operator === undefined && state === undefined)) return selected;
-    const name = [operator, state].filter((part) => part !== undefined).join('.');
-    throw new NotFoundError('STATE_NOT_FOUND', `store has no such state: ${name}`, {
-      operator,
-      state,
-    });
-  }
-
-  #readDefinitions(): TableDefinition[] {
-    const definitions: TableDefinition[] = [];
-    for (const entry of this.#reserved(reservedTables.catalog)) {
-      const { bytes, subKeyEnd, valueEnd, lsn } = entry;
-      const definition = definitionFromPlain(this.#decoder.decode(bytes, subKeyEnd, valueEnd));
-      if (!definition) {
-        throw new CorruptionError('CORRUPT_SNAPSHOT', 'catalogue holds a bad definition', { lsn });
-      }
-      definitions.push(definition);
-    }
-    return definitions.sort((a, b) => a.id - b.id);
-  }
-
-  #readPositions(): Readonly<Record<string, unknown>> {
-    const positions: [string, unknown][] = [];
-    for (const entry of this.#reserved(reservedTables.positions)) {
-      const { bytes, keyStart, keyEnd, subKeyEnd, valueEnd } = entry;
-      const source = String(decodeKey(bytes, keyStart, keyEnd));
-      positions.push([source, this.#decoder.decode(bytes, subKeyEnd, valueEnd)]);
-    }
-    positions.sort(([a], [b]) => (a < b ? -1 : 1));
-    return Object.freeze(Object.fromEntries(positions));
-  }
-
-  *#reserved(id: number): Generator<MergeIterator> {
-    const { images, layers, lastTimestamp } = this.#moment;
-    const merged = new MergeIterator(
-      images.map((image) => image.cursor({ table: id })),
-      { base: true, lastTimestamp, rules: [], groupBits: layers.groupBits },
-    );
-    while (merged.next()) yield merged;
+    return selectTables(this.#definitions, operator, state)[0]!;
   }
 }
 

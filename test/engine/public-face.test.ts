@@ -17,6 +17,7 @@ test('an engine: its members are those that the documentation has, and nothing o
       'collect',
       'commit',
       'constructor',
+      'diff',
       'dropSavepoint',
       'durableLsn',
       'merge',

@@ -12,6 +12,25 @@ import { systemRandom } from '../../src/std/random.ts';
 import { dir, fill, filled, smallSegments, TestStore, withReader } from './reader-store.ts';
 
 describe('what a reader gives', () => {
+  test('a bounded list of which newer items expire earlier: the newest, as the handle gives them', async () => {
+    const store = new TestStore();
+    const engine = await store.open();
+    const list = engine.operator('op').list('l', { itemsMax: 2 });
+    list.append('k', 'old');
+    list.append('k', 'kept');
+    list.append('k', 'short', { ttlMs: 1000 });
+    await engine.commit();
+    expect(list.get('k')).toEqual(['kept', 'short']);
+    await withReader(store, (reader) => {
+      expect(reader.get('op', 'l', 'k')?.value).toEqual(['kept', 'short']);
+      expect([...reader.entries()].map(({ index, value }) => [index, value])).toEqual([
+        [0, 'kept'],
+        [1, 'short'],
+      ]);
+    });
+    await engine.close();
+  });
+
   test('a closed store: every kind, as it was committed', async () => {
     const store = await filled();
     await withReader(store, (reader) => {

@@ -1,0 +1,32 @@
+/*
+ * The verbs that look into the past of a store, and follow it: their arguments. They read only.
+ */
+import type { Command } from 'commander';
+import type { CommonOptions } from './common.ts';
+import { diff } from './diff.ts';
+import type { Output } from './output.ts';
+
+/** Where a verb prints, and how it ends. */
+export interface VerbContext {
+  readonly output: Output;
+  readonly done: (status: number) => void;
+  readonly keyHelp: string;
+}
+
+/** Adds them; `verb` makes one with the options that all have. */
+export function addTimeTravel(
+  verb: (name: string, description: string) => Command,
+  { output, done, keyHelp }: VerbContext,
+): void {
+  verb('diff', 'print what differs between two moments')
+    .argument('<dir>')
+    .argument('<from>', 'a moment, as --at takes it')
+    .argument('<to>', 'a moment')
+    .argument('[operator]')
+    .argument('[state]')
+    .addHelpText('after', keyHelp)
+    .action(async (...given: [string, string, string, string?, string?, CommonOptions?]) => {
+      const [dir, from, to, operator, state, options = {}] = given;
+      done(await diff(output, { dir, from, to, operator, state }, options));
+    });
+}
