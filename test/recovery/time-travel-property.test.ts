@@ -147,7 +147,7 @@ test('any history: every moment that is kept is as it was', { timeout: 120_000 }
     }),
     {
       seed: Number(process.env['TIDEMARK_SEED'] ?? 20_261_121),
-      numRuns: Number(process.env['TIDEMARK_PROPERTY_RUNS'] ?? 20),
+      numRuns: Number(process.env['TIDEMARK_PROPERTY_RUNS'] ?? 8),
       endOnFailure: true,
     },
   );
