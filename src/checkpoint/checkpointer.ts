@@ -105,19 +105,25 @@ export class Checkpointer {
 
   /** What was committed since the last freeze, and what checkpoints that failed have left. */
   get since(): SinceCheckpoint {
+    return this.sinceAt(this.#in.clock.monotonicMs());
+  }
+
+  /** As `since`, at a time; without one, for who asks at every commit, no time has gone by. */
+  sinceAt(now: number | undefined): SinceCheckpoint {
     let entries = this.#entries;
     let commits = this.#commits;
     let logBytes = this.#logBytes;
     let firstCommitMs = commits === 0 ? undefined : this.#firstCommitMs;
-    for (const left of this.#frozen.toReversed()) {
+    for (let i = this.#frozen.length - 1; i >= 0; i--) {
+      const left = this.#frozen[i]!;
       if (!left.failed) continue;
       entries += left.entries;
       commits += left.commits;
       logBytes += left.logBytes;
       if (left.commits > 0) ({ firstCommitMs } = left);
     }
-    const now = this.#in.clock.monotonicMs();
-    return { entries, commits, logBytes, milliseconds: now - (firstCommitMs ?? now) };
+    const milliseconds = now === undefined ? 0 : now - (firstCommitMs ?? now);
+    return { entries, commits, logBytes, milliseconds };
   }
 
   /** Bytes of log that no checkpoint has taken in, or has begun to. */

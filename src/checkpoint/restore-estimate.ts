@@ -70,18 +70,24 @@ export class RestoreMeter {
     return this.#load !== undefined;
   }
 
-  /** Snapshots were read, checked and decompressed. */
-  loaded(bytes: number, milliseconds: number): void {
+  /**
+   * Snapshots were read, checked and decompressed. The milliseconds that went into the rate: what
+   * was too little for one is part of what an opening takes in any case.
+   */
+  loaded(bytes: number, milliseconds: number): number {
     const rate = rateOf(bytes, milliseconds);
-    if (rate !== undefined) this.#load = blend(this.#load, rate);
+    if (rate === undefined) return 0;
+    this.#load = blend(this.#load, rate);
+    return milliseconds;
   }
 
-  /** Log was read and folded into an image. */
-  replayed(bytes: number, milliseconds: number): void {
+  /** Log was read and folded into an image; the milliseconds that went into the rate. */
+  replayed(bytes: number, milliseconds: number): number {
     const rate = rateOf(bytes, milliseconds);
-    if (rate === undefined) return;
+    if (rate === undefined) return 0;
     this.#replay = blend(this.#replayIsBound ? undefined : this.#replay, rate);
     this.#replayIsBound = false;
+    return milliseconds;
   }
 
   /** Log was folded and written as a snapshot, which takes longer than a replay. */

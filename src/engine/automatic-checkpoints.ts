@@ -6,7 +6,11 @@
 import { budgetLogBytes } from '../checkpoint/chain-policy.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { plainRequest } from '../checkpoint/checkpointer-input.ts';
-import { dueTrigger, type CheckpointTriggers } from '../checkpoint/checkpoint-triggers.ts';
+import {
+  dueTrigger,
+  type CheckpointTriggers,
+  type SinceCheckpoint,
+} from '../checkpoint/checkpoint-triggers.ts';
 import type { ChainPolicy, CheckpointTrigger } from '../checkpoint/record-notes.ts';
 import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import { TidemarkError } from '../errors.ts';
@@ -45,12 +49,16 @@ export class AutomaticCheckpoints {
 
   /** Milliseconds until a failed checkpoint is tried again; 0 when nothing is waited for. */
   get backOffMs(): number {
+    if (this.#notBeforeMs === 0) return 0;
     return Math.max(0, this.#notBeforeMs - this.#in.clock.monotonicMs());
   }
 
-  /** Looks whether a checkpoint is due, after a commit. */
+  /** Looks whether a checkpoint is due, after a commit; bounds of time are the timer's. */
   committed(): void {
-    this.#check();
+    const { triggers, checkpointer } = this.#in;
+    if (triggers === undefined || this.#released || this.#running) return;
+    const needsTimer = triggers.intervalMs !== undefined && this.#timer === undefined;
+    if (needsTimer || this.#due(checkpointer.sinceAt(undefined)) !== undefined) this.#check();
   }
 
   /** Nothing is begun any more. */
@@ -61,22 +69,29 @@ export class AutomaticCheckpoints {
   }
 
   #check(): void {
-    const { triggers, checkpointer, policy, meter, chainBytes } = this.#in;
+    const { triggers, checkpointer } = this.#in;
     if (triggers === undefined || this.#released || this.#running) return;
     if (this.backOffMs > 0) {
       this.#wakeIn(this.backOffMs);
       return;
     }
-    const { since, growth } = checkpointer;
-    // The log goes on growing while the checkpoint is made, and a crash then replays all of it.
-    const budgetBytes = budgetLogBytes(chainBytes(), meter.rates, policy) / (1 + growth);
-    const due = dueTrigger(since, triggers, budgetBytes);
+    const { since } = checkpointer;
+    const due = this.#due(since);
     if (due !== undefined && !checkpointer.busy) this.#start(due);
     // One that somebody asked for is running; no commit may come to look again.
     else if (due !== undefined) this.#wakeIn(BACK_OFF_FIRST_MS);
     else if (triggers.intervalMs !== undefined && since.commits > 0) {
       this.#wakeIn(Math.max(BACK_OFF_FIRST_MS, triggers.intervalMs - since.milliseconds));
     }
+  }
+
+  #due(since: SinceCheckpoint): CheckpointTrigger | undefined {
+    const { triggers, checkpointer, policy, meter, chainBytes } = this.#in;
+    if (triggers === undefined) return undefined;
+    // The log goes on growing while the checkpoint is made, and a crash then replays all of it.
+    const budgetBytes =
+      budgetLogBytes(chainBytes(), meter.rates, policy) / (1 + checkpointer.growth);
+    return dueTrigger(since, triggers, budgetBytes);
   }
 
   #start(trigger: CheckpointTrigger): void {
@@ -92,6 +107,7 @@ export class AutomaticCheckpoints {
     this.#running = false;
     if (error === undefined) {
       this.#failures = 0;
+      this.#notBeforeMs = 0;
     } else if (!this.#released) {
       const waitMs = Math.min(BACK_OFF_MOST_MS, BACK_OFF_FIRST_MS * 2 ** this.#failures);
       this.#failures++;

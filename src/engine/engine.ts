@@ -435,10 +435,10 @@ export class Engine {
     checkpointer.committed(memtableBytes, record.length, entryCount);
     this.#pressure.checkpointIfLarge();
     this.#automatic.committed();
-    this.#parts.watch.buffers({
-      memtables: checkpointer.memtableBytes / engine.memtableBytesMax,
-      log: writer.undurableBytes / engine.log.undurableBytesMax,
-    });
+    this.#parts.watch.buffers(
+      checkpointer.memtableBytes / engine.memtableBytesMax,
+      writer.undurableBytes / engine.log.undurableBytesMax,
+    );
   }
 
   /** Makes the record of a commit, or throws before anything has changed. */

@@ -211,9 +211,10 @@ class Opening {
     const phasesMs = { ...report.phasesMs, openLog, total };
     const recovery = { ...report, phasesMs, leftoversRemoved };
     const meter = new RestoreMeter(recovered.record?.rates);
-    meter.loaded(report.chainBytes, phasesMs.load);
-    meter.replayed(report.replayedBytes, phasesMs.replay);
-    meter.opened(total - phasesMs.load - phasesMs.replay);
+    const sampledMs =
+      meter.loaded(report.chainBytes, phasesMs.load) +
+      meter.replayed(report.replayedBytes, phasesMs.replay);
+    meter.opened(total - sampledMs);
     const built = {
       meter,
       identity,

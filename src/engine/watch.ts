@@ -63,9 +63,10 @@ export class Watch {
   }
 
   /** How full the buffers are, as parts of their bounds. */
-  buffers(parts: { readonly memtables: number; readonly log: number }): void {
-    const { memtables, log } = parts;
-    this.#tell('BUFFERS_FULL', Math.max(memtables, log) >= buffersShare, () => ({
+  buffers(memtables: number, log: number): void {
+    const isOn = memtables >= buffersShare || log >= buffersShare;
+    if (!isOn && this.#on.size === 0) return;
+    this.#tell('BUFFERS_FULL', isOn, () => ({
       message: `buffers fill up: memtables ${percent(memtables)}, log ${percent(log)} of their bounds`,
       details: { memtables, log },
     }));
