@@ -18,7 +18,7 @@ export interface GetArguments {
 }
 
 /** A number on the command line is a string, which who looks for the number has to know. */
-function numberHint({ key, subKey }: GetArguments): string {
+export function numberHint({ key, subKey }: GetArguments): string {
   const number = [subKey, key].find((part) => part !== undefined && /^-?\d+(\.\d+)?$/.test(part));
   return number === undefined ? '' : ` (${number} is a string here, the number is n:${number})`;
 }

@@ -122,7 +122,7 @@ function createProgram(
       done(await log({ output, stderr }, dir, options));
     });
   addTune(verb, output, done);
-  addTimeTravel(verb, { output, done, keyHelp });
+  addTimeTravel(verb, { output, stderr, done, keyHelp });
   addUpkeep(verb, output, done);
   return program;
 }

@@ -4,11 +4,13 @@
 import type { Command } from 'commander';
 import type { CommonOptions } from './common.ts';
 import { diff } from './diff.ts';
-import type { Output } from './output.ts';
+import { history } from './history.ts';
+import type { Output, TextStream } from './output.ts';
 
 /** Where a verb prints, and how it ends. */
 export interface VerbContext {
   readonly output: Output;
+  readonly stderr: TextStream;
   readonly done: (status: number) => void;
   readonly keyHelp: string;
 }
@@ -16,8 +18,19 @@ export interface VerbContext {
 /** Adds them; `verb` makes one with the options that all have. */
 export function addTimeTravel(
   verb: (name: string, description: string) => Command,
-  { output, done, keyHelp }: VerbContext,
+  { output, stderr, done, keyHelp }: VerbContext,
 ): void {
+  verb('history', 'print every version of a key that is known, oldest first')
+    .argument('<dir>')
+    .argument('<operator>')
+    .argument('<state>')
+    .argument('<key>')
+    .argument('[subkey]')
+    .addHelpText('after', keyHelp)
+    .action(async (...given: [string, string, string, string, string?, CommonOptions?]) => {
+      const [dir, operator, state, key, subKey, options = {}] = given;
+      done(await history({ output, stderr }, { dir, operator, state, key, subKey }, options));
+    });
   verb('diff', 'print what differs between two moments')
     .argument('<dir>')
     .argument('<from>', 'a moment, as --at takes it')

@@ -11,8 +11,10 @@ import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { plainRequest } from '../checkpoint/checkpointer-input.ts';
 import type { ChainImages } from '../checkpoint/chain-images.ts';
+import type { Key } from '../codec/key.ts';
 import { ConflictError, InvalidArgumentError, NotFoundError } from '../errors.ts';
 import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
+import type { HistoryVersion } from '../recovery/history.ts';
 import type { StateChange, StateNames } from '../recovery/diff.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
 import type { Target } from '../recovery/target.ts';
@@ -292,6 +294,15 @@ export class Engine {
   diff(from: Target, to: Target = 'latest', only: StateNames = {}): AsyncGenerator<StateChange> {
     this.#life.assertOpen();
     return this.#parts.travel.diff(from, to, only);
+  }
+
+  /**
+   * Every version of a key that is known, oldest first, as `reader.history` tells it.
+   * @throws NotFoundError STATE_NOT_FOUND; InvalidArgumentError INVALID_KEY, INVALID_CALL
+   */
+  history(operator: string, state: string, key: Key, subKey?: Key): AsyncGenerator<HistoryVersion> {
+    this.#life.assertOpen();
+    return this.#parts.travel.history({ operator, state, key, subKey });
   }
 
   /** Listens to an event; the function that is returned stops it. */

@@ -69,6 +69,7 @@ export {
   openReader,
   type CommitRange,
   type FoundEntry,
+  type HistoryVersion,
   type LoggedChange,
   type LoggedCommit,
   type LoggedOp,

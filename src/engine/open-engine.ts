@@ -380,17 +380,23 @@ class Opening {
       clock,
       recovery,
       recording: this.#recording,
-      travel: this.#travel(),
+      travel: this.#travel(space, writer),
       release: () => this.release(),
     };
     return new Engine(parts, life);
   }
 
-  #travel(): TimeTravel {
+  #travel(space: StateSpace, writer: LogWriter): TimeTravel {
     const { fs, clock } = this.#on;
     const { dir, store, types } = this.#options;
     const source = sourceOf({ fs, clock }, store === undefined ? { dir } : { dir, store });
-    return new TimeTravel({ source, decoder: createReaderDecoder(types) });
+    return new TimeTravel({
+      source,
+      decoder: createReaderDecoder(types),
+      pins: pinsOf(fs, dir),
+      durableLsn: () => writer.durableLsn,
+      definitions: () => space.loggedDefinitions(),
+    });
   }
 
   #retention(recovered: Recovered, on: Collecting): Retention {

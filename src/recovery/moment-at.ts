@@ -49,7 +49,7 @@ export async function planMoment(
 }
 
 /** Records that can be read, and name only snapshots that are there; oldest first. */
-async function usableRecords(
+export async function usableRecords(
   source: ReaderSource,
   { storeId }: StoreIdentity,
 ): Promise<{ records: CheckpointRecord[]; dropped: Set<number> }> {

@@ -9,7 +9,7 @@ import { decodeKey, mapKeyOf, type Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import type { TypeDefinition } from '../codec/value.ts';
 import { pinsOf, type PinSet } from '../checkpoint/retention-pins.ts';
-import { ClosedError, InvalidArgumentError } from '../errors.ts';
+import { ClosedError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import type { Entry } from '../snapshot/entry.ts';
@@ -18,6 +18,7 @@ import type { MergeIterator } from '../snapshot/merge-iterator.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { knownOnly, wholeNumber } from '../std/option-checks.ts';
 import type { StateKind, TableDefinition } from '../state/table-definition.ts';
+import { checkKeyOf, readHistory, type HistoryVersion } from './history.ts';
 import {
   decodeStored,
   mergeTable,
@@ -37,6 +38,7 @@ import { readStateMoment, releaseMoment, type StateMoment } from './state-moment
 import { createReaderDecoder } from '../codec/value-reader.ts';
 import { checkTarget, latest, type Target } from './target.ts';
 
+export type { HistoryVersion } from './history.ts';
 export type { CommitRange, LoggedChange, LoggedCommit, LoggedOp } from './reader-commits.ts';
 export { PatchReplacement } from '../snapshot/patch-decode.ts';
 export { UnknownTypeValue } from '../codec/value-reader.ts';
@@ -137,6 +139,14 @@ export interface Reader {
    * @throws CorruptionError CORRUPT_FRAME, CORRUPT_SEGMENT, LOG_HOLE
    */
   commits(range?: CommitRange): AsyncGenerator<LoggedCommit>;
+  /**
+   * Every version of a key that is known up to the moment, oldest first: one for each commit that
+   * touched it, as far back as the log is kept and a checkpoint is there to start from; before that
+   * what older checkpoints hold. Each of those is loaded on the way. What expires is a step of its own.
+   * @throws NotFoundError STATE_NOT_FOUND
+   * @throws InvalidArgumentError INVALID_KEY; INVALID_CALL for a sub-key where the state is no map
+   */
+  history(operator: string, state: string, key: Key, subKey?: Key): AsyncGenerator<HistoryVersion>;
   /** Gives up the memory and the files. Calls and iterations after it throw CLOSED. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -227,13 +237,7 @@ class StateReader implements Reader {
     this.#assertOpen();
     const definition = this.#definition(operator, state);
     const { kind } = definition;
-    if (subKey !== undefined && kind !== 'map') {
-      throw new InvalidArgumentError(
-        'INVALID_CALL',
-        `${operator}.${state} is a ${kind} and has no sub-keys`,
-        { operator, state, kind },
-      );
-    }
+    checkKeyOf(definition, key, subKey);
     if (kind === 'list' || (kind === 'map' && subKey === undefined)) {
       return this.#collect(definition, key);
     }
@@ -281,6 +285,24 @@ class StateReader implements Reader {
     } finally {
       unpin();
     }
+  }
+
+  history(operator: string, state: string, key: Key, subKey?: Key): AsyncGenerator<HistoryVersion> {
+    this.#assertOpen();
+    const definition = this.#definition(operator, state);
+    checkKeyOf(definition, key, subKey);
+    const { lsn: throughLsn, provedLsn: durableLsn, now } = this.#moment;
+    return readHistory({
+      source: this.#source,
+      decoder: this.#decoder,
+      pins: this.#pins,
+      definition,
+      key,
+      subKey,
+      throughLsn,
+      now,
+      durableLsn,
+    });
   }
 
   close(): Promise<void> {

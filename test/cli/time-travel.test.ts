@@ -101,3 +101,55 @@ describe('diff', () => {
     expect(stderr).toContain(text);
   });
 });
+
+describe('history', () => {
+  test('text: LSN, time, kind, value, positions', async () => {
+    const { status, stdout } = await runHere('history', store, 'op', 'v', 'k');
+    expect(status).toBe(0);
+    const lines = stdout.split('\n').map((line) => line.replace(/\d{4}-\S+Z/, 'TIME'));
+    expect(lines).toEqual([
+      'LSN 1  TIME  insert  {"n":1}  positions {"source":10}',
+      'LSN 2  TIME  update  {"n":2}  positions {"source":20}',
+      '',
+    ]);
+  });
+
+  test('--json, a sub-key: a version a line, without a value where there is none', async () => {
+    const { stdout } = await runHere('history', store, 'op', 'm', 'k', 'n:4', '--json');
+    const shown = stdout
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as object);
+    expect(shown).toEqual([
+      {
+        lsn: 1,
+        timestamp: expect.any(Number),
+        kind: 'insert',
+        value: 'four',
+        positions: { source: 10 },
+        source: 'log',
+      },
+      {
+        lsn: 2,
+        timestamp: expect.any(Number),
+        kind: 'delete',
+        positions: { source: 20 },
+        source: 'log',
+      },
+    ]);
+  });
+
+  test('nothing there: status 1, said on stderr, with a hint for a number', async () => {
+    expect(await runHere('history', store, 'op', 'v', '2')).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: 'tidemark: nothing there (2 is a string here, the number is n:2): op v 2\n',
+    });
+    expect((await runHere('history', store, 'op', 'v', 'n:2')).status).toBe(0);
+  });
+
+  test('a state that is not there: status 2', async () => {
+    const { status, stderr } = await runHere('history', store, 'op', 'x', 'k');
+    expect([status, stderr]).toEqual([2, expect.stringContaining('STATE_NOT_FOUND')]);
+  });
+});

@@ -20,6 +20,7 @@ test('an engine: its members are those that the documentation has, and nothing o
       'diff',
       'dropSavepoint',
       'durableLsn',
+      'history',
       'merge',
       'on',
       'operator',

@@ -5,7 +5,14 @@
  */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Engine, EngineOptions, Reader, Target } from '../../src/engine/index.ts';
+import type {
+  Engine,
+  EngineOptions,
+  HistoryVersion,
+  Reader,
+  Target,
+} from '../../src/engine/index.ts';
+import { diffStoreWith } from '../../src/recovery/diff.ts';
 import { openReaderWith } from '../../src/recovery/reader.ts';
 import { planStoreRestoreWith } from '../../src/recovery/plan-store.ts';
 import { dir, TestStore } from './reader-store.ts';
@@ -136,6 +143,11 @@ test('any history: every moment that is kept is as it was', { timeout: 120_000 }
           }
         }
       }
+      await expectDiffs(
+        store,
+        commits.filter(({ lsn }) => isKept(lsn)),
+      );
+      await expectHistories(store, commits, retained.fromLsn);
       for (const [savepoint, lsn] of savepoints) {
         const due = commits.find((commit) => commit.lsn === lsn)?.content ?? {};
         expect(await contentAt(store, { savepoint })).toEqual(due);
@@ -152,6 +164,92 @@ test('any history: every moment that is kept is as it was', { timeout: 120_000 }
     },
   );
 });
+
+type Change = readonly unknown[];
+
+/** Rows of a content by where they stand: what they hold, blobs by their length. */
+function rowsOf(content: Content): Map<string, unknown> {
+  const rows = new Map<string, unknown>();
+  for (const [state, entries] of Object.entries(content)) {
+    for (const [key, subKey, value, lsn] of entries as [unknown, unknown, unknown, number][]) {
+      const shown = value instanceof Uint8Array ? value.length : value;
+      // An item of a list is known by its commit; of several in one commit, by its turn there.
+      let place = JSON.stringify([state, key, state === 'list' ? lsn : subKey]);
+      while (rows.has(place)) place += "'";
+      rows.set(place, shown);
+    }
+  }
+  return rows;
+}
+
+function shownValue(value: unknown): unknown {
+  const isBlob = typeof value === 'object' && value !== null && 'chunks' in value;
+  return isBlob ? (value as unknown as { bytes: number }).bytes : value;
+}
+
+/** What differs between commits that follow each other, and between the first and the last. */
+async function expectDiffs(store: TestStore, kept: readonly Remembered[]): Promise<void> {
+  const pairs = kept.slice(1).map((after, i) => [kept[i]!, after] as const);
+  if (kept.length > 2) pairs.push([kept[0]!, kept.at(-1)!], [kept.at(-1)!, kept[0]!]);
+  for (const [before, after] of pairs.slice(-8)) {
+    const [old, now] = [rowsOf(before.content), rowsOf(after.content)];
+    const due: Change[] = [];
+    for (const [place, value] of now) {
+      if (!old.has(place)) due.push(['insert', undefined, value]);
+      else if (JSON.stringify(old.get(place)) !== JSON.stringify(value)) {
+        due.push(['update', old.get(place), value]);
+      }
+    }
+    for (const [place, value] of old) {
+      if (!now.has(place)) due.push(['delete', value, undefined]);
+    }
+    const found: Change[] = [];
+    const range = { from: { lsn: before.lsn }, to: { lsn: after.lsn } };
+    for await (const change of diffStoreWith({ dir, ...range }, store.components)) {
+      found.push([change.kind, shownValue(change.oldValue), shownValue(change.newValue)]);
+    }
+    const sorted = (changes: Change[]): string[] =>
+      changes.map((change) => JSON.stringify(change)).sort();
+    expect(sorted(found)).toEqual(sorted(due));
+  }
+}
+
+/** What a key of a state holds in a content, as its history tells it. */
+function valueIn(content: Content, state: string, key: number): unknown {
+  const rows = ((content[state] ?? []) as [number, unknown, unknown][]).filter(
+    ([held]) => held === key,
+  );
+  if (rows.length === 0) return undefined;
+  if (state === 'list') return rows.map(([, , value]) => value);
+  if (state === 'map') return new Map(rows.map(([, subKey, value]) => [subKey, value]));
+  const [, , value] = rows[0]!;
+  return value instanceof Uint8Array ? value.length : value;
+}
+
+/** After each commit that is known by itself, the last version so far is what the model holds. */
+async function expectHistories(
+  store: TestStore,
+  commits: readonly Remembered[],
+  fromLsn: number | undefined,
+): Promise<void> {
+  const reader = await openReaderWith({ dir }, store.components);
+  for (const { state } of reader.definitions()) {
+    for (const key of [0, 1, 2, 3]) {
+      const versions: HistoryVersion[] = [];
+      for await (const version of reader.history('op', state, key)) versions.push(version);
+      const lsns = versions.map(({ lsn }) => lsn);
+      expect(lsns).toEqual(lsns.toSorted((a, b) => a - b));
+      for (const [i, { lsn, content }] of commits.entries()) {
+        if (fromLsn === undefined || lsn < fromLsn) continue;
+        const last = versions.findLast((version) => version.lsn <= lsn);
+        expect(shownValue(last?.value)).toEqual(valueIn(content, state, key));
+        const own = versions.find((version) => version.lsn === lsn);
+        if (own?.source === 'log') expect(own.positions).toEqual({ n: i });
+      }
+    }
+  }
+  await reader.close();
+}
 
 async function listed(store: TestStore): Promise<{ id: number; lsn: number }[]> {
   const engine = await store.open({ ...small, retention: false });
