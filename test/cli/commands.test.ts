@@ -9,13 +9,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { Output, type TextStream } from '../../src/cli/output.ts';
-import { run as runProgram } from '../../src/cli/program.ts';
+import { Output } from '../../src/cli/output.ts';
 import { createStore } from '../../src/engine/index.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
 import { systemClock } from '../../src/std/clock.ts';
 import { systemRandom } from '../../src/std/random.ts';
+import { run as runProgram } from '../../src/cli/program.ts';
+import { runHere, type Ran } from './run-here.ts';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
@@ -23,32 +24,12 @@ const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threa
 let directory: string;
 let store: string;
 
-interface Ran {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 function run(...args: string[]): Ran {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
     encoding: 'utf8',
     env: { ...process.env, NODE_OPTIONS: '' },
   });
   return { status, stdout, stderr };
-}
-
-/** Runs a command line in this process. */
-async function runHere(...args: string[]): Promise<Ran> {
-  const texts = { stdout: '', stderr: '' };
-  const streamOf = (name: 'stdout' | 'stderr'): TextStream =>
-    Object.assign(new EventEmitter(), {
-      write(text: string) {
-        texts[name] += text;
-        return true;
-      },
-    });
-  const status = await runProgram(args, streamOf('stdout'), streamOf('stderr'));
-  return { status, ...texts };
 }
 
 /** Of what the command prints as JSON, the fields that tests look into. */

@@ -1,40 +1,23 @@
 /*
  * `tidemark gc`: the plan, what it deletes, what its options change, and what stops it.
  */
-import { EventEmitter } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseDuration, parseSchedule } from '../../src/cli/gc.ts';
-import type { TextStream } from '../../src/cli/output.ts';
-import { run } from '../../src/cli/program.ts';
 import type { CollectionReport, Engine, EngineOptions } from '../../src/engine/index.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
 import { systemClock } from '../../src/std/clock.ts';
 import { systemRandom } from '../../src/std/random.ts';
+import { runHere as tidemark } from './run-here.ts';
 
 const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
 const kinds = ['delta', 'delta', 'base', 'delta', 'base', 'delta'] as const;
 
 let root: string;
 let dir: string;
-
-async function tidemark(
-  ...args: string[]
-): Promise<{ status: number; stdout: string; stderr: string }> {
-  const texts = { stdout: '', stderr: '' };
-  const streamOf = (name: 'stdout' | 'stderr'): TextStream =>
-    Object.assign(new EventEmitter(), {
-      write(text: string) {
-        texts[name] += text;
-        return true;
-      },
-    });
-  const status = await run(args, streamOf('stdout'), streamOf('stderr'));
-  return { status, ...texts };
-}
 
 const openStore = (options: Partial<EngineOptions> = {}): Promise<Engine> =>
   openEngineWith({ dir, checkpointing: false, segmentBytesMax: 1 << 16, ...options }, on);

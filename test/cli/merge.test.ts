@@ -1,42 +1,21 @@
 /*
  * `tidemark merge`: what it would do, what it does, and what stops it.
  */
-import { EventEmitter } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { TextStream } from '../../src/cli/output.ts';
-import { run } from '../../src/cli/program.ts';
 import { inspectStore, type Engine } from '../../src/engine/index.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
 import { systemClock } from '../../src/std/clock.ts';
 import { systemRandom } from '../../src/std/random.ts';
+import { runHere as tidemark } from './run-here.ts';
 
 const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
 
 let root: string;
 let dir: string;
-
-interface Ran {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function tidemark(...args: string[]): Promise<Ran> {
-  const texts = { stdout: '', stderr: '' };
-  const streamOf = (name: 'stdout' | 'stderr'): TextStream =>
-    Object.assign(new EventEmitter(), {
-      write(text: string) {
-        texts[name] += text;
-        return true;
-      },
-    });
-  const status = await run(args, streamOf('stdout'), streamOf('stderr'));
-  return { status, ...texts };
-}
 
 async function openStore(): Promise<Engine> {
   const bounds = { maxChainLength: 12, restoreSecondsMax: 5 };

@@ -1,7 +1,6 @@
 /*
  * inspect, verify and dump of single snapshot files: those of an engine, and those of the library.
  */
-import { EventEmitter } from 'node:events';
 import {
   copyFileSync,
   mkdtempSync,
@@ -14,12 +13,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSnapshot } from '../../src/checkpoint/snapshot-library.ts';
-import type { TextStream } from '../../src/cli/output.ts';
-import { run as runProgram } from '../../src/cli/program.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
 import { systemClock } from '../../src/std/clock.ts';
 import { systemRandom } from '../../src/std/random.ts';
+import { runHere as run } from './run-here.ts';
 
 const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
 
@@ -27,25 +25,6 @@ let directory: string;
 let store: string;
 let base: string;
 let delta: string;
-
-interface Ran {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(...args: string[]): Promise<Ran> {
-  const texts = { stdout: '', stderr: '' };
-  const streamOf = (name: 'stdout' | 'stderr'): TextStream =>
-    Object.assign(new EventEmitter(), {
-      write(text: string) {
-        texts[name] += text;
-        return true;
-      },
-    });
-  const status = await runProgram(args, streamOf('stdout'), streamOf('stderr'));
-  return { status, ...texts };
-}
 
 const jsonLines = (text: string): Record<string, unknown>[] =>
   text
