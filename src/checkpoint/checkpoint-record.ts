@@ -22,12 +22,14 @@ import { RecordFields as Fields } from './record-fields.ts';
 import {
   checkpointTriggers,
   decodeMerge,
+  decodeOrigin,
   decodePolicy,
   decodeRates,
   decodeTotals,
   type ChainPolicy,
   type CheckpointTrigger,
   type MergeNote,
+  type RestoreOrigin,
   type RestoreRates,
   type WrittenTotals,
 } from './record-notes.ts';
@@ -100,6 +102,8 @@ export interface CheckpointRecord {
   readonly savepoint: string | undefined;
   /** The caller's, JSON. */
   readonly metadata: unknown;
+  /** Of a store that a restore made, in every record: what it was made from. */
+  readonly origin?: RestoreOrigin;
 }
 
 export const checkpointPrefix = 'checkpoints/';
@@ -198,6 +202,7 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
     keyGroups: fields.count('keyGroups'),
     savepoint: typeof savepoint === 'string' ? savepoint : undefined,
     metadata: body['metadata'],
+    ...(body['origin'] === undefined ? {} : { origin: decodeOrigin(fields.object('origin')) }),
   };
 }
 

@@ -108,6 +108,7 @@ export class Publisher {
       keyGroups,
       savepoint: request.savepoint,
       metadata: request.metadata,
+      ...(this.#newest?.origin && { origin: this.#newest.origin }),
     };
   }
 

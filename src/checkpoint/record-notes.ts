@@ -15,6 +15,7 @@ export const checkpointTriggers = [
   'memtable',
   'close',
   'merge',
+  'restore',
 ] as const;
 
 /** Why a checkpoint was taken. */
@@ -63,6 +64,17 @@ export interface MergeNote {
   readonly milliseconds: number;
 }
 
+/** The state that a store was made from by a restore. */
+export interface RestoreOrigin {
+  /** Hexadecimal. */
+  readonly storeId: string;
+  readonly timeline: number;
+  /** The commit that was restored. */
+  readonly lsn: number;
+  /** Parts of the state only. */
+  readonly partial: boolean;
+}
+
 /** What a user decided about the chain. */
 export interface ChainPolicy {
   readonly strategy: MergeStrategy;
@@ -89,6 +101,17 @@ export function decodeRates(fields: RecordFields): RestoreRates {
     loadBytesPerSecond: fields.amount('loadBytesPerSecond'),
     replayBytesPerSecond: fields.amount('replayBytesPerSecond'),
     overheadSeconds: fields.amount('overheadSeconds'),
+  };
+}
+
+export function decodeOrigin(fields: RecordFields): RestoreOrigin {
+  const { partial } = fields.body;
+  if (typeof partial !== 'boolean') throw fields.corrupt('does not say whether it is partial');
+  return {
+    storeId: fields.text('storeId'),
+    timeline: fields.count('timeline'),
+    lsn: fields.count('lsn'),
+    partial,
   };
 }
 

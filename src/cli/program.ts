@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError as BadArgument, Option } from 'commander';
 import { TidemarkError } from '../errors.ts';
 import { registerCodecModules, status, type CommonOptions, type AtOptions } from './common.ts';
+import { addCopies } from './copy-verbs.ts';
 import { dump } from './dump.ts';
 import { gc, parseDuration, parseSchedule, type GcOptions } from './gc.ts';
 import { get } from './get.ts';
@@ -124,6 +125,7 @@ function createProgram(
   addTune(verb, output, done);
   addTimeTravel(verb, { output, stderr, done, keyHelp });
   addUpkeep(verb, output, done);
+  addCopies(verb, { output, stderr }, done);
   return program;
 }
 

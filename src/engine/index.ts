@@ -17,6 +17,17 @@ export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-
 export type { CheckpointingStats, RestoreStats, StorageStats } from './engine-stats.ts';
 export type { MergeCallOptions, MergeOutcome } from './merge-call.ts';
 export { mergeStore, type MergeStoreOptions } from './merge-store.ts';
+export {
+  exportSavepoint,
+  restore,
+  type CopyOptions,
+  type ExportSavepointOptions,
+  type RestoreOptions,
+} from './restore-store.ts';
+export { listCheckpoints, type CheckpointList } from '../recovery/list-checkpoints.ts';
+export type { CopyPhase, CopyProgress } from '../recovery/copy-run.ts';
+export type { KeyGroupRange } from '../recovery/restore-parts.ts';
+export type { RestoreReport } from '../recovery/restore-run.ts';
 export type { BudgetState, MergePlan } from '../checkpoint/chain-policy.ts';
 export type { RestoreEstimate } from '../checkpoint/restore-estimate.ts';
 export type { EngineRetentionOptions, RetentionOptions } from './retention-options.ts';
@@ -54,6 +65,7 @@ export type {
   CheckpointTrigger,
   MergeNote,
   MergeStrategy,
+  RestoreOrigin,
   RestoreRates,
   WrittenTotals,
 } from '../checkpoint/checkpoint-record.ts';

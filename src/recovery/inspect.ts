@@ -221,7 +221,8 @@ function inspectRestore({ record, plan }: LogMoment): InspectedRestore | undefin
   return { snapshotBytes, logBytes, seconds, measured: rates !== undefined, policy, totals };
 }
 
-async function inspectCheckpoints(
+/** All records that can be read, oldest first; the others become faults. */
+export async function inspectCheckpoints(
   source: ReaderSource,
   storeId: Uint8Array,
   faults: InspectionFault[],

@@ -32,18 +32,19 @@ export interface PlannedMoment {
   readonly plan: RestorePlan;
 }
 
-/** Plans the way to a target; `files` pins what it opens. */
+/** Plans the way to a target at or below `through`; `files` pins what it opens. */
 export async function planMoment(
   source: ReaderSource,
   files: FileSystem,
   identity: StoreIdentity,
   target: CheckedTarget,
+  through: number = Number.MAX_SAFE_INTEGER,
 ): Promise<PlannedMoment> {
   const { records, dropped } = await usableRecords(source, identity);
   const moment = await readLogMoment(source, files, identity);
   const log = await findKeptLog(files, logDirectoryOf(source), moment);
   const now = source.clock.nowMicros();
-  const { lsn: lastLsn } = moment;
+  const lastLsn = Math.min(moment.lsn, through);
   const plan = await planRestore({ fs: files, target, records, dropped, log, lastLsn, now });
   return { moment, plan };
 }

@@ -72,6 +72,50 @@ export function planRanges(
   return ranges;
 }
 
+/** The same for parts of a merge only, which are in order and do not overlap. */
+export function planRangesIn(
+  parts: readonly MergeRange[],
+  spans: readonly SliceSpan[],
+  groupBits: number,
+  bytesTarget: number,
+): MergeRange[] {
+  return parts.flatMap((part) => {
+    const inside = spans.filter((span) => overlaps(span, part));
+    const planned = planRanges(inside, groupBits, bytesTarget);
+    return planned.flatMap(({ from, to }) => {
+      const cut = { from: later(from, part.from), to: earlier(to, part.to) };
+      return isBefore(cut.from, cut.to) ? [cut] : [];
+    });
+  });
+}
+
+/** A border behind the last hash of a table. */
+export function tableEnd(table: number): MergeBorder {
+  return { table, hash: HASHES };
+}
+
+/** Key groups of a table, half-open; the borders of groups are those of hashes. */
+export function groupsOf(
+  table: number,
+  { from, to }: { readonly from: number; readonly to: number },
+  groupBits: number,
+): MergeRange {
+  const end = to < 2 ** groupBits ? { table, hash: groupStart(to, groupBits) } : tableEnd(table);
+  return { from: { table, hash: groupStart(from, groupBits) }, to: end };
+}
+
+function isBefore(a: MergeBorder, b: MergeBorder): boolean {
+  return a.table < b.table || (a.table === b.table && a.hash < b.hash);
+}
+
+function later(a: MergeBorder, b: MergeBorder): MergeBorder {
+  return isBefore(a, b) ? b : a;
+}
+
+function earlier(a: MergeBorder, b: MergeBorder): MergeBorder {
+  return isBefore(b, a) ? b : a;
+}
+
 function spread(span: SliceSpan, groups: Float64Array, groupBits: number): void {
   const { firstHash, lastHash, dataBytes } = span;
   const first = keyGroupOf(firstHash, groupBits);

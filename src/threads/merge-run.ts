@@ -10,7 +10,13 @@
 import { setMaxListeners } from 'node:events';
 import { AbortedError } from '../errors.ts';
 import { must } from '../std/assert.ts';
-import { overlaps, planRanges, type MergeRange, type SliceSpan } from '../snapshot/merge-ranges.ts';
+import {
+  overlaps,
+  planRangesIn,
+  wholeRange,
+  type MergeRange,
+  type SliceSpan,
+} from '../snapshot/merge-ranges.ts';
 import type { FinishedSnapshot, MergeRangeOutput } from '../snapshot/merge-tasks.ts';
 import type { SnapshotCompression } from '../snapshot/block-packer.ts';
 import type { TableRules } from '../snapshot/run-cursor.ts';
@@ -43,9 +49,21 @@ export interface MergeOrder {
   /** Bytes of input that a range has, about. @defaultValue 33554432 (32 MiB) */
   readonly rangeBytes?: number;
   readonly sliceBytesMax?: number;
+  /** In order; what is outside of them is left out. @defaultValue everything */
+  readonly parts?: readonly MergeRange[];
+  /** Hears of each range that has been written. */
+  readonly onRange?: (progress: MergeProgress) => void;
   readonly signal?: AbortSignal | undefined;
   /** Lends slabs, and takes back what is no longer read. */
   readonly slabs: SlabPool;
+}
+
+/** How far a merge is. */
+export interface MergeProgress {
+  readonly rangesDone: number;
+  readonly rangeCount: number;
+  /** Entries written so far. */
+  readonly entryCount: number;
 }
 
 /** A merge that was done. */
@@ -102,8 +120,8 @@ class MergeRun {
     signal?.addEventListener('abort', stop);
     try {
       const spans: readonly (readonly SliceSpan[])[] = await this.#loans.open();
-      const { rangeBytes = rangeBytesDefault } = this.#order;
-      this.#ranges = planRanges(spans.flat(), header.groupBits, rangeBytes);
+      const { rangeBytes = rangeBytesDefault, parts = [wholeRange] } = this.#order;
+      this.#ranges = planRangesIn(parts, spans.flat(), header.groupBits, rangeBytes);
       this.#loans.count(this.#ranges);
       this.#offset = await this.#pool.run('startSnapshot', { stagedPath, header });
       for (let written = 0; written < this.#ranges.length; written++) {
@@ -111,6 +129,7 @@ class MergeRun {
         const output = await must(this.#running.get(written), 'a range was started');
         this.#running.delete(written);
         await this.#write(output, written);
+        this.#tell(written + 1);
       }
       const end = { stagedPath, header, compression, parents, slices: this.#records };
       const { signal: stopped } = this.#stop;
@@ -204,6 +223,13 @@ class MergeRun {
       this.#records.push({ ...record, offset: this.#offset });
       this.#offset += bytes;
     }
+  }
+
+  #tell(rangesDone: number): void {
+    const { onRange } = this.#order;
+    if (!onRange) return;
+    const entryCount = this.#records.reduce((sum, record) => sum + record.entryCount, 0);
+    onRange({ rangesDone, rangeCount: this.#ranges.length, entryCount });
   }
 
   #release({ packed, slices }: MergeRangeOutput): void {

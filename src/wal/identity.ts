@@ -117,20 +117,25 @@ export async function createIdentity(
   random.fill(storeId);
   random.fill(seed);
   const identity = { format: storeFormatVersion, kind, storeId, seed, keyGroups, place };
-  const body = {
-    format: storeFormatVersion,
-    kind,
-    storeId: toHex(storeId),
-    seed: toHex(seed),
-    keyGroups,
-    place,
-  };
+  await writeIdentity(fs, directory, identity);
+  return identity;
+}
+
+/** Writes an identity where there is none; durable when it resolves. */
+export async function writeIdentity(
+  fs: FileSystem,
+  directory: string,
+  identity: StoreIdentity,
+): Promise<void> {
+  const { format, kind, keyGroups, place } = identity;
+  const storeId = toHex(identity.storeId);
+  const seed = toHex(identity.seed);
+  const body = { format, kind, storeId, seed, keyGroups, place };
   try {
     await createFile(fs, directory, identityName, encodeSealedJson(body));
   } catch (error) {
     throw toStorageError(error, 'create the store', directory);
   }
-  return identity;
 }
 
 function decodeIdentity(bytes: Uint8Array, path: string): StoreIdentity {

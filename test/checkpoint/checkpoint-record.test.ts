@@ -97,6 +97,7 @@ const record: CheckpointRecord = {
   keyGroups: 128,
   savepoint: 'before-upgrade',
   metadata: { by: 'hand', items: [1, null] },
+  origin: { storeId: 'f0'.repeat(16), timeline: 1, lsn: 900, partial: true },
 };
 
 interface Body {
@@ -107,6 +108,7 @@ interface Body {
   readonly merge: object;
   readonly policy: object;
   readonly retention: object;
+  readonly origin: object;
 }
 
 /** The record's bytes with one field changed, and a CRC that fits. */
@@ -194,6 +196,9 @@ describe('a checkpoint record', () => {
       (body) => Object.assign(body.merge, { strategy: 'other' }),
       (body) => Object.assign(body.merge, { inputs: [1] }),
       (body) => Object.assign(body.policy, { restoreSecondsMax: -1 }),
+      (body) => Object.assign(body.origin, { partial: 1 }),
+      (body) => Object.assign(body.origin, { lsn: -1 }),
+      (body) => Object.assign(body, { origin: null }),
       (body) => Object.assign(body, { retention: 5 }),
       (body) => Object.assign(body.retention, { checkpoints: 0 }),
       (body) => Object.assign(body.retention, { windowMs: -1 }),

@@ -1,0 +1,69 @@
+/*
+ * The verbs that make copies of a store, and the one that lists what can be copied: their
+ * arguments. Copies read their source without a lock and write to another directory.
+ */
+import { InvalidArgumentError as BadArgument, type Command } from 'commander';
+import type { KeyGroupRange } from '../engine/index.ts';
+import type { CommonOptions } from './common.ts';
+import { list } from './list.ts';
+import type { Streams } from './progress.ts';
+import { exportSavepointTo, restoreTo, type RestoreVerbOptions } from './restore.ts';
+
+const momentHelp =
+  'latest (default), lsn:N, checkpoint:N, savepoint:NAME, or a time such as 2026-11-20T14:02:37Z';
+
+export function addCopies(
+  verb: (name: string, description: string) => Command,
+  streams: Streams,
+  done: (status: number) => void,
+): void {
+  verb('list', 'list checkpoints and savepoints, one line each')
+    .argument('<dir>')
+    .action(async (dir: string, options: CommonOptions) => {
+      done(await list(streams.output, dir, options));
+    });
+  verb('restore', 'make a second store of a moment, in a new directory')
+    .argument('<dir>')
+    .argument('<to>', 'directory that does not exist, or is empty')
+    .option('--at <moment>', momentHelp)
+    .option('--operators <names>', 'only these operators, separated by commas', parseNames)
+    .option('--key-groups <a..b>', 'only these key groups, b exclusive', parseGroups)
+    .option('--threads <count>', 'threads at most (default: all cores)', parseThreads)
+    .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds)
+    .action(async (dir: string, to: string, options: RestoreVerbOptions) => {
+      done(await restoreTo(streams, { dir, to }, options));
+    });
+  verb('export-savepoint', 'write a savepoint into one directory that opens anywhere')
+    .argument('<dir>')
+    .argument('<name>')
+    .argument('<to>', 'directory that does not exist, or is empty')
+    .option('--threads <count>', 'threads at most (default: all cores)', parseThreads)
+    .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds)
+    .action(async (dir: string, savepoint: string, to: string, options: RestoreVerbOptions) => {
+      done(await exportSavepointTo(streams, { dir, savepoint, to }, options));
+    });
+}
+
+function parseNames(text: string): string[] {
+  const names = text.split(',');
+  if (names.every((name) => name !== '')) return names;
+  throw new BadArgument('It must be names separated by commas.');
+}
+
+function parseGroups(text: string): KeyGroupRange {
+  const [, from, to] = /^(\d{1,6})\.\.(\d{1,6})$/.exec(text) ?? [];
+  if (from !== undefined && Number(from) < Number(to))
+    return { from: Number(from), to: Number(to) };
+  throw new BadArgument('It must be a..b with a below b, such as 0..64.');
+}
+
+function parseThreads(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new BadArgument('It must be a whole number from 1.');
+}
+
+/** In milliseconds. */
+export function parseSeconds(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text) * 1000;
+  throw new BadArgument('It must be a whole number of seconds from 1.');
+}

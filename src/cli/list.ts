@@ -1,0 +1,28 @@
+/*
+ * `tidemark list DIR`: checkpoints and savepoints, one line each, oldest first.
+ */
+import { listCheckpoints, type CheckpointList } from '../engine/index.ts';
+import { status, storeOf, type CommonOptions } from './common.ts';
+import type { Output } from './output.ts';
+import { formatBytes, formatTime, toJson } from './render.ts';
+
+export async function list(output: Output, dir: string, options: CommonOptions): Promise<number> {
+  const found = await listCheckpoints({ dir, ...storeOf(options) });
+  if (options.json) await output.line(toJson({ ...found }));
+  else await print(output, found);
+  return found.faults.length > 0 ? status.found : status.fine;
+}
+
+async function print(output: Output, { checkpoints, faults }: CheckpointList): Promise<void> {
+  for (const { id, kind, lsn, timestamp, chain, chainBytes, savepoint, dropped } of checkpoints) {
+    const named =
+      savepoint === undefined
+        ? ''
+        : `  ${dropped ? 'dropped ' : ''}savepoint ${toJson(savepoint).slice(1, -1)}`;
+    await output.line(
+      `${String(id).padStart(6)}  ${kind.padEnd(5)}  LSN ${String(lsn).padEnd(10)}  ` +
+        `${formatTime(timestamp)}  ${formatBytes(chainBytes)} in ${chain.length}${named}`,
+    );
+  }
+  for (const { code, message } of faults) await output.line(`${code}: ${message}`);
+}

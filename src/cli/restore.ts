@@ -1,0 +1,93 @@
+/*
+ * `tidemark restore DIR TO` and `tidemark export-savepoint DIR NAME TO`: a moment of a store as a second
+ * store in a new directory. DIR is only read.
+ */
+import {
+  exportSavepoint,
+  parseTarget,
+  restore,
+  type KeyGroupRange,
+  type RestoreReport,
+} from '../engine/index.ts';
+import { status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
+import type { Output } from './output.ts';
+import { withProgress, type Streams } from './progress.ts';
+import { formatBytes, formatTime, toJson } from './render.ts';
+
+/** Options of the verbs; `export-savepoint` has no moment and no parts. */
+export interface RestoreVerbOptions extends CommonOptions, AtOptions {
+  readonly operators?: readonly string[];
+  readonly keyGroups?: KeyGroupRange;
+  readonly threads?: number;
+  /** Milliseconds. */
+  readonly timeout?: number;
+}
+
+export async function restoreTo(
+  { output, stderr }: Streams,
+  { dir, to }: { readonly dir: string; readonly to: string },
+  options: RestoreVerbOptions,
+): Promise<number> {
+  const { json, at, operators, keyGroups } = options;
+  const report = await withProgress(stderr, json, (show) =>
+    restore({
+      from: { dir, ...storeOf(options) },
+      to,
+      ...(at === undefined ? {} : { target: parseTarget(at) }),
+      ...(operators === undefined ? {} : { operators }),
+      ...(keyGroups === undefined ? {} : { keyGroups }),
+      ...limitsOf(options),
+      ...show,
+    }),
+  );
+  await print(output, report, json);
+  return status.fine;
+}
+
+export async function exportSavepointTo(
+  { output, stderr }: Streams,
+  where: { readonly dir: string; readonly savepoint: string; readonly to: string },
+  options: RestoreVerbOptions,
+): Promise<number> {
+  const { json } = options;
+  const report = await withProgress(stderr, json, (show) =>
+    exportSavepoint({ ...where, ...storeOf(options), ...limitsOf(options), ...show }),
+  );
+  await print(output, report, json);
+  return status.fine;
+}
+
+function limitsOf({ threads, timeout }: RestoreVerbOptions): {
+  threadsMax?: number;
+  timeoutMs?: number;
+} {
+  return {
+    ...(threads === undefined ? {} : { threadsMax: threads }),
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+  };
+}
+
+async function print(
+  output: Output,
+  report: RestoreReport,
+  json: boolean | undefined,
+): Promise<void> {
+  if (json === true) {
+    await output.line(toJson({ ...report }));
+    return;
+  }
+  const { lsn, timestamp, checkpoint, replayedCommits, unprovedCommits, partial } = report;
+  const { dir, storeId, entryCount, bytes, milliseconds } = report;
+  const when = timestamp === 0 ? '' : ` (${formatTime(timestamp)})`;
+  const from = checkpoint === undefined ? 'the log' : `checkpoint ${checkpoint}`;
+  const lines = [
+    `restored    LSN ${lsn}${when}${partial ? ', a part' : ''}`,
+    `from        ${from} and ${replayedCommits} commits`,
+    `to          ${dir}, store ${storeId}`,
+    `wrote       ${entryCount} entries, ${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(3)} s`,
+  ];
+  if (unprovedCommits > 0) {
+    lines.push(`left out    ${unprovedCommits} commits that the writer has not proved`);
+  }
+  for (const line of lines) await output.line(line);
+}

@@ -1,0 +1,45 @@
+/*
+ * The checkpoints of a store, without its state: what `list` shows.
+ */
+import { InvalidArgumentError } from '../errors.ts';
+import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { systemClock } from '../std/clock.ts';
+import { knownOnly } from '../std/option-checks.ts';
+import { inspectCheckpoints, type InspectedCheckpoint } from './inspect.ts';
+import type { InspectionFault } from './inspect-log.ts';
+import { locationNames, readStoreIdentity, sourceOf, type StoreLocation } from './reader-moment.ts';
+import type { ReaderComponents } from './reader.ts';
+
+/** Checkpoints of a store. */
+export interface CheckpointList {
+  /** Oldest first. */
+  readonly checkpoints: readonly InspectedCheckpoint[];
+  /** Records that cannot be read. */
+  readonly faults: readonly InspectionFault[];
+}
+
+/**
+ * Lists the checkpoints and savepoints of a store; another process may have it open.
+ *
+ * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
+ * @throws CorruptionError CORRUPT_STORE
+ */
+export function listCheckpoints(location: StoreLocation): Promise<CheckpointList> {
+  return listCheckpointsWith(location, { fs: nodeFileSystem, clock: systemClock });
+}
+
+/** As {@link listCheckpoints}, over given components. */
+export async function listCheckpointsWith(
+  location: StoreLocation,
+  components: ReaderComponents,
+): Promise<CheckpointList> {
+  knownOnly(location, locationNames);
+  const source = sourceOf(components, location);
+  const { kind, storeId } = await readStoreIdentity(source);
+  if (kind === 'log') {
+    const message = `directory holds a log, no engine: ${source.dir}`;
+    throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
+  }
+  const faults: InspectionFault[] = [];
+  return { checkpoints: await inspectCheckpoints(source, storeId, faults), faults };
+}

@@ -1,0 +1,168 @@
+/*
+ * The verbs that copy a store, in a process of their own and in this one, over stores on disk.
+ */
+import { spawnSync } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withProgress } from '../../src/cli/progress.ts';
+import { run as runProgram } from '../../src/cli/program.ts';
+import { openEngineWith } from '../../src/engine/open-engine.ts';
+import { openReader } from '../../src/engine/index.ts';
+import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
+import { systemClock } from '../../src/std/clock.ts';
+import { systemRandom } from '../../src/std/random.ts';
+
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
+
+let directory: string;
+let store: string;
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'tidemark-copies-'));
+  store = join(directory, 'store');
+  const engine = await openEngineWith({ dir: store, keyGroups: 4 }, on);
+  for (let i = 1; i <= 6; i++) {
+    engine.operator('routes').value('last').set(i, { i });
+    engine.operator('other').counter('n').add('all', 1);
+    await engine.commit({ positions: { rows: i } });
+    if (i === 3) await engine.checkpoint({ savepoint: 'third' });
+  }
+  await engine.checkpoint();
+  await engine.close();
+});
+
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Runs a command line in this process. */
+async function run(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  const texts = { stdout: '', stderr: '' };
+  const streamOf = (name: 'stdout' | 'stderr'): EventEmitter & { write(text: string): boolean } =>
+    Object.assign(new EventEmitter(), {
+      write(text: string) {
+        texts[name] += text;
+        return true;
+      },
+    });
+  const status = await runProgram(args, streamOf('stdout'), streamOf('stderr'));
+  return { status, ...texts };
+}
+
+describe('restore', () => {
+  test('as a command of its own: a store of the latest moment, made in threads', async () => {
+    const to = join(directory, 'latest');
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'restore', store, to], {
+      encoding: 'utf8',
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^restored {4}LSN 6 \(.*Z\)\nfrom {8}checkpoint 2 and 0 commits\n/);
+    const reader = await openReader({ dir: to });
+    expect([...reader.entries()]).toHaveLength(7);
+    expect(reader.positions()).toEqual({ rows: 6 });
+    await reader.close();
+  });
+
+  test('--at, --operators, --key-groups, --threads, --timeout, --json: each counts', async () => {
+    const to = join(directory, 'part');
+    const parts = ['--operators', 'routes', '--key-groups', '0..2', '--threads', '1'];
+    const more = ['--at', 'lsn:4', '--timeout', '60', '--json'];
+    const { status, stdout } = await run('restore', store, to, ...parts, ...more);
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout) as { lsn: number; partial: boolean; checkpoint: number };
+    expect(report).toMatchObject({ lsn: 4, partial: true, checkpoint: 1, replayedCommits: 1 });
+    const reader = await openReader({ dir: to });
+    const whole = await openReader({ dir: store, at: { lsn: 4 } });
+    const kept = [...reader.entries()].map(({ key }) => key);
+    const all = new Set([...whole.entries('routes')].map(({ key }) => String(key)));
+    expect(kept.every((key) => all.has(String(key)))).toBe(true);
+    expect(kept.length).toBeLessThan(4);
+    expect(reader.definitions().map(({ operator }) => operator)).toEqual(['routes']);
+    await Promise.all([reader.close(), whole.close()]);
+  });
+
+  test('into a store: status 2 and STATE_EXISTS', async () => {
+    const { status, stderr } = await run('restore', store, store);
+    expect([status, stderr.split(':')[1]]).toEqual([2, ' STATE_EXISTS']);
+  });
+
+  const wrong: [string, string][] = [
+    ['--key-groups', '2'],
+    ['--key-groups', '2..2'],
+    ['--operators', 'a,,b'],
+    ['--threads', '0'],
+    ['--timeout', '0'],
+  ];
+  test.each(wrong)('with %s %s: wrong usage', async (option, value) => {
+    const to = join(directory, 'never');
+    const { status } = await run('restore', store, to, option, value);
+    expect(status).toBe(2);
+    expect(existsSync(to)).toBe(false);
+  });
+});
+
+describe('export-savepoint', () => {
+  test('writes the savepoint, and nothing for one that is not there', async () => {
+    const to = join(directory, 'third');
+    const { status, stdout } = await run('export-savepoint', store, 'third', to, '--json');
+    expect([status, JSON.parse(stdout)]).toMatchObject([0, { lsn: 3, checkpoint: 1 }]);
+    const missing = await run('export-savepoint', store, 'fourth', join(directory, 'never'));
+    expect(missing.stderr).toMatch(/SAVEPOINT_NOT_FOUND/);
+    expect(missing.status).toBe(2);
+  });
+});
+
+describe('list', () => {
+  test('prints a line for each checkpoint, oldest first', async () => {
+    const { status, stdout } = await run('list', store);
+    const lines = stdout.trimEnd().split('\n');
+    expect([status, lines.length]).toEqual([0, 2]);
+    expect(lines[0]).toMatch(/^ {5}1 {2}base {3}LSN 3 .*savepoint third$/);
+    expect(lines[1]).toMatch(/^ {5}2 {2}delta {2}LSN 6 .* in 2$/);
+  });
+
+  test('--json: the same as JSON', async () => {
+    const { stdout } = await run('list', store, '--json');
+    const found = JSON.parse(stdout) as { checkpoints: unknown[]; faults: unknown[] };
+    expect(found.checkpoints).toMatchObject([
+      { id: 1, savepoint: 'third' },
+      { id: 2, lsn: 6 },
+    ]);
+    expect(found.faults).toEqual([]);
+  });
+});
+
+describe('progress', () => {
+  function terminal(): { texts: string[]; stream: NodeJS.WriteStream } {
+    const texts: string[] = [];
+    const stream = Object.assign(new EventEmitter(), {
+      isTTY: true,
+      columns: 100,
+      cursorTo: () => true,
+      clearLine: () => true,
+      write: (text: string) => texts.push(text) > 0,
+    });
+    return { texts, stream: stream as unknown as NodeJS.WriteStream };
+  }
+
+  test('on a terminal: a bar; with --json, and where there is none: nothing', async () => {
+    const progress = { phase: 'write', bytes: 512, bytesTotal: 1024, entries: 1 } as const;
+    const { texts, stream } = terminal();
+    const shown = await withProgress(stream, false, async ({ onProgress }) => {
+      onProgress?.({ ...progress, bytesPerSecond: 10 });
+      onProgress?.({ ...progress, bytes: 1024, bytesPerSecond: 2048 });
+      return onProgress !== undefined;
+    });
+    expect(shown).toBe(true);
+    expect(texts.join('')).toContain('%');
+    const silent = async (json: boolean, isTTY: boolean): Promise<boolean> =>
+      withProgress(Object.assign(terminal().stream, { isTTY }), json, async (show) =>
+        Promise.resolve(show.onProgress === undefined),
+      );
+    expect([await silent(true, true), await silent(false, false)]).toEqual([true, true]);
+  });
+});
