@@ -9,12 +9,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withProgress } from '../../src/cli/progress.ts';
-import { run as runProgram } from '../../src/cli/program.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { openReader } from '../../src/engine/index.ts';
 import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
 import { systemClock } from '../../src/std/clock.ts';
 import { systemRandom } from '../../src/std/random.ts';
+import { runHere as run } from './run-here.ts';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
@@ -26,6 +26,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'tidemark-copies-'));
   store = join(directory, 'store');
   const engine = await openEngineWith({ dir: store, keyGroups: 4 }, on);
+  for (let i = 0; i < 50; i++) engine.operator('many').value('v').set(i, i);
   for (let i = 1; i <= 6; i++) {
     engine.operator('routes').value('last').set(i, { i });
     engine.operator('other').counter('n').add('all', 1);
@@ -38,20 +39,6 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Runs a command line in this process. */
-async function run(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const texts = { stdout: '', stderr: '' };
-  const streamOf = (name: 'stdout' | 'stderr'): EventEmitter & { write(text: string): boolean } =>
-    Object.assign(new EventEmitter(), {
-      write(text: string) {
-        texts[name] += text;
-        return true;
-      },
-    });
-  const status = await runProgram(args, streamOf('stdout'), streamOf('stderr'));
-  return { status, ...texts };
-}
-
 describe('restore', () => {
   test('as a command of its own: a store of the latest moment, made in threads', async () => {
     const to = join(directory, 'latest');
@@ -62,14 +49,14 @@ describe('restore', () => {
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^restored {4}LSN 6 \(.*Z\)\nfrom {8}checkpoint 2 and 0 commits\n/);
     const reader = await openReader({ dir: to });
-    expect([...reader.entries()]).toHaveLength(7);
+    expect([...reader.entries()]).toHaveLength(57);
     expect(reader.positions()).toEqual({ rows: 6 });
     await reader.close();
   });
 
   test('--at, --operators, --key-groups, --threads, --timeout, --json: each counts', async () => {
     const to = join(directory, 'part');
-    const parts = ['--operators', 'routes', '--key-groups', '0..2', '--threads', '1'];
+    const parts = ['--operators', 'many', '--key-groups', '0..2', '--threads', '1'];
     const more = ['--at', 'lsn:4', '--timeout', '60', '--json'];
     const { status, stdout } = await run('restore', store, to, ...parts, ...more);
     expect(status).toBe(0);
@@ -78,10 +65,11 @@ describe('restore', () => {
     const reader = await openReader({ dir: to });
     const whole = await openReader({ dir: store, at: { lsn: 4 } });
     const kept = [...reader.entries()].map(({ key }) => key);
-    const all = new Set([...whole.entries('routes')].map(({ key }) => String(key)));
+    const all = new Set([...whole.entries('many')].map(({ key }) => String(key)));
     expect(kept.every((key) => all.has(String(key)))).toBe(true);
-    expect(kept.length).toBeLessThan(4);
-    expect(reader.definitions().map(({ operator }) => operator)).toEqual(['routes']);
+    expect(kept.length).toBeGreaterThan(0);
+    expect(kept.length).toBeLessThan(50);
+    expect(reader.definitions().map(({ operator }) => operator)).toEqual(['many']);
     await Promise.all([reader.close(), whole.close()]);
   });
 
