@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'COMMIT_TOO_LARGE'
   | 'VALUE_MUTATED'
   | 'TRANSACTION_OPEN'
+  | 'READ_ONLY'
   | 'CODEC_FAILED'
   | 'LOCKED'
   | 'FENCED'
@@ -102,6 +103,7 @@ export class InvalidArgumentError extends TidemarkError {
       | 'COMMIT_TOO_LARGE'
       | 'VALUE_MUTATED'
       | 'TRANSACTION_OPEN'
+      | 'READ_ONLY'
       | 'CODEC_FAILED'
     >,
     message: string,

@@ -52,7 +52,7 @@ interface Frozen {
   /** When the first of them was committed. */
   readonly firstCommitMs: number;
   readonly position: Promise<LogPosition>;
-  /** Its checkpoint has failed: what it holds is due again. */
+  /** No checkpoint is under way for it, or that one has failed: what it holds is due. */
   failed: boolean;
 }
 
@@ -159,13 +159,26 @@ export class Checkpointer {
    * been retired, and takes the state as it is then.
    */
   async checkpoint(request: CheckpointRequest): Promise<CheckpointRecord> {
-    while (this.#frozen.length >= frozenMax) {
-      if (this.busy) await this.#ended();
-      // Earlier attempts failed and nothing is under way: what they left frozen comes first.
-      else await this.#enqueue(must(this.#frozen.at(-1), 'a memtable is frozen'), plainRequest);
-      if (this.#closing) throw new ClosedError('CLOSED', 'the engine is closed');
-    }
+    while (this.#frozen.length >= frozenMax) await this.#makeRoom();
     return this.#enqueue(this.#freeze(), request);
+  }
+
+  /**
+   * Freezes what was committed, and takes what is frozen in the same turn: that of the call, unless
+   * four memtables are frozen. What is frozen stays due, and goes into the next checkpoint.
+   */
+  async capture<T>(take: () => T): Promise<T> {
+    while (this.#entries > 0 && this.#frozen.length >= frozenMax) await this.#makeRoom();
+    if (this.#entries > 0) this.#freeze().failed = true;
+    return take();
+  }
+
+  /** One step towards fewer than four frozen memtables. */
+  async #makeRoom(): Promise<void> {
+    if (this.busy) await this.#ended();
+    // Nothing is under way for what earlier attempts or snapshots in memory left frozen.
+    else await this.#enqueue(must(this.#frozen.at(-1), 'a memtable is frozen'), plainRequest);
+    if (this.#closing) throw new ClosedError('CLOSED', 'the engine is closed');
   }
 
   /** Drops the savepoint of a record, in turn with publications, so that `close` waits for it. */

@@ -6,7 +6,7 @@ import type { RestoreRates } from '../checkpoint/record-notes.ts';
 import { estimateRestore } from '../checkpoint/restore-estimate.ts';
 import { noBlobs, type BlobTotals } from '../state/blob-totals.ts';
 import type { LogWriterStats } from '../wal/log-writer.ts';
-import type { EngineParts } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import type { RetentionStats } from './retention.ts';
 
 /** Figures of an engine, now. */

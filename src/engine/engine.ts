@@ -6,74 +6,42 @@
  * seals it, or refuses it before anything changed; only then memtables, positions and timestamps
  * are those of the commit.
  */
-import type { CheckpointStore, ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
+import type { ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
-import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { plainRequest } from '../checkpoint/checkpointer-input.ts';
-import type { ChainImages } from '../checkpoint/chain-images.ts';
 import type { Key } from '../codec/key.ts';
-import { ConflictError, InvalidArgumentError, NotFoundError } from '../errors.ts';
-import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
+import { InvalidArgumentError, NotFoundError } from '../errors.ts';
 import type { HistoryVersion } from '../recovery/history.ts';
 import type { StateChange, StateNames } from '../recovery/diff.ts';
+import type { StoreRestorePlan } from '../recovery/plan-store.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
 import type { Target } from '../recovery/target.ts';
-import type { Clock } from '../std/clock.ts';
 import { CommitEncoder } from '../state/commit-encoder.ts';
-import { checkName, Operator } from '../state/operator.ts';
-import type { StateSpace } from '../state/state-space.ts';
+import { Operator } from '../state/operator.ts';
 import type { CommitMoment } from '../state/transaction.ts';
 import { checkEventTime, checkKnown } from '../state/write-options.ts';
 import { resolveDurability } from '../wal/log-options.ts';
-import type { LogWriter } from '../wal/log-writer.ts';
 import { AutomaticCheckpoints } from './automatic-checkpoints.ts';
-import type { BackgroundFailures } from './background-failures.ts';
 import type { Commit, CommitOptions, Synchronous } from './commit-options.ts';
 import { checkpointRequest, type CheckpointOptions } from './checkpoint-request.ts';
 import { encodeDefinitions, outcomeUnknown, type EncodedCommit } from './encoded-commit.ts';
+import type { EngineParts } from './engine-parts.ts';
 import type { EngineLife } from './engine-life.ts';
 import { engineStats, type EngineStats } from './engine-stats.ts';
-import type { EngineEventName, EngineListener, EventHub } from './events.ts';
+import type { EngineEventName, EngineListener } from './events.ts';
 import { MemtablePressure } from './memtable-pressure.ts';
 import { mergeCall, mergeOutcome, type MergeCallOptions, type MergeOutcome } from './merge-call.ts';
-import type { ResolvedEngineOptions } from './options.ts';
-import type { Positions, PositionTable } from './positions.ts';
-import type { Recording } from './recording.ts';
-import {
-  dryRunOf,
-  type CollectOptions,
-  type CollectionReport,
-  type Retention,
-} from './retention.ts';
+import { Operators } from './operators.ts';
+import type { Positions } from './positions.ts';
+import { dryRunOf, type CollectOptions, type CollectionReport } from './retention.ts';
+import { checkSavepointFree, findSavepoint } from './savepoints.ts';
 import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
-import type { TimeTravel } from './time-travel.ts';
-import type { Watch } from './watch.ts';
+import { callSynchronously } from './synchronous-call.ts';
+import type { View } from './view.ts';
 
 export type { Commit, CommitOptions, Synchronous } from './commit-options.ts';
 export type { CheckpointOptions } from './checkpoint-request.ts';
 export type { EngineStats } from './engine-stats.ts';
-
-/** What an engine is made of. */
-export interface EngineParts {
-  readonly options: ResolvedEngineOptions;
-  readonly space: StateSpace;
-  readonly writer: LogWriter;
-  readonly positions: PositionTable;
-  readonly checkpointer: Checkpointer;
-  readonly checkpoints: CheckpointStore;
-  readonly retention: Retention;
-  readonly images: ChainImages;
-  readonly hub: EventHub;
-  readonly failures: BackgroundFailures;
-  readonly watch: Watch;
-  readonly meter: RestoreMeter;
-  readonly clock: Clock;
-  readonly recovery: RecoveryReport;
-  readonly recording: Recording | undefined;
-  readonly travel: TimeTravel;
-  /** Ends threads, store and lock, in this order. */
-  readonly release: () => Promise<void>;
-}
 
 /**
  * A durable state engine over one directory. Made by `openEngine`.
@@ -85,7 +53,7 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #life: EngineLife;
   readonly #encoder: CommitEncoder;
-  readonly #operators = new Map<string, Operator>();
+  readonly #operators: Operators;
   readonly #pressure: MemtablePressure;
   readonly #automatic: AutomaticCheckpoints;
   #holders: StateHolders | undefined;
@@ -96,6 +64,7 @@ export class Engine {
   constructor(parts: EngineParts, life: EngineLife) {
     this.#parts = parts;
     this.#life = life;
+    this.#operators = new Operators(parts.space);
     this.#encoder = new CommitEncoder(parts.options.log.commitBytesMax);
     this.#pressure = new MemtablePressure({
       checkpointer: parts.checkpointer,
@@ -140,15 +109,7 @@ export class Engine {
   /** The operator of a name. @throws InvalidArgumentError INVALID_NAME */
   operator(name: string): Operator {
     this.#life.assertOpen();
-    let operator = this.#operators.get(checkName('operator', name));
-    if (!operator) {
-      if (name === holderOperator) {
-        throw new InvalidArgumentError('INVALID_NAME', 'the operator name is reserved', { name });
-      }
-      operator = new Operator(this.#parts.space, name);
-      this.#operators.set(name, operator);
-    }
-    return operator;
+    return this.#operators.get(name);
   }
 
   /**
@@ -233,7 +194,7 @@ export class Engine {
     const { savepoint } = request;
     if (savepoint === undefined) return this.#pressure.checkpoint(request);
     // The state is taken at the call; the name is looked up before it is published.
-    const check = (): Promise<void> => this.#checkSavepointFree(savepoint);
+    const check = (): Promise<void> => checkSavepointFree(this.#parts.checkpoints, savepoint);
     return this.#pressure.checkpoint({ ...request, check });
   }
 
@@ -258,7 +219,7 @@ export class Engine {
    */
   async dropSavepoint(name: string): Promise<void> {
     this.#life.assertWritable();
-    const found = await this.#findSavepoint(name);
+    const found = await findSavepoint(this.#parts.checkpoints, name);
     if (!found) {
       throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}`, { name });
     }
@@ -277,6 +238,49 @@ export class Engine {
   async collect(options: CollectOptions = {}): Promise<CollectionReport> {
     this.#life.assertWritable();
     return this.#parts.retention.collect(dryRunOf(options));
+  }
+
+  /**
+   * Says what a restore to a moment would do and cost, without doing it. What was sealed at the call
+   * is made durable, and counts.
+   *
+   * @throws InvalidArgumentError INVALID_OPTION
+   * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND
+   */
+  async plan(target: Target = 'latest'): Promise<StoreRestorePlan> {
+    this.#life.assertWritable();
+    return this.#parts.views.plan(target);
+  }
+
+  /**
+   * Opens a view of a moment that is kept, beside the live state: 'latest' is the last commit at the
+   * call, once it is durable. What the view stands on is kept until it is closed.
+   *
+   * @example
+   * const view = await engine.viewAt({ savepoint: 'before' });
+   * console.log(view.operator('words').value('counts').get('tide'));
+   * await view.close();
+   *
+   * @throws InvalidArgumentError INVALID_OPTION
+   * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND
+   * @throws CorruptionError, StorageError IO; ClosedError CLOSED, POISONED
+   */
+  async viewAt(target: Target): Promise<View> {
+    this.#life.assertWritable();
+    return this.#parts.views.viewAt(target);
+  }
+
+  /**
+   * Opens a view of the state as of the last commit, durable or not, without reading or copying it;
+   * changes of the open transaction are not in it. It is the state at the call, unless four
+   * memtables are frozen: then it waits for a checkpoint, and is the state as of then.
+   *
+   * @throws StorageError NO_SPACE, IO from that checkpoint; ClosedError CLOSED, POISONED
+   * @throws InvalidArgumentError VALUE_MUTATED with `checks`
+   */
+  async snapshot(): Promise<View> {
+    this.#life.assertWritable();
+    return this.#parts.views.snapshot((take) => this.#pressure.capture(take));
   }
 
   /** All checkpoint records, oldest first. */
@@ -353,6 +357,7 @@ export class Engine {
     space.transaction.rollback();
     this.#automatic.release();
     try {
+      await this.#parts.views.close();
       await this.#checkpointOnClose();
     } finally {
       await this.#end();
@@ -396,19 +401,11 @@ export class Engine {
 
   #runSynchronously(change: () => unknown): void {
     this.#inTransact = true;
-    let result: unknown;
     try {
-      result = change();
+      callSynchronously(change);
     } finally {
       this.#inTransact = false;
     }
-    if (typeof (result as { then?: unknown } | undefined)?.then !== 'function') return;
-    // What the function does later would be outside the transaction; its outcome is not ours.
-    void Promise.resolve(result).catch(() => {});
-    throw new InvalidArgumentError(
-      'INVALID_CALL',
-      'transact takes a synchronous function; this one returned a promise',
-    );
   }
 
   /** Encodes and seals; throws before anything changed, or settles the promise later. */
@@ -467,17 +464,6 @@ export class Engine {
     space.transaction.encode(encoder, moment);
     const { entryCount } = encoder;
     return { record: encoder.finish(), entryCount, definitions, positionsSealed };
-  }
-
-  async #checkSavepointFree(name: string): Promise<void> {
-    if (!(await this.#findSavepoint(name))) return;
-    throw new ConflictError('SAVEPOINT_EXISTS', `there is a savepoint ${name} already`, { name });
-  }
-
-  async #findSavepoint(name: string): Promise<ListedCheckpoint | undefined> {
-    checkName('savepoint', name);
-    const all = await this.#parts.checkpoints.list();
-    return all.find((record) => record.savepoint === name && !record.dropped);
   }
 }
 

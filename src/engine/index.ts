@@ -11,6 +11,7 @@ export type {
   EngineStats,
   Synchronous,
 } from './engine.ts';
+export type { View } from './view.ts';
 export type { EngineOptions } from './options.ts';
 export type { ChainOptions, MergeOptions } from './chain-options.ts';
 export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-options.ts';

@@ -84,6 +84,18 @@ export class MemtablePressure {
     }
   }
 
+  /** Takes what is frozen for a snapshot in memory; it may need a checkpoint first. */
+  async capture<T>(take: () => T): Promise<T> {
+    let done = false;
+    try {
+      const taken = await this.#in.checkpointer.capture(take);
+      done = true;
+      return taken;
+    } finally {
+      this.#ended(done);
+    }
+  }
+
   /** Lets everybody go on, now and later: the engine closes, or has stopped. */
   release(): void {
     this.#released = true;

@@ -45,7 +45,8 @@ import { readLowWater } from '../wal/low-water.ts';
 import { BackgroundFailures } from './background-failures.ts';
 import { applyOpening, openingRoomBytes, type OpenedSegment } from '../wal/opening-segment.ts';
 import { backgroundThreadsMax } from './chain-options.ts';
-import { Engine, type EngineParts } from './engine.ts';
+import { Engine } from './engine.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { EngineLife } from './engine-life.ts';
 import { EventHub } from './events.ts';
 import {
@@ -55,11 +56,13 @@ import {
   type EngineOptions,
   type ResolvedEngineOptions,
 } from './options.ts';
+import { keepWarnings } from './opening-warnings.ts';
 import { PositionTable } from './positions.ts';
 import { newRecording, type Recording } from './recording.ts';
 import { loadReserved } from './reserved-tables.ts';
 import { Retention } from './retention.ts';
 import { TimeTravel } from './time-travel.ts';
+import { Views } from './views.ts';
 import { checkpointEvents, Watch } from './watch.ts';
 
 /** Only one timeline is written so far; its number is in every header and record. */
@@ -365,6 +368,7 @@ class Opening {
     this.#recording = newRecording(options.record, { ...built, ...on, fs });
     const retention = this.#retention(recovered, on);
     const parts: EngineParts = {
+      views: this.#views({ ...built, ...on, retention, writer }),
       options,
       space,
       writer,
@@ -396,6 +400,19 @@ class Opening {
       pins: pinsOf(fs, dir),
       durableLsn: () => writer.durableLsn,
       definitions: () => space.loggedDefinitions(),
+    });
+  }
+
+  #views(on: Built & Collecting & { retention: Retention; writer: LogWriter }): Views {
+    const { fs } = this.#on;
+    const { dir } = this.#options;
+    const place = { logDirectory: `${dir}/wal`, pins: pinsOf(fs, dir) };
+    return new Views({
+      ...on,
+      ...place,
+      fs,
+      life: this.#life,
+      storeId: toHex(on.identity.storeId),
     });
   }
 
@@ -479,17 +496,4 @@ async function makeDirectory(fs: FileSystem, path: string): Promise<void> {
 
 function seedOf(identity: StoreIdentity): HashSeed {
   return { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
-}
-
-/** What the opening has to say, for the first listener of warnings. */
-function keepWarnings(hub: EventHub, recovery: RecoveryReport): void {
-  const { tornTail, damagedHistory, lsn } = recovery;
-  if (tornTail) {
-    const message = `the end of the log was cut from LSN ${tornTail.lsn} on: ${tornTail.why}`;
-    hub.warn({ code: 'TORN_TAIL', message, details: { ...tornTail } });
-  }
-  if (damagedHistory) {
-    const message = `the log ends before the newest checkpoint; it goes on behind LSN ${lsn}`;
-    hub.warn({ code: 'DAMAGED_HISTORY', message, details: { lsn } });
-  }
 }

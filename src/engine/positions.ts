@@ -34,6 +34,13 @@ export class PositionTable {
     return Object.freeze(positions);
   }
 
+  /** Positions as they are now, which later commits do not change. */
+  copy(): PositionTable {
+    const copy = new PositionTable(this.#codec);
+    for (const [source, bytes] of this.#positions) copy.#positions.set(source, bytes);
+    return copy;
+  }
+
   /** Takes a position that the store holds; refuses one that cannot be decoded. */
   load(source: string, bytes: Uint8Array): void {
     this.#codec.decode(bytes, 0, bytes.length);

@@ -138,6 +138,11 @@ export class Retention {
     return this.#enqueue(() => this.#collect(dryRun));
   }
 
+  /** Runs something while nothing is collected: what it finds and pins is there afterwards. */
+  between<T>(act: () => Promise<T>): Promise<T> {
+    return this.#enqueue(act);
+  }
+
   /** Lets what runs or is due end: a store that is open only for moments is collected too. */
   async close(): Promise<void> {
     this.#closing = true;

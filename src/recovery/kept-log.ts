@@ -2,8 +2,9 @@
  * The log as far back as it is kept, below the newest checkpoint too: byte ranges of whole segments.
  */
 import type { FileSystem } from '../fs/file-system.ts';
-import { walkLog, type SegmentFile } from '../wal/log-directory.ts';
-import type { LogRange } from '../wal/log-position.ts';
+import { listLog, walkLog, type SegmentFile } from '../wal/log-directory.ts';
+import type { LogPosition, LogRange } from '../wal/log-position.ts';
+import { readLowWater } from '../wal/low-water.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { readFileRange, scanSegment } from '../wal/segment-scan.ts';
 import type { LogMoment } from './reader-moment.ts';
@@ -26,12 +27,33 @@ export async function findKeptLog(
   if (!newest) return { ranges: [], firstLsn: lsn + 1 };
   const end =
     plan.ranges.find(({ path }) => path === newest.path)?.end ?? (await findEnd(fs, newest));
-  const ranges = walk.segments.map(({ path, header }, i): LogRange => {
+  return keptThrough(walk.segments, end, lsn);
+}
+
+/** Finds the log that an open engine keeps, up to a position in it. */
+export async function findLogThrough(
+  fs: FileSystem,
+  directory: string,
+  position: LogPosition,
+): Promise<KeptLog> {
+  const lowWater = await readLowWater(fs, directory);
+  const walk = await walkLog(fs, directory, await listLog(fs, directory), lowWater?.segment ?? 0);
+  const { segment, offset, lsn } = position;
+  return keptThrough(
+    walk.segments.filter(({ header }) => header.number <= segment),
+    offset,
+    lsn,
+  );
+}
+
+/** Ranges of segments of which the newest ends at an offset and LSN. */
+function keptThrough(segments: readonly SegmentFile[], end: number, lsn: number): KeptLog {
+  const ranges = segments.map(({ path, header }, i): LogRange => {
     const { salt, firstLsn, chain } = header;
-    const next = walk.segments[i + 1]?.header.predecessor;
+    const next = segments[i + 1]?.header.predecessor;
     return { path, salt, start: segmentHeaderBytes, end: next?.end ?? end, firstLsn, chain };
   });
-  return { ranges, firstLsn: ranges[0]!.firstLsn };
+  return { ranges, firstLsn: ranges[0]?.firstLsn ?? lsn + 1 };
 }
 
 /** Where the groups of a segment end that holds nothing behind the newest checkpoint. */

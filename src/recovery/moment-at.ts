@@ -15,7 +15,6 @@ import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { findKeptLog } from './kept-log.ts';
 import {
-  listRecordIds,
   logDirectoryOf,
   objectsOf,
   readLogMoment,
@@ -49,22 +48,45 @@ export async function planMoment(
   return { moment, plan };
 }
 
+/** What plans can start from. */
+export interface UsableRecords {
+  readonly records: CheckpointRecord[];
+  /** Ids of savepoints that were dropped. */
+  readonly dropped: Set<number>;
+}
+
+/** Where records are looked for. */
+export interface RecordSource {
+  list(prefix: string): Promise<readonly { readonly name: string; readonly bytes: number }[]>;
+  read(id: number): Promise<CheckpointRecord | undefined>;
+}
+
 /** Records that can be read, and name only snapshots that are there; oldest first. */
-export async function usableRecords(
+export function usableRecords(
   source: ReaderSource,
   { storeId }: StoreIdentity,
-): Promise<{ records: CheckpointRecord[]; dropped: Set<number> }> {
+): Promise<UsableRecords> {
   const objects = objectsOf(source, source.fs);
+  return usableRecordsOf({
+    list: (prefix) => objects.list(prefix),
+    read: (id) => readRecord(objects, id, toHex(storeId)),
+  });
+}
+
+/** As {@link usableRecords}, wherever records are looked for. */
+export async function usableRecordsOf(source: RecordSource): Promise<UsableRecords> {
   const dropped = new Set<number>();
-  for (const { name } of await objects.list(checkpointPrefix)) {
+  const ids: number[] = [];
+  for (const { name } of await source.list(checkpointPrefix)) {
     const parsed = parseRecordName(name);
     if (parsed?.dropped) dropped.add(parsed.id);
+    else if (parsed) ids.push(parsed.id);
   }
   const sizes = new Map<string, number>();
-  for (const { name, bytes } of await objects.list(snapshotPrefix)) sizes.set(name, bytes);
+  for (const { name, bytes } of await source.list(snapshotPrefix)) sizes.set(name, bytes);
   const records: CheckpointRecord[] = [];
-  for (const id of await listRecordIds(objects)) {
-    const record = await orUnusable(readRecord(objects, id, toHex(storeId)));
+  for (const id of ids.toSorted((a, b) => a - b)) {
+    const record = await orUnusable(source.read(id));
     if (record?.chain.every((link) => sizes.get(link.name) === link.bytes)) records.push(record);
   }
   return { records, dropped };

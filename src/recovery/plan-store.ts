@@ -16,6 +16,7 @@ import {
   type StoreLocation,
 } from './reader-moment.ts';
 import type { ReaderComponents } from './reader.ts';
+import type { RestorePlan } from './restore-plan.ts';
 import { checkTarget, type Target } from './target.ts';
 
 /** Options of {@link planStoreRestore}. */
@@ -69,21 +70,26 @@ export async function planStoreRestoreWith(
     const files = new ReadOnlyFiles(source.fs, true);
     try {
       const { plan } = await planMoment(source, files, identity, target);
-      const { lsn, record, snapshotBytes, logBytes, seconds, measured, retained } = plan;
-      return {
-        lsn,
-        checkpoint: record?.id,
-        checkpointLsn: record?.lsn ?? 0,
-        chain: record?.chain ?? [],
-        snapshotBytes,
-        replayedCommits: lsn - (record?.lsn ?? 0),
-        logBytes,
-        seconds,
-        measured,
-        retained,
-      };
+      return describePlan(plan);
     } finally {
       await files.close();
     }
   });
+}
+
+/** A plan as it is given out. */
+export function describePlan(plan: RestorePlan): StoreRestorePlan {
+  const { lsn, record, snapshotBytes, logBytes, seconds, measured, retained } = plan;
+  return {
+    lsn,
+    checkpoint: record?.id,
+    checkpointLsn: record?.lsn ?? 0,
+    chain: record?.chain ?? [],
+    snapshotBytes,
+    replayedCommits: lsn - (record?.lsn ?? 0),
+    logBytes,
+    seconds,
+    measured,
+    retained,
+  };
 }

@@ -166,7 +166,7 @@ async function loadChain(
   links: LoadedLink[],
 ): Promise<void> {
   if (!record) return;
-  const { transfer, pool, slabs, groupBits, identity } = input;
+  const { identity } = input;
   if (record.keyGroups !== identity.keyGroups) {
     throw new CorruptionError(
       'BROKEN_CHAIN',
@@ -176,28 +176,45 @@ async function loadChain(
     );
   }
   checkChain(record);
-  const loading = record.chain.map(async (link) => {
-    const { sha256, bytes, name } = link;
-    const output = await transfer.withLocal(name, (path) =>
-      pool.run('loadSnapshot', { path, sha256, bytes, verification: 'standard' }),
-    );
-    const image = new Image(output.slices, { slabs, groupBits });
-    try {
-      checkHeader(input, link, output.header);
-    } catch (error) {
-      image.release();
-      throw error;
-    }
-    return { link, image, parents: output.parents };
-  });
+  const loading = record.chain.map((link) =>
+    loadLink({ ...input, storeId: toHex(identity.storeId) }, link),
+  );
   const settled = await Promise.allSettled(loading);
   for (const result of settled) if (result.status === 'fulfilled') links.push(result.value);
   for (const result of settled) if (result.status === 'rejected') throw result.reason;
 }
 
+/** What the snapshot of a link is loaded with. */
+export interface LoadInput {
+  readonly storeId: string;
+  readonly seed: HashSeed;
+  readonly groupBits: number;
+  readonly transfer: SnapshotTransfer;
+  readonly pool: TaskPool;
+  readonly slabs: SlabPool;
+  readonly signal?: AbortSignal;
+}
+
+/** Loads the snapshot of a link in a worker, and checks that it is the one that is meant. */
+export async function loadLink(input: LoadInput, link: ChainLink): Promise<LoadedLink> {
+  const { transfer, pool, slabs, groupBits, signal } = input;
+  const { sha256, bytes, name } = link;
+  const output = await transfer.withLocal(name, (path) =>
+    pool.run('loadSnapshot', { path, sha256, bytes, verification: 'standard' }, signal),
+  );
+  const image = new Image(output.slices, { slabs, groupBits });
+  try {
+    checkHeader(input, link, output.header);
+  } catch (error) {
+    image.release();
+    throw error;
+  }
+  return { link, image, parents: output.parents };
+}
+
 /** The file has to be the one that the record means: of this store, seed and place in the chain. */
-function checkHeader(input: RecoveryInput, link: ChainLink, header: SnapshotHeader): void {
-  const { seed, groupBits, identity } = input;
+function checkHeader(input: LoadInput, link: ChainLink, header: SnapshotHeader): void {
+  const { seed, groupBits, storeId } = input;
   const expected = {
     kind: link.kind,
     fromLsn: link.fromLsn,
@@ -205,7 +222,7 @@ function checkHeader(input: RecoveryInput, link: ChainLink, header: SnapshotHead
     lastTimestamp: link.lastTimestamp,
     groupBits,
     seed: `${seed.low} ${seed.high}`,
-    storeId: toHex(identity.storeId),
+    storeId,
   };
   const { kind, fromLsn, lastLsn, lastTimestamp } = header;
   const actual = {
@@ -227,7 +244,8 @@ function checkHeader(input: RecoveryInput, link: ChainLink, header: SnapshotHead
   }
 }
 
-function checkChain(record: CheckpointRecord): void {
+/** Each link continues the one before, and the last ends at the record's LSN. */
+export function checkChain(record: CheckpointRecord): void {
   let lastLsn = 0;
   record.chain.forEach((link, i) => {
     const fits = i === 0 ? link.kind === 'base' : link.kind === 'delta' && link.fromLsn === lastLsn;

@@ -29,7 +29,7 @@ export type AnyTable = Table<Cell> | Table<MapCell> | Table<ListCell>;
 
 export interface StateSpaceInput {
   readonly codec: ValueCodec;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'nowMicros'>;
   readonly seed: HashSeed;
   readonly groupBits: number;
   readonly checks: boolean;
@@ -40,6 +40,11 @@ export interface StateSpaceInput {
   readonly assertWritable: () => void;
   /** Runs code of the user that may read, and change nothing. */
   readonly whileCalling: <T>(call: () => T) => T;
+  /**
+   * A view: settings that the store holds count, and not those that a handle asks for; the kind has
+   * to be the stored one. @defaultValue false
+   */
+  readonly isView?: boolean;
 }
 
 const chunkDefinition: TableDefinition = {
@@ -62,7 +67,8 @@ export class StateSpace implements ValueEncoder {
   readonly chunks: Table<Cell>;
   /** Totals of all blobs as of the last commit. */
   blobs: BlobCounter = new BlobCounter();
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'nowMicros'>;
+  readonly #isView: boolean;
   readonly #recordBytesMax: number;
   readonly assertOpen: () => void;
   readonly assertWritable: () => void;
@@ -81,6 +87,7 @@ export class StateSpace implements ValueEncoder {
     this.codec = input.codec;
     this.checks = input.checks;
     this.#clock = input.clock;
+    this.#isView = input.isView ?? false;
     this.#recordBytesMax = input.recordBytesMax;
     this.assertOpen = input.assertOpen;
     this.assertWritable = input.assertWritable;
@@ -147,10 +154,11 @@ export class StateSpace implements ValueEncoder {
    * The table of a state, made if it is new. The same name with another kind or TTL type is
    * SCHEMA_CHANGED; another `itemsMax` or `compression` takes the place of the old one.
    */
-  table(asked: Omit<TableDefinition, 'id'>): AnyTable {
+  table(given: Omit<TableDefinition, 'id'>): AnyTable {
     this.assertOpen();
-    const name = nameOf(asked.operator, asked.state);
+    const name = nameOf(given.operator, given.state);
     const stored = this.#stored.get(name);
+    const asked = this.#isView && stored ? { ...stored, kind: given.kind } : given;
     const definition = { ...asked, id: stored?.id ?? this.#nextTable };
     if (stored) checkSameSchema(stored, definition);
     const known = this.#tables.get(name);
@@ -186,6 +194,17 @@ export class StateSpace implements ValueEncoder {
       for (const table of this.#allTables()) table.freeze(this.#generation);
     });
     return frozen;
+  }
+
+  /** Gives a view the states that commits have logged, with what is frozen of them now. */
+  shareFrozen(view: StateSpace): void {
+    for (const definition of this.#logged.values()) {
+      view.addStored(definition);
+      const name = nameOf(definition.operator, definition.state);
+      const table = this.#tables.get(name);
+      if (table) view.#tables.set(name, frozenOf(table, definition));
+    }
+    view.chunks.shareFrozen(this.chunks);
   }
 
   /** Images hold everything up to a generation. */
@@ -303,6 +322,12 @@ export class StateSpace implements ValueEncoder {
       cause,
     );
   }
+}
+
+function frozenOf(table: AnyTable, definition: TableDefinition): AnyTable {
+  const view = new Table<Cell>(definition, 0);
+  view.shareFrozen(table as Table<Cell>);
+  return view;
 }
 
 function bytesOfKey(key: MapKey): number {

@@ -73,6 +73,13 @@ export class Table<C> {
     this.active = emptyTableCells<C>(generation);
   }
 
+  /** Becomes a table of a view: what another one has frozen, below an empty memtable. */
+  shareFrozen(of: Table<C>): void {
+    this.active = emptyTableCells<C>(of.active.generation);
+    this.frozen = [...of.frozen];
+    this.#retired = of.#retired;
+  }
+
   /** Images hold everything up to a generation: only the newest such memtable stays, as a cache. */
   retire(generation: number): void {
     this.#retired = generation;

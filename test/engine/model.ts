@@ -33,7 +33,10 @@ export interface Handles {
   readonly averaged: AggregatingState<number, { count: number; sum: number }, number>;
 }
 
-export function handlesOf(engine: Engine): Handles {
+/** An engine, or a view of it. */
+export type Shown = Pick<Engine, 'operator' | 'positions'>;
+
+export function handlesOf(engine: Shown): Handles {
   const op = engine.operator('model');
   return {
     value: op.value('value'),
@@ -275,7 +278,7 @@ function order(a: unknown, b: unknown): number {
 const sumOf = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 /** Everything that an engine shows, by iteration. */
-export function shown(engine: Engine): unknown {
+export function shown(engine: Shown): unknown {
   const handles = handlesOf(engine);
   const lists = (list: ListState): unknown[][] =>
     sorted([...list.keys()].map((key) => [key, list.get(key)]));
@@ -318,7 +321,7 @@ export function expected(model: Model): unknown {
 
 /** Checks single reads too: they take another path than iteration. */
 export function pointReads(
-  engine: Engine,
+  engine: Shown,
   keys: readonly (string | number)[],
   subKeys: readonly number[],
 ): unknown {

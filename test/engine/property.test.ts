@@ -17,46 +17,7 @@ import {
   shown,
   type Step,
 } from './model.ts';
-
-const keys = ['a', 'b', 'c', 1, 2];
-const subKeys = [1, 2, 3];
-
-const step: fc.Arbitrary<Step> = fc.record({
-  what: fc.constantFrom<Step['what']>(
-    'set',
-    'set',
-    'set',
-    'delete',
-    'patch',
-    'patch',
-    'patch',
-    'clearAll',
-    'mapSet',
-    'mapSet',
-    'mapSet',
-    'mapDelete',
-    'mapClear',
-    'mapClearAll',
-    'append',
-    'append',
-    'append',
-    'listClear',
-    'add',
-    'add',
-    'counterDelete',
-    'blobSet',
-    'blobDelete',
-    'extremes',
-    'extremes',
-    'extremesDelete',
-    'reduce',
-    'reduce',
-    'reduceDelete',
-  ),
-  key: fc.constantFrom(...keys),
-  subKey: fc.constantFrom(...subKeys),
-  value: fc.integer({ min: -1000, max: 1000 }),
-});
+import { keys, step, subKeys } from './random-steps.ts';
 
 type Act =
   | { readonly act: 'steps'; readonly steps: readonly Step[] }

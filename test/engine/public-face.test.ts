@@ -24,13 +24,16 @@ test('an engine: its members are those that the documentation has, and nothing o
       'merge',
       'on',
       'operator',
+      'plan',
       'positions',
       'recovery',
       'register',
       'rollback',
       'sealedLsn',
+      'snapshot',
       'stats',
       'transact',
+      'viewAt',
     ].toSorted(),
   );
 });

@@ -1,0 +1,43 @@
+/*
+ * What an engine is made of. Opening puts it together (open-engine.ts), the engine works with it.
+ */
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { Checkpointer } from '../checkpoint/checkpointer.ts';
+import type { ChainImages } from '../checkpoint/chain-images.ts';
+import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
+import type { RecoveryReport } from '../recovery/recover.ts';
+import type { Clock } from '../std/clock.ts';
+import type { StateSpace } from '../state/state-space.ts';
+import type { LogWriter } from '../wal/log-writer.ts';
+import type { BackgroundFailures } from './background-failures.ts';
+import type { EventHub } from './events.ts';
+import type { ResolvedEngineOptions } from './options.ts';
+import type { PositionTable } from './positions.ts';
+import type { Recording } from './recording.ts';
+import type { Retention } from './retention.ts';
+import type { TimeTravel } from './time-travel.ts';
+import type { Views } from './views.ts';
+import type { Watch } from './watch.ts';
+
+/** What an engine is made of. */
+export interface EngineParts {
+  readonly options: ResolvedEngineOptions;
+  readonly space: StateSpace;
+  readonly writer: LogWriter;
+  readonly positions: PositionTable;
+  readonly checkpointer: Checkpointer;
+  readonly checkpoints: CheckpointStore;
+  readonly retention: Retention;
+  readonly views: Views;
+  readonly images: ChainImages;
+  readonly hub: EventHub;
+  readonly failures: BackgroundFailures;
+  readonly watch: Watch;
+  readonly meter: RestoreMeter;
+  readonly clock: Clock;
+  readonly recovery: RecoveryReport;
+  readonly recording: Recording | undefined;
+  readonly travel: TimeTravel;
+  /** Ends threads, store and lock, in this order. */
+  readonly release: () => Promise<void>;
+}

@@ -1,0 +1,276 @@
+/*
+ * The views of an open engine: planning the way to a moment, making its state beside the live one,
+ * and closing what is open when the engine closes.
+ *
+ * A moment is looked for while nothing is collected, and pinned in the same turn of collections: so
+ * every file that its plan names is there until the view is closed, whatever retention does
+ * meanwhile. Nothing above the durable LSN is shown by `viewAt` (C2): the log is cut at the call, and
+ * what was sealed then is waited for. Snapshots of the chain that are in memory are shared, by
+ * reference count; the others are loaded by workers. Nothing is written.
+ */
+import type { ChainImages, LoadedLink } from '../checkpoint/chain-images.ts';
+import type { ChainLink } from '../checkpoint/checkpoint-record.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { PinSet } from '../checkpoint/retention-pins.ts';
+import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
+import { ClosedError, CorruptionError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import { findLogThrough } from '../recovery/kept-log.ts';
+import { usableRecordsOf } from '../recovery/moment-at.ts';
+import { describePlan, type StoreRestorePlan } from '../recovery/plan-store.ts';
+import { checkChain, loadLink } from '../recovery/recover.ts';
+import { planRestore, type RestorePlan } from '../recovery/restore-plan.ts';
+import { checkTarget, type CheckedTarget } from '../recovery/target.ts';
+import { Image } from '../snapshot/image.ts';
+import type { SlabPool } from '../snapshot/slab-pool.ts';
+import type { StateSpace } from '../state/state-space.ts';
+import type { TaskPool } from '../threads/task-pool.ts';
+import type { LogPosition } from '../wal/log-position.ts';
+import type { LogWriter } from '../wal/log-writer.ts';
+import type { EngineLife } from './engine-life.ts';
+import { PositionTable } from './positions.ts';
+import { loadReserved } from './reserved-tables.ts';
+import type { Retention } from './retention.ts';
+import { View, ViewLife, viewSpace, type ViewParts } from './view.ts';
+
+/** What views stand on. */
+export interface ViewsInput {
+  readonly fs: FileSystem;
+  readonly storeId: string;
+  readonly logDirectory: string;
+  readonly life: EngineLife;
+  readonly space: StateSpace;
+  readonly positions: PositionTable;
+  readonly images: ChainImages;
+  readonly writer: LogWriter;
+  readonly checkpoints: CheckpointStore;
+  readonly retention: Retention;
+  readonly pins: PinSet;
+  readonly transfer: SnapshotTransfer;
+  readonly pool: TaskPool;
+  readonly slabs: SlabPool;
+}
+
+/** Freezes what was committed, then takes what is frozen, in one turn. */
+export type Capture = (take: () => View) => Promise<View>;
+
+/** The moment at which something was asked for. */
+interface Asked {
+  readonly target: CheckedTarget;
+  /** Microseconds. */
+  readonly now: number;
+  /** Behind what was sealed, once that is durable. */
+  readonly position: LogPosition;
+}
+
+export class Views {
+  readonly #in: ViewsInput;
+  /** Views that are open, with the snapshots that others can share. */
+  readonly #open = new Map<View, readonly LoadedLink[]>();
+  readonly #opening = new Set<Promise<unknown>>();
+  readonly #abort = new AbortController();
+
+  constructor(input: ViewsInput) {
+    this.#in = input;
+  }
+
+  /** What a restore to a target would do. */
+  async plan(target: unknown): Promise<StoreRestorePlan> {
+    const asking = this.#ask(checkTarget(target, 'target'));
+    return this.#during(async () => {
+      const asked = await asking;
+      return describePlan(await this.#in.retention.between(() => this.#plan(asked)));
+    });
+  }
+
+  /** The state at a target. */
+  async viewAt(target: unknown): Promise<View> {
+    const asking = this.#ask(checkTarget(target, 'target'));
+    return this.#during(async () => this.#viewAt(await asking));
+  }
+
+  /** The state as of the last commit, durable or not. */
+  snapshot(capture: Capture): Promise<View> {
+    return this.#during(() => capture(() => this.#take()));
+  }
+
+  /** Ends what is open, and what is being opened. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await Promise.all(this.#opening);
+    for (const view of this.#open.keys()) await view.close();
+  }
+
+  async #ask(target: CheckedTarget): Promise<Asked> {
+    const now = this.#in.space.now();
+    return { target, now, position: await this.#in.writer.cut() };
+  }
+
+  /** Runs what opens something; one that the end of the engine stops is CLOSED. */
+  async #during<T>(open: () => Promise<T>): Promise<T> {
+    const opening = open();
+    const settled = opening.then(
+      () => {},
+      () => {},
+    );
+    this.#opening.add(settled);
+    try {
+      return await opening;
+    } catch (error) {
+      if (!this.#abort.signal.aborted) throw error;
+      throw new ClosedError('CLOSED', 'the engine was closed meanwhile', error);
+    } finally {
+      this.#opening.delete(settled);
+    }
+  }
+
+  async #plan({ target, now, position }: Asked): Promise<RestorePlan> {
+    this.#in.life.assertOpen();
+    const { fs, logDirectory, checkpoints } = this.#in;
+    const usable = await usableRecordsOf({
+      list: (prefix) => checkpoints.objects(prefix),
+      read: (id) => checkpoints.read(id),
+    });
+    const log = await findLogThrough(fs, logDirectory, position);
+    // A checkpoint that was published since the call is not of its past.
+    const records = usable.records.filter((record) => record.lsn <= position.lsn);
+    const { dropped } = usable;
+    return planRestore({ fs, target, records, dropped, log, lastLsn: position.lsn, now });
+  }
+
+  async #viewAt(asked: Asked): Promise<View> {
+    const { plan, unpin } = await this.#in.retention.between(async () => {
+      const found = await this.#plan(asked);
+      return { plan: found, unpin: this.#pin(found) };
+    });
+    try {
+      return await this.#build(asked, plan, unpin);
+    } catch (error) {
+      unpin();
+      throw error;
+    }
+  }
+
+  /** Keeps what a plan reads; the function that is returned gives it up. */
+  #pin({ lsn, record, ranges }: RestorePlan): () => void {
+    const { pins } = this.#in;
+    const reason = `a view of LSN ${lsn}`;
+    const unpins = [
+      ...(record ? [pins.add({ recordId: record.id, reason })] : []),
+      ...(ranges.length > 0 ? [pins.add({ lsn, reason })] : []),
+    ];
+    return () => {
+      for (const unpin of unpins) unpin();
+    };
+  }
+
+  async #build(asked: Asked, plan: RestorePlan, unpin: () => void): Promise<View> {
+    const { space: live, life: engine } = this.#in;
+    const links = await this.#links(plan);
+    const images = links.map(({ image }) => image);
+    try {
+      let lastTimestamp = plan.record?.timestamp ?? 0;
+      if (plan.lsn > (plan.record?.lsn ?? 0)) {
+        const tail = await this.#tail(plan);
+        images.push(tail.image);
+        ({ lastTimestamp } = tail);
+      }
+      engine.assertOpen();
+      const now = asked.target.kind === 'latest' ? asked.now : (plan.time ?? lastTimestamp);
+      const life = new ViewLife(plan.lsn);
+      const space = viewSpace(live, life, now);
+      space.lastTimestamp = lastTimestamp;
+      space.setImages(images.toReversed(), plan.lsn);
+      const positions = new PositionTable(live.codec);
+      loadReserved(space, live.codec, positions);
+      return this.#add({ lsn: plan.lsn, life, space, positions, images, ended: unpin }, links);
+    } catch (error) {
+      for (const image of images) image.release();
+      throw error;
+    }
+  }
+
+  /** The snapshots of a plan, oldest first, each with one reference for the caller. */
+  async #links({ record }: RestorePlan): Promise<LoadedLink[]> {
+    if (!record) return [];
+    checkChain(record);
+    const settled = await Promise.allSettled(record.chain.map((link) => this.#link(link)));
+    const links = settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+    const failed = settled.find((one) => one.status === 'rejected');
+    if (!failed) return links;
+    for (const { image } of links) image.release();
+    throw failed.reason;
+  }
+
+  /** A snapshot that is in memory is retained in this turn; another one is loaded. */
+  async #link(link: ChainLink): Promise<LoadedLink> {
+    const { images, storeId, space, transfer, pool, slabs } = this.#in;
+    const held = [images.links, ...this.#open.values()].flat();
+    const found = held.find((one) => one.link.name === link.name);
+    if (found) {
+      found.image.retain();
+      return found;
+    }
+    const { seed, groupBits } = space.images;
+    const { signal } = this.#abort;
+    return loadLink({ storeId, seed, groupBits, transfer, pool, slabs, signal }, link);
+  }
+
+  /** The log behind the checkpoint as an image. */
+  async #tail(plan: RestorePlan): Promise<{ image: Image; lastTimestamp: number }> {
+    const { space, pool, slabs } = this.#in;
+    const { seed, groupBits } = space.images;
+    const { record, ranges, lsn } = plan;
+    const output = await pool.run(
+      'buildTail',
+      {
+        ranges,
+        fromLsn: record?.lsn ?? 0,
+        fromTimestamp: record?.timestamp ?? 0,
+        lastLsn: lsn,
+        seed,
+        groupBits,
+        // Nothing is trimmed before the catalogue says how much of a list is kept.
+        rules: [],
+      },
+      this.#abort.signal,
+    );
+    for (const slab of output.spareSlabs) slabs.release(slab);
+    const image = new Image(output.slices, { slabs, groupBits });
+    if (output.lastLsn === lsn) return { image, lastTimestamp: output.lastTimestamp };
+    image.release();
+    throw new CorruptionError(
+      'CORRUPT_FRAME',
+      `log ends at LSN ${output.lastLsn} where ${lsn} was found`,
+      { lsn: output.lastLsn + 1, expected: lsn, actual: output.lastLsn },
+    );
+  }
+
+  /** What is frozen now, as a view. */
+  #take(): View {
+    const { life: engine, space: live, writer } = this.#in;
+    engine.assertOpen();
+    const images = [...live.images.newestFirst];
+    for (const image of images) image.retain();
+    const lsn = writer.sealedLsn;
+    const life = new ViewLife(lsn);
+    const space = viewSpace(live, life, live.now());
+    space.lastTimestamp = live.lastTimestamp;
+    space.setImages(images, live.imagesLsn);
+    live.shareFrozen(space);
+    const positions = this.#in.positions.copy();
+    return this.#add({ lsn, life, space, positions, images, ended: () => {} }, []);
+  }
+
+  #add(parts: ViewParts, links: readonly LoadedLink[]): View {
+    const view = new View({
+      ...parts,
+      ended: (ending) => {
+        this.#open.delete(ending);
+        parts.ended(ending);
+      },
+    });
+    this.#open.set(view, links);
+    return view;
+  }
+}
