@@ -1,6 +1,7 @@
 /*
  * What all verbs share: options, exit statuses, and where to read from.
  */
+import { InvalidArgumentError as BadArgument } from 'commander';
 import {
   createStore,
   InvalidArgumentError,
@@ -47,4 +48,11 @@ export async function registerCodecModules({ codecModule = [] }: CommonOptions):
 /** The store that `--store` names. */
 export function storeOf({ store }: CommonOptions): { store?: ObjectStore } {
   return store === undefined ? {} : { store: createStore({ kind: 'file', path: store }) };
+}
+
+/** A whole number of the command line. */
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(count)) return count;
+  throw new BadArgument(`It must be a whole number up to ${Number.MAX_SAFE_INTEGER}.`);
 }

@@ -32,7 +32,8 @@ export async function log(
     }
     for await (const commit of reader.commits(range)) {
       if (options.json) await output.line(toJson(commitToJson(commit)));
-      else for (const line of describeCommit(commit)) await output.line(line);
+      else
+        for (const line of describeCommit(commit, commit.entries.length)) await output.line(line);
     }
   } finally {
     await reader.close();
@@ -40,7 +41,8 @@ export async function log(
   return status.fine;
 }
 
-function commitToJson(commit: LoggedCommit): Record<string, unknown> {
+/** A commit as JSON. */
+export function commitToJson(commit: LoggedCommit): Record<string, unknown> {
   const { lsn, timestamp, metadata, positions, entries, unproved } = commit;
   return {
     lsn,
@@ -61,10 +63,11 @@ function commitToJson(commit: LoggedCommit): Record<string, unknown> {
   };
 }
 
-function* describeCommit(commit: LoggedCommit): Generator<string> {
+/** A commit as text; `count` is the number of changes that it is said to have. */
+export function* describeCommit(commit: LoggedCommit, count: number): Generator<string> {
   const { lsn, timestamp, metadata, positions, entries, unproved } = commit;
   const mark = unproved ? '  unproved' : '';
-  yield `LSN ${lsn}  ${formatTime(timestamp)}  changes ${entries.length}${mark}`;
+  yield `LSN ${lsn}  ${formatTime(timestamp)}  changes ${count}${mark}`;
   if (metadata !== undefined) yield `  metadata ${toJson(renderValue(metadata))}`;
   if (positions) yield `  positions ${toJson(renderValue(positions))}`;
   for (const change of entries) yield `  ${describeChange(change)}`;

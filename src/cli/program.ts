@@ -4,9 +4,15 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError as BadArgument, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { TidemarkError } from '../errors.ts';
-import { registerCodecModules, status, type CommonOptions, type AtOptions } from './common.ts';
+import {
+  parseCount,
+  registerCodecModules,
+  status,
+  type CommonOptions,
+  type AtOptions,
+} from './common.ts';
 import { addCopies } from './copy-verbs.ts';
 import { dump } from './dump.ts';
 import { gc, parseDuration, parseSchedule, type GcOptions } from './gc.ts';
@@ -177,12 +183,6 @@ function addUpkeep(
     .action(async (dir: string, options: GcOptions) => {
       done(await gc(output, dir, options));
     });
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(count)) return count;
-  throw new BadArgument(`It must be a whole number up to ${Number.MAX_SAFE_INTEGER}.`);
 }
 
 function packageVersion(): string {

@@ -2,7 +2,8 @@
  * The verbs that look into the past of a store, and follow it: their arguments. They read only.
  */
 import type { Command } from 'commander';
-import type { CommonOptions } from './common.ts';
+import { changes, type ChangesVerbOptions } from './changes.ts';
+import { parseCount, type CommonOptions } from './common.ts';
 import { diff } from './diff.ts';
 import { history } from './history.ts';
 import type { Output, TextStream } from './output.ts';
@@ -41,5 +42,13 @@ export function addTimeTravel(
     .action(async (...given: [string, string, string, string?, string?, CommonOptions?]) => {
       const [dir, from, to, operator, state, options = {}] = given;
       done(await diff(output, { dir, from, to, operator, state }, options));
+    });
+  verb('changes', 'print commits that are durable, with their changes')
+    .argument('<dir>')
+    .option('--from <lsn>', 'first LSN (default: the first that is kept)', parseCount)
+    .option('--follow', 'go on with further commits until the command is ended')
+    .option('--before', 'print what became of each entry, with old and new value')
+    .action(async (dir: string, options: ChangesVerbOptions) => {
+      done(await changes(output, dir, options));
     });
 }

@@ -12,6 +12,7 @@ import { plainRequest } from '../checkpoint/checkpointer-input.ts';
 import type { Key } from '../codec/key.ts';
 import { InvalidArgumentError, NotFoundError } from '../errors.ts';
 import type { HistoryVersion } from '../recovery/history.ts';
+import type { ChangedCommit, ChangeOptions } from '../recovery/change-feed.ts';
 import type { StateChange, StateNames } from '../recovery/diff.ts';
 import type { StoreRestorePlan } from '../recovery/plan-store.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
@@ -84,6 +85,7 @@ export class Engine {
       fail: (error) => parts.failures.report(error),
     });
     parts.writer.onFailure((error) => this.#poison(error));
+    parts.writer.onDurable(() => parts.travel.wake());
   }
 
   /** What the opening found and did. */
@@ -309,6 +311,17 @@ export class Engine {
     return this.#parts.travel.history({ operator, state, key, subKey });
   }
 
+  /**
+   * Commits in order, each once, as soon as they are durable, from `from` on; go on later with `from`
+   * one above the last that was handled. What it still has to read is kept by retention. When the
+   * engine closes it gives what is durable, then throws CLOSED; an abort ends it quietly.
+   * @throws NotFoundError OUT_OF_RETENTION; InvalidArgumentError INVALID_OPTION; ClosedError
+   */
+  changes(options: ChangeOptions = {}): AsyncGenerator<ChangedCommit> {
+    this.#life.assertOpen();
+    return this.#parts.travel.changes(options);
+  }
+
   /** Listens to an event; the function that is returned stops it. */
   on<N extends EngineEventName>(name: N, listener: EngineListener<N>): () => void {
     this.#life.assertOpen();
@@ -347,6 +360,7 @@ export class Engine {
     this.#automatic.release();
     this.#parts.failures.report(error);
     this.#pressure.release();
+    this.#parts.travel.wake();
   }
 
   async #close(): Promise<void> {
@@ -386,6 +400,7 @@ export class Engine {
       await this.#parts.recording?.close();
       await release();
       images.release();
+      this.#parts.travel.wake();
     }
   }
 

@@ -111,6 +111,8 @@ export {
   type StateChange,
   type StateNames,
 } from '../recovery/diff.ts';
+export type { ChangedCommit, ChangeOptions } from '../recovery/change-feed.ts';
+export { followStore, type FollowStoreOptions } from '../recovery/follow-store.ts';
 export { parseTarget } from '../recovery/target.ts';
 export {
   planStoreRestore,

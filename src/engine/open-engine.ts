@@ -400,6 +400,7 @@ class Opening {
       pins: pinsOf(fs, dir),
       durableLsn: () => writer.durableLsn,
       definitions: () => space.loggedDefinitions(),
+      assertWritable: () => this.#life.assertWritable(),
     });
   }
 

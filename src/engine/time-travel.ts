@@ -1,5 +1,6 @@
 /*
- * The past of an open engine: what its keys held, and what differs between two moments. Read from its files as any
+ * The past of an open engine: what its keys held, what differs between two moments, and the
+ * feed of its commits. Read from its files as any
  * other reader does, so it costs the engine's own work nothing but the processor, and sees what has
  * been written: a commit that was awaited at level 'disk' or 'os' is there.
  * The engine delegates here; nothing here changes anything.
@@ -7,6 +8,12 @@
 import type { PinSet } from '../checkpoint/retention-pins.ts';
 import type { Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
+import {
+  checkChangeOptions,
+  readChanges,
+  type ChangedCommit,
+  type ChangeOptions,
+} from '../recovery/change-feed.ts';
 import { checkDiff, diffMoments, type StateChange, type StateNames } from '../recovery/diff.ts';
 import { checkKeyOf, readHistory, type HistoryVersion } from '../recovery/history.ts';
 import { selectTables } from '../recovery/moment-tables.ts';
@@ -22,6 +29,8 @@ export interface TimeTravelInput {
   readonly pins: PinSet;
   readonly durableLsn: () => number;
   readonly definitions: () => readonly TableDefinition[];
+  /** Throws when no commit will become durable any more. */
+  readonly assertWritable: () => void;
 }
 
 /** A key of a state, or one sub-key of it. */
@@ -34,6 +43,8 @@ export interface NamedKey {
 
 export class TimeTravel {
   readonly #in: TimeTravelInput;
+  /** Feeds that wait. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(input: TimeTravelInput) {
     this.#in = input;
@@ -60,5 +71,39 @@ export class TimeTravel {
       now: source.clock.nowMicros(),
       durableLsn: durableLsn(),
     });
+  }
+
+  changes(options: ChangeOptions): AsyncGenerator<ChangedCommit> {
+    const { source, decoder, pins, durableLsn } = this.#in;
+    return readChanges({
+      source,
+      decoder,
+      pins,
+      options: checkChangeOptions(options),
+      prepare: () => Promise.resolve(),
+      durableLsn,
+      wait: ({ throughLsn }, signal) => this.#moreThan(throughLsn, signal),
+    });
+  }
+
+  /** Something became durable, or nothing will any more. */
+  wake(): void {
+    for (const resolve of this.#waiting) resolve();
+  }
+
+  async #moreThan(lsn: number, signal: AbortSignal): Promise<void> {
+    const { durableLsn, assertWritable } = this.#in;
+    while (!signal.aborted && durableLsn() <= lsn) {
+      assertWritable();
+      await new Promise<void>((resolve) => {
+        const end = (): void => {
+          this.#waiting.delete(end);
+          signal.removeEventListener('abort', end);
+          resolve();
+        };
+        this.#waiting.add(end);
+        signal.addEventListener('abort', end);
+      });
+    }
   }
 }

@@ -227,7 +227,7 @@ async function findKeptLogNow(
   return findKeptLog(fs, logDirectoryOf(source), now);
 }
 
-function outOfRetention(from: number, firstLsn: number, lastLsn: number): NotFoundError {
+export function outOfRetention(from: number, firstLsn: number, lastLsn: number): NotFoundError {
   return new NotFoundError(
     'OUT_OF_RETENTION',
     `log starts at LSN ${firstLsn}, ${from} is no longer kept: it holds ${firstLsn} to ${lastLsn}`,

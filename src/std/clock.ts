@@ -9,8 +9,8 @@ export interface Clock {
   nowMicros(): number;
   /** Monotonic time in milliseconds, for durations. */
   monotonicMs(): number;
-  /** Calls once after at least `delayMs`; the timer never keeps the process alive. */
-  setTimer(delayMs: number, fire: () => void): Timer;
+  /** Calls once after at least `delayMs`; the process is kept alive for it only when asked. */
+  setTimer(delayMs: number, fire: () => void, keepsAlive?: boolean): Timer;
 }
 
 /** A timer that has been set. */
@@ -25,12 +25,12 @@ const delayMsMost = 2 ** 31 - 1;
 export const systemClock: Clock = {
   nowMicros: () => Math.floor((performance.timeOrigin + performance.now()) * 1000),
   monotonicMs: () => performance.now(),
-  setTimer(delayMs, fire) {
+  setTimer(delayMs, fire, keepsAlive = false) {
     let timer: NodeJS.Timeout | undefined;
     const wait = (leftMs: number): void => {
       const stepMs = Math.min(leftMs, delayMsMost);
       timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : fire()), stepMs);
-      timer.unref();
+      if (!keepsAlive) timer.unref();
     };
     wait(delayMs);
     return { cancel: () => clearTimeout(timer) };

@@ -85,6 +85,7 @@ export class LogWriter {
   #idleTimer: Timer | undefined;
   #activity = 0;
   #onFailure: (error: unknown) => void = () => {};
+  #onDurable: () => void = () => {};
 
   constructor(input: LogWriterInput) {
     const { fs, directory, options, opened } = input;
@@ -156,6 +157,11 @@ export class LogWriter {
 
   onFailure(listener: (error: unknown) => void): void {
     this.#onFailure = listener;
+  }
+
+  /** Called after each sync. */
+  onDurable(listener: () => void): void {
+    this.#onDurable = listener;
   }
 
   onRotate(listener: (sealed: LogSegment, next: LogSegment) => void): void {
@@ -441,6 +447,7 @@ export class LogWriter {
     }
     this.#unsynced.length = 0;
     this.#cuts.synced(this.durableLsn);
+    this.#onDurable();
   }
 
   async #waitForSegment(): Promise<void> {

@@ -1,10 +1,12 @@
 /*
  * The verbs that look into the past of a store, in this process, over a store on disk.
  */
-import { EventEmitter } from 'node:events';
+import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { TextStream } from '../../src/cli/output.ts';
@@ -13,6 +15,8 @@ import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
 import { systemClock } from '../../src/std/clock.ts';
 import { systemRandom } from '../../src/std/random.ts';
+
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 interface Ran {
   readonly status: number;
@@ -151,5 +155,95 @@ describe('history', () => {
   test('a state that is not there: status 2', async () => {
     const { status, stderr } = await runHere('history', store, 'op', 'x', 'k');
     expect([status, stderr]).toEqual([2, expect.stringContaining('STATE_NOT_FOUND')]);
+  });
+});
+
+describe('changes', () => {
+  test('text: commits with their changes; --from leaves out what is before', async () => {
+    const { status, stdout } = await runHere('changes', store, '--from', '2');
+    expect(status).toBe(0);
+    const [head, ...others] = stdout.split('\n').slice(0, -1);
+    expect(head).toMatch(/^LSN 2 {2}\S+Z {2}changes 3$/);
+    expect(others.sort()).toEqual([
+      '  add op.c "k" 1',
+      '  delete op.m "k" 4',
+      '  positions {"source":20}',
+      '  put op.v "k" {"n":2}',
+    ]);
+  });
+
+  test('--before: what became of each entry, in text and JSON', async () => {
+    const { stdout } = await runHere('changes', store, '--from', '2', '--before');
+    expect(sorted(stdout).slice(0, -1)).toEqual([
+      '  + op.c "k" 1',
+      '  - op.m "k" 4 "four"',
+      '  positions {"source":20}',
+      '  ~ op.v "k" {"n":1} -> {"n":2}',
+    ]);
+    const json = await runHere('changes', store, '--from', '2', '--before', '--json');
+    const commit = JSON.parse(json.stdout) as { effects: object[]; entries: object[] };
+    expect(commit).toMatchObject({ lsn: 2, positions: { source: 20 } });
+    expect(commit.entries).toHaveLength(3);
+    expect(commit.effects).toContainEqual({
+      operator: 'op',
+      state: 'm',
+      key: 'k',
+      subKey: 4,
+      kind: 'delete',
+      oldValue: 'four',
+    });
+  });
+
+  test('--json without --before: no effects; both commits', async () => {
+    const { stdout } = await runHere('changes', store, '--json');
+    const commits = stdout
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(commits.map(({ lsn, effects }) => [lsn, effects])).toEqual([
+      [1, undefined],
+      [2, undefined],
+    ]);
+  });
+
+  test('--follow: a process that waits, and prints what is committed meanwhile', async () => {
+    const other = join(directory, 'followed');
+    const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
+    const engine = await openEngineWith({ dir: other }, on);
+    const commit = async (): Promise<void> => {
+      engine
+        .operator('op')
+        .value('v')
+        .set('k', engine.sealedLsn + 1);
+      await engine.commit();
+    };
+    for (let n = 0; n < 3; n++) await commit();
+    const child = spawn(process.execPath, [main, 'changes', other, '--follow', '--json']);
+    try {
+      const seen: number[] = [];
+      let text = '';
+      const reached = async (lsn: number): Promise<void> => {
+        while (!seen.includes(lsn)) {
+          const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
+          text += chunk.toString();
+          const lines = text.split('\n');
+          text = lines.pop()!;
+          for (const line of lines) seen.push((JSON.parse(line) as { lsn: number }).lsn);
+        }
+      };
+      await reached(2);
+      for (let n = 0; n < 3; n++) await commit();
+      await engine.close();
+      await reached(6);
+      expect(seen).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(child.exitCode).toBeNull();
+    } finally {
+      child.kill();
+      await once(child, 'exit');
+    }
+  });
+
+  test('what is no LSN: status 2', async () => {
+    expect((await runHere('changes', store, '--from', 'x')).status).toBe(2);
   });
 });

@@ -11,6 +11,7 @@ test('an engine: its members are those that the documentation has, and nothing o
   expect(Object.keys(engine)).toEqual([]);
   expect(members.toSorted()).toEqual(
     [
+      'changes',
       'checkpoint',
       'checkpoints',
       'close',

@@ -10,9 +10,11 @@ import type {
   EngineOptions,
   HistoryVersion,
   Reader,
+  StateChange,
   Target,
 } from '../../src/engine/index.ts';
 import { diffStoreWith } from '../../src/recovery/diff.ts';
+import { followStoreWith } from '../../src/recovery/follow-store.ts';
 import { openReaderWith } from '../../src/recovery/reader.ts';
 import { planStoreRestoreWith } from '../../src/recovery/plan-store.ts';
 import { dir, TestStore } from './reader-store.ts';
@@ -147,6 +149,7 @@ test('any history: every moment that is kept is as it was', { timeout: 120_000 }
         store,
         commits.filter(({ lsn }) => isKept(lsn)),
       );
+      await expectEffects(store, commits, retained.fromLsn);
       await expectHistories(store, commits, retained.fromLsn);
       for (const [savepoint, lsn] of savepoints) {
         const due = commits.find((commit) => commit.lsn === lsn)?.content ?? {};
@@ -187,31 +190,61 @@ function shownValue(value: unknown): unknown {
   return isBlob ? (value as unknown as { bytes: number }).bytes : value;
 }
 
+/** What has to be done to one content to get another. */
+function dueChanges(before: Content, after: Content): Change[] {
+  const [old, now] = [rowsOf(before), rowsOf(after)];
+  const due: Change[] = [];
+  for (const [place, value] of now) {
+    if (!old.has(place)) due.push(['insert', undefined, value]);
+    else if (JSON.stringify(old.get(place)) !== JSON.stringify(value)) {
+      due.push(['update', old.get(place), value]);
+    }
+  }
+  for (const [place, value] of old) if (!now.has(place)) due.push(['delete', value, undefined]);
+  return due;
+}
+
+function shownChange({ kind, oldValue, newValue }: StateChange): Change {
+  return [kind, shownValue(oldValue), shownValue(newValue)];
+}
+
+const sortedChanges = (changes: readonly Change[]): string[] =>
+  changes.map((change) => JSON.stringify(change)).sort();
+
 /** What differs between commits that follow each other, and between the first and the last. */
 async function expectDiffs(store: TestStore, kept: readonly Remembered[]): Promise<void> {
   const pairs = kept.slice(1).map((after, i) => [kept[i]!, after] as const);
   if (kept.length > 2) pairs.push([kept[0]!, kept.at(-1)!], [kept.at(-1)!, kept[0]!]);
   for (const [before, after] of pairs.slice(-8)) {
-    const [old, now] = [rowsOf(before.content), rowsOf(after.content)];
-    const due: Change[] = [];
-    for (const [place, value] of now) {
-      if (!old.has(place)) due.push(['insert', undefined, value]);
-      else if (JSON.stringify(old.get(place)) !== JSON.stringify(value)) {
-        due.push(['update', old.get(place), value]);
-      }
-    }
-    for (const [place, value] of old) {
-      if (!now.has(place)) due.push(['delete', value, undefined]);
-    }
     const found: Change[] = [];
     const range = { from: { lsn: before.lsn }, to: { lsn: after.lsn } };
     for await (const change of diffStoreWith({ dir, ...range }, store.components)) {
-      found.push([change.kind, shownValue(change.oldValue), shownValue(change.newValue)]);
+      found.push(shownChange(change));
     }
-    const sorted = (changes: Change[]): string[] =>
-      changes.map((change) => JSON.stringify(change)).sort();
-    expect(sorted(found)).toEqual(sorted(due));
+    expect(sortedChanges(found)).toEqual(sortedChanges(dueChanges(before.content, after.content)));
   }
+}
+
+/** Every commit that can be told with what was before it: its effects are the difference. */
+async function expectEffects(
+  store: TestStore,
+  commits: readonly Remembered[],
+  fromLsn: number | undefined,
+): Promise<void> {
+  const feed = followStoreWith({ dir, before: true, follow: false }, store.components);
+  let last: number | undefined;
+  for await (const { lsn, timestamp, positions, effects } of feed) {
+    const at = commits.findIndex((commit) => commit.lsn === lsn);
+    expect([timestamp, positions]).toEqual([commits[at]!.timestamp, { n: at }]);
+    const due = dueChanges(commits[at - 1]?.content ?? {}, commits[at]!.content);
+    expect(sortedChanges(effects!.map(shownChange))).toEqual(sortedChanges(due));
+    if (last !== undefined) expect(lsn).toBe(last + 1);
+    last = lsn;
+  }
+  // One that is there is the last one: the feed never ends before what is proved.
+  const newest = commits.at(-1)!.lsn;
+  expect(last ?? newest).toBe(newest);
+  if (fromLsn !== undefined && fromLsn < newest) expect(last).toBe(newest);
 }
 
 /** What a key of a state holds in a content, as its history tells it. */

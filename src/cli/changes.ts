@@ -1,0 +1,52 @@
+/*
+ * `tidemark changes DIR [--from LSN] [--follow] [--before]`: commits that are proved to be durable,
+ * in order, with their changes; with `--follow` until the command is ended.
+ */
+import { followStore, type ChangedCommit } from '../engine/index.ts';
+import { status, storeOf, type CommonOptions } from './common.ts';
+import { describeChange, stateChangeToJson } from './diff.ts';
+import { commitToJson, describeCommit } from './log.ts';
+import type { Output } from './output.ts';
+import { toJson } from './render.ts';
+
+/** Options of the verb. */
+export interface ChangesVerbOptions extends CommonOptions {
+  readonly from?: number;
+  readonly follow?: boolean;
+  readonly before?: boolean;
+}
+
+export async function changes(
+  output: Output,
+  dir: string,
+  options: ChangesVerbOptions,
+): Promise<number> {
+  const { from, follow = false, before = false } = options;
+  const feed = followStore({
+    dir,
+    ...storeOf(options),
+    ...(from === undefined ? {} : { from }),
+    follow,
+    before,
+  });
+  for await (const commit of feed) {
+    if (options.json) await output.line(toJson(changedToJson(commit)));
+    else for (const line of describe(commit)) await output.line(line);
+    // Whoever follows wants to see it now.
+    if (follow) await output.flush();
+  }
+  return status.fine;
+}
+
+function changedToJson({ effects, ...commit }: ChangedCommit): Record<string, unknown> {
+  const shown = commitToJson({ ...commit, unproved: false });
+  return { ...shown, effects: effects?.map(stateChangeToJson) };
+}
+
+/** Of a commit its changes, or with `--before` what they did. */
+function* describe({ effects, ...commit }: ChangedCommit): Generator<string> {
+  const entries = effects ? [] : commit.entries;
+  const count = effects ? effects.length : entries.length;
+  yield* describeCommit({ ...commit, entries, unproved: false }, count);
+  for (const effect of effects ?? []) yield `  ${describeChange(effect)}`;
+}
