@@ -8,6 +8,7 @@
  * what was sealed then is waited for. Snapshots of the chain that are in memory are shared, by
  * reference count; the others are loaded by workers. Nothing is written.
  */
+import { setMaxListeners } from 'node:events';
 import type { ChainImages, LoadedLink } from '../checkpoint/chain-images.ts';
 import type { ChainLink } from '../checkpoint/checkpoint-record.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
@@ -72,6 +73,8 @@ export class Views {
 
   constructor(input: ViewsInput) {
     this.#in = input;
+    // Each snapshot that is being loaded listens.
+    setMaxListeners(0, this.#abort.signal);
   }
 
   /** What a restore to a target would do. */

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { pinsOf } from '../../src/checkpoint/retention-pins.ts';
 import type { Engine, View } from '../../src/engine/index.ts';
-import { codeOf, open, worldOn } from './engine-fixture.ts';
+import { codeOf, gate, noise, open, settle, worldOn } from './engine-fixture.ts';
 
 const get = (from: Pick<Engine, 'operator'>, key: string): unknown =>
   from.operator('op').value('value').get(key);
@@ -134,5 +134,37 @@ test('a snapshot inside a transaction: what the transaction changed is not in it
   const view = await snapshotting!;
   expect([get(view, 'a'), get(view, 'b')]).toEqual([1, undefined]);
   expect([get(engine, 'a'), get(engine, 'b')]).toEqual([2, 3]);
+  await engine.close();
+});
+
+test('a commit that waits for the checkpoint of a snapshot: it goes on when that has ended', async () => {
+  const world = worldOn();
+  const bytes = 64 * 1024;
+  const engine = await open(world, { memtableBytesMax: 8 * bytes, checkpointing: false });
+  for (let round = 1; round <= 4; round++) {
+    set(engine, 'a', noise(bytes, round));
+    await engine.commit();
+    await (await engine.snapshot()).close();
+  }
+  set(engine, 'a', noise(5 * bytes, 5));
+  const held = gate();
+  world.fs.before = async ({ call, path }) => {
+    if (call === 'open' && !path.includes('/wal/')) await held.passed;
+  };
+  const order: string[] = [];
+  const first = engine.commit();
+  await settle();
+  const snapshotting = engine.snapshot();
+  await settle();
+  set(engine, 'b', 1);
+  const committing = engine.commit().then(() => order.push('commit'));
+  await settle();
+  expect(engine.stats().waitingFor).toBe('memtable');
+  expect(order).toEqual([]);
+  held.open();
+  await Promise.all([first, committing]);
+  // It waited behind four frozen memtables, and is the state as of when there was room.
+  const view = await snapshotting;
+  expect([view.lsn, get(view, 'b')]).toEqual([6, 1]);
   await engine.close();
 });

@@ -2,10 +2,14 @@
  * Views of moments beside the live engine: what they show, what they refuse, what they hold, and
  * that it goes when they are closed.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { pinsOf } from '../../src/checkpoint/retention-pins.ts';
-import type { Engine } from '../../src/engine/index.ts';
+import { openEngine, type Engine } from '../../src/engine/index.ts';
 import { codeOf, errorOf, gate, open, settle, worldOn } from './engine-fixture.ts';
+import { HeldStore } from './held-store.ts';
 import { fill, idsOf, opened, threeBases, write } from './retention-world.ts';
 
 /** Commits one value, and gives its LSN. */
@@ -350,4 +354,53 @@ test('a snapshot that is damaged: the view fails, and holds nothing', async () =
   expect(pinsOf(world.fs, '/store').size).toBe(0);
   expect(get(engine, 'a')).toBe(2);
   await engine.close();
+});
+
+test('snapshots that are kept elsewhere: a view loads them from there', async () => {
+  const world = worldOn();
+  const store = new HeldStore();
+  const engine = await opened(world, { store, retention: false });
+  await put(engine, 'a', 1);
+  const { id } = await engine.checkpoint();
+  await put(engine, 'a', 2);
+  await engine.checkpoint({ kind: 'base' });
+  const view = await engine.viewAt({ checkpoint: id });
+  expect([get(view, 'a'), get(engine, 'a')]).toEqual([1, 2]);
+  await engine.close();
+});
+
+test('an engine that stopped: open views go on, and no more are made', async () => {
+  const world = worldOn();
+  const engine = await open(world);
+  await put(engine, 'a', 1);
+  const views = [await engine.viewAt('latest'), await engine.snapshot()];
+  world.fs.before = ({ call }) => {
+    if (call === 'sync') throw Object.assign(new Error('broken'), { code: 'EIO' });
+  };
+  expect(await codeOf(put(engine, 'a', 2))).toBe('OUTCOME_UNKNOWN');
+  expect(views.map((view) => get(view, 'a'))).toEqual([1, 1]);
+  expect(await codeOf(engine.viewAt('latest'))).toBe('POISONED');
+  expect(await codeOf(engine.snapshot())).toBe('POISONED');
+  expect(await codeOf(engine.plan())).toBe('POISONED');
+  world.fs.before = () => {};
+  await engine.close().catch(() => {});
+  expect(await codeOf(() => views[0]!.positions)).toBe('CLOSED');
+});
+
+test('a file system and threads of the machine: views of old moments load in workers', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'tidemark-view-'));
+  try {
+    await using engine = await openEngine({ dir, maxChainLength: 100, retention: false });
+    for (let round = 1; round <= 15; round++) {
+      await put(engine, 'a', round);
+      await engine.checkpoint();
+    }
+    await engine.checkpoint({ kind: 'base' });
+    await put(engine, 'a', 16);
+    const lsns = [3, 15, 16];
+    const views = await Promise.all(lsns.map((lsn) => engine.viewAt({ lsn })));
+    expect(views.map((view) => get(view, 'a'))).toEqual(lsns);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
 });
