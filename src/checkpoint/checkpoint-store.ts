@@ -33,16 +33,15 @@ export class CheckpointStore {
     this.#storeId = storeId;
   }
 
-  /** The newest record, or undefined when there is none. Damage to it is an error, never "none". */
-  async newest(): Promise<CheckpointRecord | undefined> {
-    const ids = await this.#recordIds();
-    for (const object of await this.#list(snapshotPrefix)) {
-      this.#idMax = Math.max(this.#idMax, parseSnapshotName(object.name)?.id ?? 0);
+  /** Ids of all records, ascending. From then on no id is given that any object has (C3). */
+  async ids(): Promise<number[]> {
+    const objects = await this.#list(checkpointPrefix);
+    const snapshots = await this.#list(snapshotPrefix);
+    for (const { name } of [...objects, ...snapshots]) {
+      const id = parseRecordName(name)?.id ?? parseSnapshotName(name)?.id ?? 0;
+      this.#idMax = Math.max(this.#idMax, id);
     }
-    const newest = ids.at(-1);
-    if (newest === undefined) return undefined;
-    this.#idMax = Math.max(this.#idMax, newest);
-    return this.read(newest);
+    return recordIds(objects);
   }
 
   /** An id that no attempt has used (C3). */

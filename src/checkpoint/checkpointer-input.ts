@@ -46,6 +46,8 @@ export interface CheckpointerInput {
   readonly checkpoints: CheckpointStore;
   readonly transfer: SnapshotTransfer;
   readonly newest: CheckpointRecord | undefined;
+  /** Newer records than `newest` are damaged: the next checkpoint takes their place. */
+  readonly replaces: boolean;
   readonly images: ChainImages;
   readonly policy: ChainPolicy;
   /** Goes into the records; undefined: everything stays. */

@@ -327,7 +327,9 @@ export class Checkpointer {
     request: CheckpointRequest,
   ): Promise<CheckpointRecord> {
     this.#retire(frozen, undefined);
-    if (request.savepoint === undefined && request.metadata === undefined) return newest;
+    const isFound = newest === this.#in.newest;
+    const isPlain = request.savepoint === undefined && request.metadata === undefined;
+    if (isPlain && !(isFound && this.#in.replaces)) return newest;
     return this.#publisher.exclusively(async () => {
       const { checkpoints, images, events } = this.#in;
       const { lsn, timestamp, position, tables, blobs } = newest;

@@ -71,6 +71,11 @@ export interface RetentionInput {
    * (O5); undefined afterwards.
    */
   readonly newestFound: number | undefined;
+  /**
+   * Names of snapshots that the opening found damaged. Checkpoints that name one count for nothing,
+   * and stay until the opening has published one of its own. @defaultValue none
+   */
+  readonly damaged?: ReadonlySet<string>;
   /** A snapshot of such an id, without a record of that id, may belong to unfinished work. */
   readonly unfinished: (id: number) => boolean;
 }

@@ -9,7 +9,8 @@
  * - O5: until the opening has published a checkpoint of its own, what a recovery without the newest
  *   found record needs: the record before it, and the log from there.
  * - Records that cannot be read, or that name a snapshot that is not there, count for nothing and
- *   stay: they are evidence of damage. Where the newest is one of them, everything stays.
+ *   stay: they are evidence of damage. Where the newest is one of them, everything stays. Those that
+ *   name a snapshot which the opening found damaged stay until a newer checkpoint is there.
  *
  * Ages and periods are judged by when a checkpoint was made, the window by the times of commits.
  */
@@ -104,9 +105,25 @@ class Rules {
         this.#keep(id, { rule: 'damaged', text });
       } else if (record.timeline !== this.#in.timeline) {
         this.#keep(id, { rule: 'timeline', text: `is of timeline ${record.timeline}` });
-      } else usable.push(record);
+      } else if (this.#isDamaged(record)) this.#keepDamaged(record);
+      else usable.push(record);
     }
     return usable;
+  }
+
+  #isDamaged({ chain }: CheckpointRecord): boolean {
+    const { damaged } = this.#in;
+    return damaged !== undefined && chain.some(({ name }) => damaged.has(name));
+  }
+
+  /**
+   * Evidence. While it is the newest it holds everything back; once a checkpoint has taken its place
+   * it may go, but for what a person named.
+   */
+  #keepDamaged({ id, savepoint }: CheckpointRecord): void {
+    if (savepoint === undefined || this.#dropped.has(id)) return;
+    const text = `savepoint ${JSON.stringify(savepoint)}, a snapshot of which is damaged`;
+    this.#keep(id, { rule: 'damaged', text });
   }
 
   /** What holds everything back, or undefined. */

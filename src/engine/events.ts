@@ -12,6 +12,7 @@ export interface EngineWarning {
   readonly code:
     | 'TORN_TAIL'
     | 'DAMAGED_HISTORY'
+    | 'CHECKPOINT_SKIPPED'
     | 'LISTENER_FAILED'
     | 'RECORDING_ENDED'
     | 'SNAPSHOT_LARGE'

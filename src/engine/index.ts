@@ -72,6 +72,13 @@ export type {
 } from '../checkpoint/checkpoint-record.ts';
 export type { ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 export type { RecoveryReport } from '../recovery/recover.ts';
+export type {
+  LosingPath,
+  LostCommits,
+  RecoveryPath,
+  SkippedCheckpoint,
+  SkippedFault,
+} from '../recovery/recovery-path.ts';
 export type { Durability, LogOptions } from '../wal/log-options.ts';
 export type { LogPosition } from '../wal/log-position.ts';
 export type { LogWriterStats } from '../wal/log-writer.ts';

@@ -351,6 +351,7 @@ class Opening {
       checkpoints,
       transfer,
       newest: recovered.record,
+      replaces: recovered.report.skipped.length > 0,
       images,
       policy: options.chain.policy,
       retention: options.retention.settings,
@@ -432,6 +433,7 @@ class Opening {
       segments,
       pins: pinsOf(fs, dir),
       newestFound: recovered.record?.id,
+      damaged: recovered.damaged,
       events: {
         collect: (report) => hub.emit('collect', report),
         fail: (error) => failures.report(error),

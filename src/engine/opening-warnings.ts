@@ -6,7 +6,13 @@ import type { EventHub } from './events.ts';
 
 /** What the opening has to say, for the first listener of warnings. */
 export function keepWarnings(hub: EventHub, recovery: RecoveryReport): void {
-  const { tornTail, damagedHistory, lsn } = recovery;
+  const { tornTail, damagedHistory, lsn, path, skipped } = recovery;
+  if (skipped.length > 0) {
+    const ids = skipped.map(({ checkpoint }) => checkpoint).join(', ');
+    const message = `the state is recovered without checkpoint ${ids}, which is damaged, and is whole`;
+    const details = { path, checkpoint: recovery.checkpoint, skipped };
+    hub.warn({ code: 'CHECKPOINT_SKIPPED', message, details });
+  }
   if (tornTail) {
     const message = `the end of the log was cut from LSN ${tornTail.lsn} on: ${tornTail.why}`;
     hub.warn({ code: 'TORN_TAIL', message, details: { ...tornTail } });

@@ -64,6 +64,8 @@ export interface RetentionInput {
   readonly pins: PinSet;
   /** The newest record that the opening found. */
   readonly newestFound: number | undefined;
+  /** Names of snapshots that the opening found damaged. */
+  readonly damaged: ReadonlySet<string>;
   readonly events: {
     collect(report: CollectionReport): void;
     fail(error: unknown): void;
@@ -187,7 +189,7 @@ export class Retention {
   }
 
   #plan(): Promise<RetentionPlan> {
-    const { options, clock, timeline, pins, checkpointer, newestFound } = this.#in;
+    const { options, clock, timeline, pins, checkpointer, newestFound, damaged } = this.#in;
     return checkpointer.inTurn(async () => {
       const inventory = await this.#inventory.take();
       this.#ended = this.#findEnded(inventory);
@@ -198,6 +200,7 @@ export class Retention {
         timeline,
         settings: options.settings,
         pins: pins.list(),
+        damaged,
         newestFound: checkpointer.newest?.id === newestFound ? newestFound : undefined,
         unfinished: (id) => id > this.#foundIdMax && !ended.has(id),
       });

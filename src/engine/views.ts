@@ -19,7 +19,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { findLogThrough } from '../recovery/kept-log.ts';
 import { usableRecordsOf } from '../recovery/moment-at.ts';
 import { describePlan, type StoreRestorePlan } from '../recovery/plan-store.ts';
-import { checkChain, loadLink } from '../recovery/recover.ts';
+import { checkChain, loadLink } from '../recovery/chain-loader.ts';
 import { planRestore, type RestorePlan } from '../recovery/restore-plan.ts';
 import { checkTarget, type CheckedTarget } from '../recovery/target.ts';
 import { Image } from '../snapshot/image.ts';

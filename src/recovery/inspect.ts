@@ -171,7 +171,9 @@ export async function inspectStoreWith(
   const isEngine = identity.kind === 'engine';
   const checkpoints = isEngine ? await inspectCheckpoints(source, identity.storeId, faults) : [];
   const state =
-    isEngine && moment ? await orFault(faults, () => inspectState(source, components)) : undefined;
+    isEngine && moment
+      ? await orFault(faults, () => inspectState(source, components, faults))
+      : undefined;
   const log = await inspectSegments(source, moment, faults);
   return {
     dir: source.dir,
@@ -272,10 +274,12 @@ async function orGone<T>(read: Promise<T>): Promise<T | undefined> {
 async function inspectState(
   source: ReaderSource,
   components: ReaderComponents,
+  faults: InspectionFault[],
 ): Promise<InspectedState> {
   const { dir, store } = source;
   const reader = await openReaderWith(store ? { dir, store } : { dir }, components);
   try {
+    for (const { code, what } of reader.damage) faults.push({ code, message: what });
     const tables = reader.definitions().map((definition): InspectedTable => {
       const { operator, state, kind, itemsMax } = definition;
       const { entryCount, bytes } = reader.measure(operator, state);

@@ -3,7 +3,12 @@
  * log (F1, F2), and carried out into images. Every file that it needs is opened, and stays open, before
  * it is known to be whole: what is collected meanwhile is read all the same.
  */
-import { CorruptionError, IncompatibleError, NotFoundError } from '../errors.ts';
+import {
+  CorruptionError,
+  IncompatibleError,
+  NotFoundError,
+  type TidemarkError,
+} from '../errors.ts';
 import {
   checkpointPrefix,
   parseRecordName,
@@ -31,20 +36,37 @@ export interface PlannedMoment {
   readonly plan: RestorePlan;
 }
 
+/** What is asked for. */
+export interface MomentRequest {
+  readonly target: CheckedTarget;
+  /** Greatest LSN that counts. @defaultValue the last one of the moment */
+  readonly through?: number;
+  /** Checkpoints whose chains were found damaged. @defaultValue none */
+  readonly without?: ReadonlyMap<number, TidemarkError>;
+}
+
 /** Plans the way to a target at or below `through`; `files` pins what it opens. */
 export async function planMoment(
   source: ReaderSource,
   files: FileSystem,
   identity: StoreIdentity,
-  target: CheckedTarget,
-  through: number = Number.MAX_SAFE_INTEGER,
+  { target, through = Number.MAX_SAFE_INTEGER, without = new Map() }: MomentRequest,
 ): Promise<PlannedMoment> {
   const { records, dropped } = await usableRecords(source, identity);
-  const moment = await readLogMoment(source, files, identity);
+  const moment = await readLogMoment(source, files, identity, without);
   const log = await findKeptLog(files, logDirectoryOf(source), moment);
   const now = source.clock.nowMicros();
   const lastLsn = Math.min(moment.lsn, through);
-  const plan = await planRestore({ fs: files, target, records, dropped, log, lastLsn, now });
+  const plan = await planRestore({
+    fs: files,
+    target,
+    records,
+    without,
+    dropped,
+    log,
+    lastLsn,
+    now,
+  });
   return { moment, plan };
 }
 

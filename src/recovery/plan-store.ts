@@ -69,7 +69,7 @@ export async function planStoreRestoreWith(
   return readInAgreement(source, async () => {
     const files = new ReadOnlyFiles(source.fs, true);
     try {
-      const { plan } = await planMoment(source, files, identity, target);
+      const { plan } = await planMoment(source, files, identity, { target });
       return describePlan(plan);
     } finally {
       await files.close();

@@ -17,6 +17,7 @@ import {
   IncompatibleError,
   InvalidArgumentError,
   NotFoundError,
+  type TidemarkError,
 } from '../errors.ts';
 import type { FileStat, FileSystem } from '../fs/file-system.ts';
 import type { TaskContext } from '../snapshot/task-context.ts';
@@ -30,6 +31,7 @@ import { directoryError, readIdentity, type StoreIdentity } from '../wal/identit
 import { planOpening, type OpeningPlan } from '../wal/log-opening.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { checkBeginning } from './log-beginning.ts';
+import { isDamage } from './recovery-path.ts';
 import { Agreement } from './reader-agreement.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import { DirectoryObjects, StoreObjects, type ReaderObjects } from './reader-objects.ts';
@@ -117,6 +119,8 @@ export async function readStoreIdentity(source: ReaderSource): Promise<StoreIden
 export interface LogMoment {
   readonly identity: StoreIdentity;
   readonly record: CheckpointRecord | undefined;
+  /** Newer records that cannot be read or used, newest first. */
+  readonly skipped: readonly TidemarkError[];
   readonly lowWater: LowWater | undefined;
   readonly plan: OpeningPlan;
   /** Last LSN of the moment. */
@@ -164,26 +168,77 @@ export async function readRecord(
   return record;
 }
 
-/** One reading of record and log. */
+/**
+ * One reading of record and log. Records that cannot be read are passed over, as an opening does
+ * (recover.ts), and so are those that `without` says cannot be used, with the damage.
+ */
 export async function readLogMoment(
   source: ReaderSource,
   files: FileSystem,
   identity: StoreIdentity,
+  without: ReadonlyMap<number, TidemarkError> = new Map(),
 ): Promise<LogMoment> {
-  const objects = objectsOf(source, source.fs);
   const { storeId } = identity;
-  const newest = identity.kind === 'log' ? undefined : (await listRecordIds(objects)).at(-1);
-  const record =
-    newest === undefined ? undefined : await readRecord(objects, newest, toHex(storeId));
+  const found =
+    identity.kind === 'log' ? noRecord : await newestRecord(source, toHex(storeId), without);
+  const { record, skipped, provedKnown } = found;
   const directory = logDirectoryOf(source);
-  const lowWater = await readLowWater(files, directory);
-  if (identity.kind === 'engine') checkBeginning(directory, lowWater, record);
-  const checkpoint = record?.position;
-  const storeDirectory = source.dir;
-  const input = { storeDirectory, storeId, timeline, checkpoint, lowWater };
-  const plan = await planOpening(files, directory, input);
-  const provedLsn = Math.max(plan.proved.lsn, record?.lsn ?? 0);
-  return { identity, record, lowWater, plan, lsn: plan.lastLsn, provedLsn };
+  try {
+    const lowWater = await readLowWater(files, directory);
+    if (identity.kind === 'engine') checkBeginning(directory, lowWater, record);
+    const checkpoint = record?.position;
+    const storeDirectory = source.dir;
+    const input = { storeDirectory, storeId, timeline, checkpoint, provedKnown, lowWater };
+    const plan = await planOpening(files, directory, input);
+    if (skipped.length > 0) checkMadeUp(plan, provedKnown, directory);
+    const provedLsn = Math.max(plan.proved.lsn, record?.lsn ?? 0);
+    return { identity, record, skipped, lowWater, plan, lsn: plan.lastLsn, provedLsn };
+  } catch (error) {
+    // What is wrong is the checkpoint, of which the log cannot make up for the loss.
+    throw skipped.length > 0 && error instanceof CorruptionError ? skipped[0] : error;
+  }
+}
+
+interface NewestRecord {
+  readonly record: CheckpointRecord | undefined;
+  readonly skipped: readonly TidemarkError[];
+  /** LSN of the newest record that can be read, whether it can be used or not. */
+  readonly provedKnown: number;
+}
+
+const noRecord: NewestRecord = { record: undefined, skipped: [], provedKnown: 0 };
+
+async function newestRecord(
+  source: ReaderSource,
+  storeId: string,
+  without: ReadonlyMap<number, TidemarkError>,
+): Promise<NewestRecord> {
+  const objects = objectsOf(source, source.fs);
+  const skipped: TidemarkError[] = [];
+  let provedKnown = 0;
+  for (const id of (await listRecordIds(objects)).toReversed()) {
+    try {
+      const record = await readRecord(objects, id, storeId);
+      provedKnown = Math.max(provedKnown, record.lsn);
+      const damage = without.get(id);
+      if (damage === undefined) return { record, skipped, provedKnown };
+      skipped.push(damage);
+    } catch (error) {
+      if (!isDamage(error, source.store === undefined)) throw error;
+      skipped.push(error);
+    }
+  }
+  return { record: undefined, skipped, provedKnown };
+}
+
+/** The log has to hold what was passed over. */
+function checkMadeUp(plan: OpeningPlan, provedKnown: number, path: string): void {
+  const isGone = plan.damagedHistory || plan.segments.length === 0;
+  if (plan.lastLsn >= provedKnown && !isGone) return;
+  throw new CorruptionError('LOG_HOLE', `log ends before a checkpoint that is damaged: ${path}`, {
+    path,
+    lsn: plan.lastLsn + 1,
+  });
 }
 
 /** Reads until two readings agree on a failure, or one succeeds. */

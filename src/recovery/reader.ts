@@ -34,6 +34,7 @@ import {
   type LoggedCommit,
 } from './reader-commits.ts';
 import { locationNames, sourceOf, type ReaderSource, type StoreLocation } from './reader-moment.ts';
+import type { SkippedFault } from './recovery-path.ts';
 import { readStateMoment, releaseMoment, type StateMoment } from './state-moment.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
 import { checkTarget, latest, type Target } from './target.ts';
@@ -113,6 +114,8 @@ export interface Reader {
   readonly provedLsn: number;
   /** Time of the last commit, microseconds; 0 when there is none. */
   readonly timestamp: number;
+  /** Damage of newer checkpoints that this view does without; the state is whole all the same. */
+  readonly damage: readonly SkippedFault[];
   /** States of the store, in the order in which they were first used. */
   definitions(): readonly TableDefinition[];
   /** Positions of the sources as of the moment. */
@@ -223,6 +226,10 @@ class StateReader implements Reader {
 
   get timestamp(): number {
     return this.#moment.lastTimestamp;
+  }
+
+  get damage(): readonly SkippedFault[] {
+    return this.#moment.damage;
   }
 
   definitions(): readonly TableDefinition[] {

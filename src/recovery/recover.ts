@@ -14,22 +14,36 @@
  * | sound                | sound          | damaged below the record (L8)     | images, then replay     |
  * | sound                | sound          | damaged at or below the proof (L7)| CORRUPT_FRAME           |
  * | sound                | sound          | a segment is missing (L7)         | LOG_HOLE                |
- * | sound                | damaged, gone  | –                                 | CORRUPT_SNAPSHOT, BROKEN_CHAIN |
- * | damaged              | –              | –                                 | CORRUPT_RECORD          |
+ * | damaged, or          | damaged, gone  | whole from an older record whose  | images of that record, then a longer replay; what was |
+ * |                      |                | chain is sound, or from LSN 1     | passed over is reported |
+ * | damaged, or          | damaged, gone  | anything else                     | the error of the newest, with the ways that are left |
+ *
+ * Newer checkpoints are tried first, so the way is the newest that loses nothing. What was passed
+ * over still counts for what is proved: a log that ends below it is refused. An LSN that stands in
+ * a record that cannot be read is not known; by L12 what was durable when the record was put stands
+ * in the log, whatever a torn write left behind it.
  */
 import type { HashSeed } from '../codec/hash.ts';
-import { CorruptionError } from '../errors.ts';
+import { CorruptionError, type TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
-import type { ChainLink, CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
+import { recordName, type CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { LoadedLink } from '../checkpoint/chain-images.ts';
 import { estimateRestore } from '../checkpoint/restore-estimate.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
+import { ChainLoader, checkRecord } from './chain-loader.ts';
 import { checkBeginning } from './log-beginning.ts';
+import { examinePaths, isWhole, plainPath } from './losing-paths.ts';
+import {
+  isDamage,
+  lossError,
+  skippedFault,
+  type RecoveryPath,
+  type SkippedCheckpoint,
+  type SkippedFault,
+} from './recovery-path.ts';
 import { Image } from '../snapshot/image.ts';
-import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
-import { toHex } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
@@ -63,6 +77,10 @@ export interface RecoveryInput {
 
 /** What a recovery did, for people and for `engine.recovery`. */
 export interface RecoveryReport {
+  /** From what the state was made. */
+  readonly path: RecoveryPath;
+  /** Checkpoints that were passed over because they are damaged, newest first, and why. */
+  readonly skipped: readonly SkippedCheckpoint[];
   /** Id of the checkpoint that it started from; undefined: from the log alone, or empty. */
   readonly checkpoint: number | undefined;
   /** LSN of that checkpoint; 0 when there is none. */
@@ -103,41 +121,167 @@ export interface Recovered {
   readonly links: readonly LoadedLink[];
   readonly tail: Image | undefined;
   readonly lastTimestamp: number;
+  /** Names of snapshots that were found damaged. */
+  readonly damaged: ReadonlySet<string>;
   readonly report: Omit<RecoveryReport, 'leftoversRemoved'>;
 }
 
 export async function recover(input: RecoveryInput): Promise<Recovered> {
-  const { clock, checkpoints } = input;
-  const startedAt = clock.monotonicMs();
-  const record = await checkpoints.newest();
-  const opening: OpeningInput = {
-    storeDirectory: input.dir,
-    storeId: input.identity.storeId,
-    timeline: input.timeline,
-    checkpoint: record?.position,
-    lowWater: input.lowWater,
-    epochKnown: record?.epoch ?? 0,
-    roomBytes: input.roomBytes,
-  };
-  checkBeginning(input.logDirectory, input.lowWater, record);
-  const plan = await planOpening(input.fs, input.logDirectory, opening);
-  const plannedAt = clock.monotonicMs();
-  const links: LoadedLink[] = [];
+  const search = new Search(input);
   try {
-    await loadChain(input, record, links);
-    const loadedAt = clock.monotonicMs();
-    const replayed = await replay(input, record, plan);
-    const replayedAt = clock.monotonicMs();
-    const phasesMs = {
-      plan: plannedAt - startedAt,
-      load: loadedAt - plannedAt,
-      replay: replayedAt - loadedAt,
-      openLog: 0,
-      total: replayedAt - startedAt,
+    return await search.run();
+  } catch (error) {
+    search.loader.release();
+    throw error;
+  }
+}
+
+/** Looks for the newest way that loses nothing, from the newest record on. */
+class Search {
+  readonly #in: RecoveryInput;
+  readonly loader: ChainLoader;
+  readonly #records: CheckpointRecord[] = [];
+  readonly #skipped: SkippedCheckpoint[] = [];
+  readonly #phases = { plan: 0, load: 0, replay: 0 };
+  /** What was wrong with the newest record or its chain. */
+  #first: TidemarkError | undefined;
+
+  constructor(input: RecoveryInput) {
+    this.#in = input;
+    this.loader = new ChainLoader(input);
+  }
+
+  async run(): Promise<Recovered> {
+    const ids = await this.#timed('plan', () => this.#in.checkpoints.ids());
+    for (const id of ids.toReversed()) {
+      const record = await this.#timed('plan', () => this.#read(id));
+      if (!record) continue;
+      const loaded = await this.#timed('load', () => this.loader.load(record));
+      if (isWhole(loaded)) return this.#take(record, loaded);
+      const faults = loaded.map(({ name, error }) => skippedFault(error, name));
+      this.#skip(record, faults, loaded[0]!.error);
+    }
+    return this.#take(undefined, []);
+  }
+
+  /** A record that can be read and fits; undefined: it was passed over. */
+  async #read(id: number): Promise<CheckpointRecord | undefined> {
+    const { checkpoints, identity, transfer } = this.#in;
+    let record: CheckpointRecord | undefined;
+    try {
+      record = await checkpoints.read(id);
+      checkRecord(record, identity);
+      this.#records.push(record);
+      return record;
+    } catch (error) {
+      if (!isDamage(error, transfer.isLocal)) throw error;
+      const path = recordName(id);
+      this.#skip({ id, lsn: record?.lsn }, [skippedFault(error, path)], error);
+      return undefined;
+    }
+  }
+
+  #skip(
+    { id, lsn }: { readonly id: number; readonly lsn: number | undefined },
+    faults: readonly SkippedFault[],
+    error: TidemarkError,
+  ): void {
+    this.#first ??= error;
+    this.#skipped.push({ checkpoint: id, lsn, faults });
+  }
+
+  /** The way from a record whose chain is whole, or from the log alone. */
+  async #take(
+    record: CheckpointRecord | undefined,
+    links: readonly LoadedLink[],
+  ): Promise<Recovered> {
+    const opening = this.#opening(record);
+    try {
+      const plan = await this.#timed('plan', () => this.#plan(record, opening));
+      const replayed = await this.#timed('replay', () => replay(this.#in, record, plan));
+      const lastTimestamp = Math.max(replayed.lastTimestamp, record?.timestamp ?? 0);
+      const { tail } = replayed;
+      const report = this.#report(record, plan, links, replayed);
+      const damaged = new Set(this.loader.damaged.keys());
+      return { record, opening, plan, links, tail, lastTimestamp, damaged, report };
+    } catch (error) {
+      if (!isDamage(error, true)) throw error;
+      throw await this.#lossError(this.#first ?? error);
+    }
+  }
+
+  #opening(record: CheckpointRecord | undefined): OpeningInput {
+    const { dir, identity, timeline, lowWater, roomBytes } = this.#in;
+    return {
+      storeDirectory: dir,
+      storeId: identity.storeId,
+      timeline,
+      checkpoint: record?.position,
+      provedKnown: this.#provedLsn,
+      lowWater,
+      epochKnown: Math.max(0, ...this.#records.map(({ epoch }) => epoch)),
+      roomBytes,
     };
-    const { tail, commits, bytes } = replayed;
+  }
+
+  /** A damaged chain does not make its record's LSN less proved. */
+  get #provedLsn(): number {
+    return Math.max(0, ...this.#records.map(({ lsn }) => lsn));
+  }
+
+  /** A record that is newer than all that can be read: its LSN is not known. */
+  get #hasUnreadable(): boolean {
+    const newest = this.#records[0]?.id ?? 0;
+    return this.#skipped.some(({ lsn, checkpoint }) => lsn === undefined && checkpoint > newest);
+  }
+
+  /** Plans the opening; a log that cannot make up for what was passed over is refused. */
+  async #plan(record: CheckpointRecord | undefined, opening: OpeningInput): Promise<OpeningPlan> {
+    const { fs, logDirectory, lowWater } = this.#in;
+    checkBeginning(logDirectory, lowWater, record);
+    const plan = await planOpening(fs, logDirectory, opening);
+    if (plan.lastLsn < this.#provedLsn) throw this.#endsEarly(plan.lastLsn);
+    const isGone = plan.damagedHistory || plan.segments.length === 0;
+    // What the record that cannot be read held may be nowhere else.
+    if (this.#hasUnreadable && isGone) throw this.#endsEarly(plan.lastLsn);
+    return plan;
+  }
+
+  #endsEarly(lsn: number): CorruptionError {
+    const path = this.#in.logDirectory;
+    return new CorruptionError(
+      'LOG_HOLE',
+      `log ends at LSN ${lsn}, before a checkpoint that cannot be used: ${path}`,
+      { path, lsn: lsn + 1, proved: this.#provedLsn },
+    );
+  }
+
+  async #lossError(first: TidemarkError): Promise<TidemarkError> {
+    const { fs, logDirectory } = this.#in;
+    const { loader } = this;
+    const records = this.#records;
+    const provedLsn = this.#provedLsn;
+    const hasUnreadable = this.#hasUnreadable;
+    const store = { fs, logDirectory, loader, records, provedLsn, hasUnreadable };
+    const { paths } = await examinePaths(store);
+    return lossError(first, paths.map(plainPath));
+  }
+
+  #report(
+    record: CheckpointRecord | undefined,
+    plan: OpeningPlan,
+    links: readonly LoadedLink[],
+    { commits, bytes }: Replayed,
+  ): Recovered['report'] {
+    const { plan: planMs, load, replay: replayMs } = this.#phases;
+    const total = planMs + load + replayMs;
     const chainBytes = links.reduce((sum, { link }) => sum + link.bytes, 0);
-    const report = {
+    const isEmpty = plan.lastLsn === 0 && this.#skipped.length === 0;
+    const alone = isEmpty ? 'empty' : 'log';
+    const withRecord = this.#skipped.length === 0 ? 'newest' : 'older';
+    return {
+      path: record ? withRecord : alone,
+      skipped: this.#skipped,
       checkpoint: record?.id,
       checkpointLsn: record?.lsn ?? 0,
       lsn: plan.lastLsn,
@@ -149,122 +293,26 @@ export async function recover(input: RecoveryInput): Promise<Recovered> {
       estimatedMs: record?.rates && estimateRestore(chainBytes, bytes, record.rates).seconds * 1000,
       tornTail: plan.tornTail,
       damagedHistory: plan.damagedHistory,
-      phasesMs,
+      phasesMs: { plan: planMs, load, replay: replayMs, openLog: 0, total },
     };
-    const lastTimestamp = Math.max(replayed.lastTimestamp, record?.timestamp ?? 0);
-    return { record, opening, plan, links, tail, lastTimestamp, report };
-  } catch (error) {
-    for (const { image } of links) image.release();
-    throw error;
   }
-}
 
-/** Loads the snapshots of the chain, in parallel, and checks that each continues the one before. */
-async function loadChain(
-  input: RecoveryInput,
-  record: CheckpointRecord | undefined,
-  links: LoadedLink[],
-): Promise<void> {
-  if (!record) return;
-  const { identity } = input;
-  if (record.keyGroups !== identity.keyGroups) {
-    throw new CorruptionError(
-      'BROKEN_CHAIN',
-      `checkpoint ${record.id} is of ${record.keyGroups} key groups, the store of ` +
-        `${identity.keyGroups}`,
-      { expected: identity.keyGroups, actual: record.keyGroups },
-    );
-  }
-  checkChain(record);
-  const loading = record.chain.map((link) =>
-    loadLink({ ...input, storeId: toHex(identity.storeId) }, link),
-  );
-  const settled = await Promise.allSettled(loading);
-  for (const result of settled) if (result.status === 'fulfilled') links.push(result.value);
-  for (const result of settled) if (result.status === 'rejected') throw result.reason;
-}
-
-/** What the snapshot of a link is loaded with. */
-export interface LoadInput {
-  readonly storeId: string;
-  readonly seed: HashSeed;
-  readonly groupBits: number;
-  readonly transfer: SnapshotTransfer;
-  readonly pool: TaskPool;
-  readonly slabs: SlabPool;
-  readonly signal?: AbortSignal;
-}
-
-/** Loads the snapshot of a link in a worker, and checks that it is the one that is meant. */
-export async function loadLink(input: LoadInput, link: ChainLink): Promise<LoadedLink> {
-  const { transfer, pool, slabs, groupBits, signal } = input;
-  const { sha256, bytes, name } = link;
-  const output = await transfer.withLocal(name, (path) =>
-    pool.run('loadSnapshot', { path, sha256, bytes, verification: 'standard' }, signal),
-  );
-  const image = new Image(output.slices, { slabs, groupBits });
-  try {
-    checkHeader(input, link, output.header);
-  } catch (error) {
-    image.release();
-    throw error;
-  }
-  return { link, image, parents: output.parents };
-}
-
-/** The file has to be the one that the record means: of this store, seed and place in the chain. */
-function checkHeader(input: LoadInput, link: ChainLink, header: SnapshotHeader): void {
-  const { seed, groupBits, storeId } = input;
-  const expected = {
-    kind: link.kind,
-    fromLsn: link.fromLsn,
-    lastLsn: link.lastLsn,
-    lastTimestamp: link.lastTimestamp,
-    groupBits,
-    seed: `${seed.low} ${seed.high}`,
-    storeId,
-  };
-  const { kind, fromLsn, lastLsn, lastTimestamp } = header;
-  const actual = {
-    kind,
-    fromLsn,
-    lastLsn,
-    lastTimestamp,
-    groupBits: header.groupBits,
-    seed: `${header.seed.low} ${header.seed.high}`,
-    storeId: toHex(header.storeId),
-  };
-  for (const name of Object.keys(expected) as (keyof typeof expected)[]) {
-    if (expected[name] === actual[name]) continue;
-    throw new CorruptionError(
-      'BROKEN_CHAIN',
-      `snapshot is not the one that its record means, ${name} differs: ${link.name}`,
-      { path: link.name, field: name, expected: expected[name], actual: actual[name] },
-    );
-  }
-}
-
-/** Each link continues the one before, and the last ends at the record's LSN. */
-export function checkChain(record: CheckpointRecord): void {
-  let lastLsn = 0;
-  record.chain.forEach((link, i) => {
-    const fits = i === 0 ? link.kind === 'base' : link.kind === 'delta' && link.fromLsn === lastLsn;
-    if (!fits) {
-      throw new CorruptionError(
-        'BROKEN_CHAIN',
-        `snapshot does not continue the chain of checkpoint ${record.id}: ${link.name}`,
-        { path: link.name, expected: lastLsn, actual: link.fromLsn },
-      );
+  async #timed<T>(phase: 'plan' | 'load' | 'replay', act: () => Promise<T>): Promise<T> {
+    const { clock } = this.#in;
+    const startedAt = clock.monotonicMs();
+    try {
+      return await act();
+    } finally {
+      this.#phases[phase] += clock.monotonicMs() - startedAt;
     }
-    ({ lastLsn } = link);
-  });
-  if (record.chain.length === 0 || lastLsn !== record.lsn || record.position.lsn !== record.lsn) {
-    throw new CorruptionError(
-      'BROKEN_CHAIN',
-      `chain of checkpoint ${record.id} does not end at its LSN ${record.lsn}: ${lastLsn}`,
-      { expected: record.lsn, actual: lastLsn },
-    );
   }
+}
+
+interface Replayed {
+  readonly tail: Image | undefined;
+  readonly commits: number;
+  readonly bytes: number;
+  readonly lastTimestamp: number;
 }
 
 /** Turns the log behind the checkpoint into an image; the memtable starts empty. */
@@ -272,7 +320,7 @@ async function replay(
   input: RecoveryInput,
   record: CheckpointRecord | undefined,
   plan: OpeningPlan,
-): Promise<{ tail: Image | undefined; commits: number; bytes: number; lastTimestamp: number }> {
+): Promise<Replayed> {
   const { ranges } = plan;
   if (ranges.length === 0) return { tail: undefined, commits: 0, bytes: 0, lastTimestamp: 0 };
   const { pool, slabs, groupBits, seed } = input;

@@ -30,6 +30,8 @@ export interface PlanInput {
   readonly target: CheckedTarget;
   /** Checkpoints that can be used, oldest first. */
   readonly records: readonly CheckpointRecord[];
+  /** Ids of those whose chains were found damaged since: no way starts from them. @defaultValue none */
+  readonly without?: ReadonlyMap<number, unknown>;
   /** Ids of savepoints that were dropped. */
   readonly dropped: ReadonlySet<number>;
   readonly log: KeptLog;
@@ -63,7 +65,9 @@ export interface RestorePlan {
 export async function planRestore(input: PlanInput): Promise<RestorePlan> {
   const retained = retainedRange(input.records, input.log.firstLsn);
   const lsn = await findLsn(input, retained);
-  const record = input.records.findLast((candidate) => candidate.lsn <= lsn);
+  const record = input.records.findLast(
+    (candidate) => candidate.lsn <= lsn && !input.without?.has(candidate.id),
+  );
   const from = record?.lsn ?? 0;
   if (lsn > from && input.log.firstLsn > from + 1) throw outOfRetention(input, retained);
   const ranges = lsn > from ? rangesBehind(input.log, record, lsn) : [];

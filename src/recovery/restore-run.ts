@@ -118,7 +118,7 @@ async function planOnly(
 ): Promise<void> {
   const files = new ReadOnlyFiles(source.fs, true);
   try {
-    await planMoment(source, files, identity, target, lsn);
+    await planMoment(source, files, identity, { target, through: lsn });
   } finally {
     await files.close();
   }

@@ -61,7 +61,7 @@ export async function openRestoreSource(
   const { source, fs, identity, target, through } = reading;
   const files = new ReadOnlyFiles(source.fs, true);
   try {
-    const { plan } = await planMoment(source, files, identity, target, through);
+    const { plan } = await planMoment(source, files, identity, { target, through });
     run.check();
     const { record } = plan;
     const pins = pinsOf(fs, source.dir);

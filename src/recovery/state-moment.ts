@@ -10,7 +10,7 @@ import {
   type ChainLink,
   type CheckpointRecord,
 } from '../checkpoint/checkpoint-record.ts';
-import { CorruptionError, InvalidArgumentError, NotFoundError } from '../errors.ts';
+import { CorruptionError, InvalidArgumentError, NotFoundError, TidemarkError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { buildTail, loadSnapshot } from '../snapshot/tasks.ts';
@@ -31,11 +31,14 @@ import {
   type ReaderSource,
 } from './reader-moment.ts';
 import type { ObjectFile } from './reader-objects.ts';
+import { isDamage, skippedFault, type SkippedFault } from './recovery-path.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { latest, type CheckedTarget } from './target.ts';
 
 /** The moment with its state. */
 export interface StateMoment extends LogMoment {
+  /** Damage that this reading does without. */
+  readonly damage: readonly SkippedFault[];
   readonly layers: ImageLayers;
   readonly images: readonly Image[];
   /** Timestamp of the last commit, microseconds. */
@@ -61,16 +64,41 @@ export async function readStateMoment(
     );
   }
   return readInAgreement(source, async () => {
-    const files = new ReadOnlyFiles(source.fs, true);
-    const images: Image[] = [];
-    try {
-      return await readState(source, { files, identity, images, target });
-    } catch (error) {
-      for (const image of images) image.release();
-      await files.close();
-      throw error;
+    const without = new Map<number, TidemarkError>();
+    for (;;) {
+      const files = new ReadOnlyFiles(source.fs, true);
+      const images: Image[] = [];
+      const reading = { files, identity, images, target, without };
+      try {
+        return await readState(source, reading);
+      } catch (error) {
+        for (const image of images) image.release();
+        await files.close();
+        if (!(error instanceof DamagedChain)) throw causeOf(error, without);
+        // An older checkpoint, and the longer log behind it, give the same state.
+        without.set(error.id, error.damage);
+      }
     }
   });
+}
+
+/** Damage of a chain, which another checkpoint may do without. Never leaves this file. */
+class DamagedChain extends Error {
+  readonly id: number;
+  readonly damage: TidemarkError;
+
+  constructor(id: number, damage: TidemarkError) {
+    super(damage.message);
+    this.id = id;
+    this.damage = damage;
+  }
+}
+
+/** Where no other checkpoint could stand in, the damage is the reason, and not what came of it. */
+function causeOf(error: unknown, without: ReadonlyMap<number, TidemarkError>): unknown {
+  const [first] = without.values();
+  if (!first || !(error instanceof TidemarkError)) return error;
+  return error.kind === 'corrupt' || error.code === 'OUT_OF_RETENTION' ? first : error;
 }
 
 /** Gives up the memory and the files of a moment. */
@@ -86,21 +114,18 @@ interface Reading {
   /** Filled while it is read, so that a failure can release what there is. */
   readonly images: Image[];
   readonly target: CheckedTarget;
+  /** Checkpoints whose chains were found damaged. */
+  readonly without: ReadonlyMap<number, TidemarkError>;
 }
 
 async function readState(source: ReaderSource, reading: Reading): Promise<StateMoment> {
   const { files, identity, images } = reading;
   const { moment, way } = await findWay(source, reading);
   const { record, lsn, ranges } = way;
-  const opened = record ? await openChain(source, files, record) : [];
-  files.stopPinning();
   const groupBits = Math.log2(identity.keyGroups);
   const options = { slabs: new SlabPool(0), groupBits };
-  for (const { link, file } of opened) {
-    const { sha256, bytes } = link;
-    const input = { path: file.path, sha256, bytes, verification: 'standard' } as const;
-    images.push(new Image((await loadSnapshot(file.fs, input, readerContext)).slices, options));
-  }
+  if (record) await loadChain(source, reading, { record, options });
+  files.stopPinning();
   const seed = { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
   const tail = await buildTail(
     files,
@@ -122,7 +147,31 @@ async function readState(source: ReaderSource, reading: Reading): Promise<StateM
   layers.set(images.toReversed());
   const { lastTimestamp } = tail;
   const now = way.time ?? lastTimestamp;
-  return { ...moment, record, lsn, layers, images, lastTimestamp, now, files };
+  const damage = moment.skipped.map((error) => skippedFault(error, source.dir));
+  return { ...moment, record, lsn, layers, images, lastTimestamp, now, files, damage };
+}
+
+/** Opens the whole chain first (F1), then loads it. */
+async function loadChain(
+  source: ReaderSource,
+  { files, images }: Reading,
+  {
+    record,
+    options,
+  }: { record: CheckpointRecord; options: ConstructorParameters<typeof Image>[1] },
+): Promise<void> {
+  try {
+    const opened = await openChain(source, files, record);
+    files.stopPinning();
+    for (const { link, file } of opened) {
+      const { sha256, bytes } = link;
+      const input = { path: file.path, sha256, bytes, verification: 'standard' } as const;
+      images.push(new Image((await loadSnapshot(file.fs, input, readerContext)).slices, options));
+    }
+  } catch (error) {
+    if (isDamage(error, source.store === undefined)) throw new DamagedChain(record.id, error);
+    throw error;
+  }
 }
 
 /** From what the state of a moment is made. */
@@ -133,13 +182,13 @@ interface Way extends Pick<RestorePlan, 'record' | 'lsn' | 'ranges'> {
 
 async function findWay(
   source: ReaderSource,
-  { files, identity, target }: Reading,
+  { files, identity, target, without }: Reading,
 ): Promise<{ readonly moment: LogMoment; readonly way: Way }> {
   if (target.kind !== 'latest') {
-    const { moment, plan } = await planMoment(source, files, identity, target);
+    const { moment, plan } = await planMoment(source, files, identity, { target, without });
     return { moment, way: plan };
   }
-  const moment = await readLogMoment(source, files, identity);
+  const moment = await readLogMoment(source, files, identity, without);
   const { record, plan } = moment;
   const time = source.clock.nowMicros();
   const way = { record, lsn: plan.lastLsn, ranges: plan.ranges, time };

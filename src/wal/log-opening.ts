@@ -43,6 +43,11 @@ export interface OpeningInput {
    * there. @defaultValue 1 MiB
    */
   readonly roomBytes?: number;
+  /**
+   * Greatest LSN that is proved elsewhere: by a checkpoint record whose chain cannot be used.
+   * @defaultValue none
+   */
+  readonly provedKnown?: number;
   /** Greatest epoch that is known from elsewhere: the newest checkpoint record's. */
   readonly epochKnown?: number;
 }
@@ -101,7 +106,7 @@ export async function planOpening(
     return emptyPlan(listing, mark);
   }
   checkWalk(walk.segments, walk.missing, input);
-  return { ...(await scanNewest(fs, listing, walk.segments, checkpoint)), mark };
+  return { ...(await scanNewest(fs, listing, walk.segments, input)), mark };
 }
 
 function lostLog(directory: string): CorruptionError {
@@ -192,13 +197,18 @@ async function scanNewest(
   fs: FileSystem,
   listing: LogListing,
   segments: readonly SegmentFile[],
-  checkpoint: LogPosition | undefined,
+  { checkpoint, provedKnown = 0 }: OpeningInput,
 ): Promise<Omit<OpeningPlan, 'mark'>> {
   const newest = segments.at(-1)!;
   const { header } = newest;
   const start = startIn(newest, checkpoint);
   const bytes = await readFileRange(fs, newest.path, start.offset);
-  const before = Math.max(header.predecessor?.lastLsn ?? 0, header.firstLsn - 1, start.lsn);
+  const before = Math.max(
+    header.predecessor?.lastLsn ?? 0,
+    header.firstLsn - 1,
+    start.lsn,
+    provedKnown,
+  );
   const scan = scanSegment(bytes, start.offset, header.salt, start, before);
   if (scan.sealed) {
     throw new CorruptionError('LOG_HOLE', `sealed segment has no successor: ${newest.path}`, {

@@ -32,6 +32,15 @@ async function closedStore(): Promise<World> {
   return world;
 }
 
+/** The same with a log that does not lead past its first commit: the checkpoint is the only way. */
+async function closedWithoutLog(): Promise<World> {
+  const world = await closedStore();
+  const [path] = await pathsIn(world.fs, 'wal');
+  const bytes = await world.fs.read(path!);
+  await world.fs.put(path!, flipped(Buffer.from(bytes).indexOf('value'))(bytes.slice()));
+  return world;
+}
+
 /** Opening is refused with one of the codes, and not a byte is another afterwards. */
 async function refused(world: World, codes: readonly string[]): Promise<string> {
   const before = await digests(world.fs);
@@ -76,7 +85,7 @@ describe('a flipped byte', () => {
     ['the snapshot', 'snapshots', ['CORRUPT_SNAPSHOT', 'UNSUPPORTED_FORMAT']],
     ['the record', 'checkpoints', ['CORRUPT_RECORD']],
   ])('anywhere in %s: typed, nothing changed', async (_, directory, codes) => {
-    const world = await closedStore();
+    const world = await closedWithoutLog();
     const path = await onlyPath(world.fs, directory);
     const { length } = await world.fs.read(path);
     for (let offset = 0; offset < length; offset++) {
@@ -134,7 +143,7 @@ describe('a flipped byte', () => {
 
 describe('a file that is cut short or missing', () => {
   test('a snapshot, a record or store.json, cut anywhere: typed, nothing changed', async () => {
-    const world = await closedStore();
+    const world = await closedWithoutLog();
     const cases: [string, string[]][] = [
       [await onlyPath(world.fs, 'snapshots'), ['CORRUPT_SNAPSHOT']],
       [await onlyPath(world.fs, 'checkpoints'), ['CORRUPT_RECORD']],
@@ -160,7 +169,7 @@ describe('a file that is cut short or missing', () => {
       ['snapshots', 'BROKEN_CHAIN'],
       ['store.json', 'CORRUPT_STORE'],
     ]) {
-      const world = await closedStore();
+      const world = await closedWithoutLog();
       const path =
         directory === 'store.json' ? '/store/store.json' : await onlyPath(world.fs, directory!);
       await world.fs.remove(path);
@@ -221,7 +230,7 @@ describe('a file that is cut short or missing', () => {
 
 describe('a newer format version', () => {
   test('of store.json or of a record: UNSUPPORTED_FORMAT, nothing changed', async () => {
-    const world = await closedStore();
+    const world = await closedWithoutLog();
     const newer = edited((body) => {
       body['format'] = 2;
     });
@@ -233,7 +242,7 @@ describe('a newer format version', () => {
   });
 
   test('records that contradict themselves under a sound checksum: typed, nothing changed', async () => {
-    const world = await closedStore();
+    const world = await closedWithoutLog();
     const path = await onlyPath(world.fs, 'checkpoints');
     const chainOf = (body: Record<string, unknown>): Record<string, unknown>[] =>
       body['chain'] as Record<string, unknown>[];

@@ -142,8 +142,9 @@ describe('inspecting', () => {
     for (const { path } of await store.files(`${dir}/snapshots`)) await store.flip(path, 140);
     const found = await inspect(store);
     expect(snapshot).toBeDefined();
-    expect(found.faults).toMatchObject([{ code: 'CORRUPT_SNAPSHOT' }]);
-    expect(found.state).toBeUndefined();
+    expect(found.faults[0]).toMatchObject({ code: 'CORRUPT_SNAPSHOT' });
+    // Made from the log, which is all there.
+    expect(found.state).toBeDefined();
     expect(found.log.segments.length).toBeGreaterThan(0);
     expect(found.checkpoints.length).toBeGreaterThan(0);
   });

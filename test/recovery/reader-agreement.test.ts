@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { FileHandle, FileSystem } from '../../src/fs/file-system.ts';
 import { readingsMax } from '../../src/recovery/reader-agreement.ts';
+import { decodeRecord } from '../../src/checkpoint/checkpoint-record.ts';
 import { dir, fill, filled, smallSegments, TestStore, withReader } from './reader-store.ts';
 
 /** A file system whose reads a test can change. */
@@ -29,6 +30,19 @@ function changing(
       };
     },
   });
+}
+
+/** Damages the log below the checkpoints, which then are the only ways to the state. */
+async function withoutLog(store: TestStore): Promise<void> {
+  const first = (await store.files(`${dir}/wal`)).find(({ path }) => path.endsWith('.wal'));
+  await store.flip(first!.path, 200);
+}
+
+/** The snapshot that every chain begins with. */
+async function basePath(store: TestStore): Promise<string> {
+  const [record] = await store.files(`${dir}/checkpoints`);
+  const { chain } = decodeRecord(await store.read(record!.path), record!.path);
+  return `${dir}/${chain[0]!.name}`;
 }
 
 describe('agreement of readings', () => {
@@ -77,12 +91,13 @@ describe('agreement of readings', () => {
 
   test('damage that stays: two readings, then the error, and nothing changed', async () => {
     const store = await filled();
-    const [snapshot] = await store.files(`${dir}/snapshots`);
-    await store.flip(snapshot!.path, 700);
+    const snapshot = await basePath(store);
+    await store.flip(snapshot, 700);
+    await withoutLog(store);
     const before = await store.files();
     await expect(withReader(store, () => {})).rejects.toMatchObject({
       code: 'CORRUPT_SNAPSHOT',
-      details: { path: snapshot!.path },
+      details: { path: snapshot },
     });
     expect(await store.files()).toEqual(before);
   });
@@ -91,6 +106,7 @@ describe('agreement of readings', () => {
     const store = await filled();
     const [snapshot] = await store.files(`${dir}/snapshots`);
     await store.fs.unlink(snapshot!.path);
+    await withoutLog(store);
     await expect(withReader(store, () => {})).rejects.toMatchObject({
       code: 'BROKEN_CHAIN',
       details: { path: snapshot!.path },
@@ -112,11 +128,12 @@ describe('agreement of readings', () => {
 
   test('a store that changes under every reading: OVERLOADED in the end', async () => {
     const store = await filled();
-    const [snapshot] = await store.files(`${dir}/snapshots`);
-    await store.flip(snapshot!.path, 700);
+    const snapshot = await basePath(store);
+    await store.flip(snapshot, 700);
+    await withoutLog(store);
     let count = 0;
     const lying = changing(store.fs, async (path) => {
-      if (path !== snapshot!.path) return;
+      if (path !== snapshot) return;
       await (
         await store.fs.open(`${dir}/wal/${String(++count).padStart(10, '0')}.new`, 'create')
       ).close();
