@@ -478,13 +478,10 @@ interface OpenedState {
   readonly positions: PositionTable;
 }
 
-interface Built extends OpenedState {
-  readonly meter: RestoreMeter;
+type Tools = Pick<CheckpointerInput, 'meter' | 'checkpoints' | 'transfer' | 'pool' | 'slabs'>;
+
+interface Built extends OpenedState, Tools {
   readonly identity: StoreIdentity;
-  readonly checkpoints: CheckpointStore;
-  readonly transfer: SnapshotTransfer;
-  readonly pool: TaskPool;
-  readonly slabs: SlabPool;
   readonly opened: OpenedSegment;
   readonly recovery: RecoveryReport;
 }

@@ -104,12 +104,12 @@ describe('agreement of readings', () => {
 
   test('a missing snapshot: BROKEN_CHAIN with its path', async () => {
     const store = await filled();
-    const [snapshot] = await store.files(`${dir}/snapshots`);
-    await store.fs.unlink(snapshot!.path);
+    const snapshot = await basePath(store);
+    await store.fs.unlink(snapshot);
     await withoutLog(store);
     await expect(withReader(store, () => {})).rejects.toMatchObject({
       code: 'BROKEN_CHAIN',
-      details: { path: snapshot!.path },
+      details: { path: snapshot },
     });
   });
 
