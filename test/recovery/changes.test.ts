@@ -1,43 +1,16 @@
 /*
  * The feed of changes: in order, each commit once, none that is not durable; waiting, resuming and
- * ending; what `before` tells; and the same from outside the process that writes.
+ * ending; and what `before` tells. From outside the process that writes: follow-store.test.ts.
  */
 import { describe, expect, test } from 'vitest';
-import type { ChangedCommit, Engine, EngineOptions } from '../../src/engine/index.ts';
+import type { Engine, EngineOptions } from '../../src/engine/index.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
-import { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
-import { followStoreWith, type FollowStoreOptions } from '../../src/recovery/follow-store.ts';
 import { codeOf, errorOf, settle } from '../engine/engine-fixture.ts';
 import { FaultyFileSystem } from '../tools/faulty-file-system.ts';
 import { ManualClock } from '../tools/manual-clock.ts';
 import { SeededRandom } from '../tools/seeded-random.ts';
+import { commitNumbers, lsns, rest, take } from './feed.ts';
 import { dir, smallSegments, TestStore } from './reader-store.ts';
-
-/** The next commits of a feed. */
-async function take(feed: AsyncGenerator<ChangedCommit>, count: number): Promise<ChangedCommit[]> {
-  const commits: ChangedCommit[] = [];
-  while (commits.length < count) {
-    const next = await feed.next();
-    if (next.done) throw new Error('the feed has ended');
-    commits.push(next.value);
-  }
-  return commits;
-}
-
-const lsns = (commits: readonly ChangedCommit[]): number[] => commits.map(({ lsn }) => lsn);
-
-async function rest(feed: AsyncIterable<ChangedCommit>): Promise<ChangedCommit[]> {
-  const commits: ChangedCommit[] = [];
-  for await (const commit of feed) commits.push(commit);
-  return commits;
-}
-
-async function commitNumbers(engine: Engine, from: number, to: number): Promise<void> {
-  for (let n = from; n <= to; n++) {
-    engine.operator('op').value('v').set('k', n);
-    await engine.commit({ positions: { n }, metadata: { n } });
-  }
-}
 
 async function opened(options: Partial<EngineOptions> = {}): Promise<Engine> {
   return new TestStore().open({ checkpointing: false, ...options });
@@ -324,98 +297,6 @@ describe('before', () => {
     expect(third!.effects).toMatchObject([{ kind: 'insert', oldValue: undefined, newValue: 3 }]);
     await engine.close();
   });
-});
-
-describe('of a store that another one writes', () => {
-  interface World {
-    readonly clock: ManualClock;
-    readonly engine: Engine;
-    follow(options?: Partial<FollowStoreOptions>): AsyncGenerator<ChangedCommit>;
-  }
-
-  async function world(): Promise<World> {
-    const [fs, clock] = [new MemoryFileSystem(), new ManualClock()];
-    const on = { fs, clock, random: new SeededRandom(1), threads: false };
-    const engine = await openEngineWith({ dir, checkpointing: false, ...smallSegments }, on);
-    // A clock of its own: only looks of the follower are timers of it.
-    const own = new ManualClock();
-    return {
-      clock: own,
-      engine,
-      follow: (options = {}) => followStoreWith({ dir, ...options }, { fs, clock: own }),
-    };
-  }
-
-  test('commits as they are proved, at each look, over rotations of the log', async () => {
-    const here = await world();
-    const feed = here.follow();
-    const all: number[] = [];
-    const reading = (async () => {
-      for await (const { lsn } of feed) all.push(lsn);
-    })();
-    for (let round = 0; round < 4; round++) {
-      for (let n = 1; n <= 10; n++) {
-        here.engine.operator('op').value('v').set('k', 'x'.repeat(1000));
-        await here.engine.commit();
-      }
-      await settle();
-      here.clock.advance(200);
-      await settle();
-      // The last commit is proved by the next one.
-      expect(all).toEqual(Array.from({ length: 10 * round + 9 }, (_, i) => i + 1));
-    }
-    await here.engine.close();
-    here.clock.advance(200);
-    await settle();
-    expect(all).toHaveLength(40);
-    await feed.return(undefined);
-    await reading;
-    expect(here.clock.timerCount).toBe(0);
-  });
-
-  test('intervalMs: no look before', async () => {
-    const here = await world();
-    await commitNumbers(here.engine, 1, 2);
-    const feed = here.follow({ intervalMs: 1000 });
-    expect(lsns(await take(feed, 1))).toEqual([1]);
-    const waiting = take(feed, 1);
-    let given = false;
-    void waiting.then(() => (given = true));
-    await settle();
-    await commitNumbers(here.engine, 3, 3);
-    here.clock.advance(999);
-    await settle();
-    expect(given).toBe(false);
-    here.clock.advance(1);
-    expect(lsns(await waiting)).toEqual([2]);
-    await feed.return(undefined);
-    await here.engine.close();
-  });
-
-  test('follow: false, before: all of a closed store, with what became of it', async () => {
-    const here = await world();
-    await commitNumbers(here.engine, 1, 3);
-    await here.engine.close();
-    const commits = await rest(here.follow({ follow: false, before: true, from: 2 }));
-    expect(commits.map(({ lsn, effects }) => [lsn, effects![0]!.oldValue])).toEqual([
-      [2, 1],
-      [3, 2],
-    ]);
-  });
-});
-
-test.each<[object, string]>([
-  [{ from: -1 }, 'from'],
-  [{ before: 1 }, 'before'],
-  [{ follow: 'yes' }, 'follow'],
-  [{ signal: {} }, 'signal'],
-  [{ to: 1 }, 'to'],
-  [{ intervalMs: 0 }, 'intervalMs'],
-  [{ types: [1] }, 'types[0]'],
-])('%j: refused at the call, naming the option', async (given, option) => {
-  const options = { dir, ...given } as unknown as FollowStoreOptions;
-  const error = await errorOf(() => followStoreWith(options, new TestStore().components));
-  expect([error.code, error.details['option']]).toEqual(['INVALID_OPTION', option]);
 });
 
 test('an engine refuses options of its own feed', async () => {

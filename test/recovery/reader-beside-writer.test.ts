@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { followStore } from '../../src/recovery/follow-store.ts';
 import { inspectStore } from '../../src/recovery/inspect.ts';
 import { openReader } from '../../src/recovery/reader.ts';
 import { verifyStore } from '../../src/recovery/verify.ts';
@@ -150,6 +151,42 @@ describe('beside a writer', () => {
     await stop();
     expect(trimmedBelow).toBeGreaterThan(1);
     expect((await inspectStore({ dir: store })).checkpoints.length).toBeLessThan(15);
+  });
+
+  test('a follower: each commit once, with what was before it, however it falls behind', async () => {
+    let next: number | undefined;
+    let given = 0;
+    let fellBehind = 0;
+    while (given < 1500 && fellBehind < 50) {
+      try {
+        for await (const { lsn, positions, effects } of followStore({
+          dir: store,
+          before: true,
+          intervalMs: 1,
+          ...(next === undefined ? {} : { from: next }),
+        })) {
+          expect(lsn).toBe(next ?? lsn);
+          expect(positions).toEqual({ step: lsn });
+          const step = effects!.find(({ state }) => state === 'value')!;
+          expect([step.oldValue ?? 0, step.newValue]).toEqual([lsn - 1, lsn]);
+          const balances = effects!.filter(({ state }) => state === 'balance');
+          const moved = balances.map(({ key, oldValue, newValue }) => [
+            key as string,
+            (newValue as number) - ((oldValue as number | undefined) ?? 0),
+          ]);
+          expect(Object.fromEntries(moved)).toEqual({ a: lsn, b: -lsn });
+          next = lsn + 1;
+          if (++given >= 1500) break;
+        }
+      } catch (error) {
+        // The writer keeps little: who reads more slowly than it writes is told so, and starts again.
+        expect(error).toMatchObject({ code: 'OUT_OF_RETENTION' });
+        fellBehind++;
+        next = undefined;
+      }
+    }
+    expect(given).toBe(1500);
+    await stop();
   });
 
   test('inspect and verify: no fault', async () => {
