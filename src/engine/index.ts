@@ -71,6 +71,7 @@ export type {
   WrittenTotals,
 } from '../checkpoint/checkpoint-record.ts';
 export type { ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
+export type { Verification } from '../snapshot/tasks.ts';
 export type { RecoveryReport } from '../recovery/recover.ts';
 export type {
   LosingPath,

@@ -201,6 +201,7 @@ class Opening {
       transfer,
       pool,
       slabs,
+      verification: this.#options.verification,
     });
     const state = this.#state(recovered, identity);
     await threads.limit(this.#backgroundThreads);

@@ -16,6 +16,7 @@ import {
   type RegisteredCodec,
 } from '../codec/compression-modules.ts';
 import type { TypeDefinition } from '../codec/value.ts';
+import type { Verification } from '../snapshot/tasks.ts';
 import { directoryPath, filePath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import {
@@ -61,6 +62,13 @@ export interface EngineOptions extends LogOptions, ChainOptions, EngineRetention
   /** Whether a directory that holds state is taken; false refuses it. @defaultValue true */
   readonly recover?: boolean;
   /**
+   * How much of each snapshot the opening checks; what fails is passed over as damaged. `none`: what
+   * is needed to read it, footers and tables of blocks; `basic`: also its header; `standard`: also the
+   * checksum of every block; `full`: also its digest, the order of entries, and the index against
+   * them. Below `standard` a damaged block may be served as data. @defaultValue 'standard'
+   */
+  readonly verification?: Verification;
+  /**
    * Freezes values that are handed out and finds values that were changed behind the engine's back.
    * @defaultValue true when NODE_ENV is 'test' or 'development', else false
    */
@@ -102,6 +110,7 @@ export interface ResolvedEngineOptions {
   readonly store: ObjectStore | undefined;
   readonly durability: Durability;
   readonly recover: boolean;
+  readonly verification: Verification;
   readonly checks: boolean;
   readonly types: readonly TypeDefinition[];
   readonly memtableBytesMax: number;
@@ -120,6 +129,7 @@ export interface ResolvedEngineOptions {
 
 export const keyGroupsDefault = 128;
 const keyGroupsMost = 65_536;
+const verificationLevels = ['none', 'basic', 'standard', 'full'] as const;
 const memtableBytesDefault = 256 * 1024 * 1024;
 const memtableBytesLeast = 64 * 1024;
 
@@ -129,6 +139,7 @@ export const engineOptionNames: readonly string[] = [
   'store',
   'durability',
   'recover',
+  'verification',
   'checks',
   'types',
   'memtableBytesMax',
@@ -164,6 +175,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     store,
     durability: resolveDurability(options.durability, 'disk'),
     recover: flag('recover', options.recover, true),
+    verification: checkVerification(options.verification),
     checks: flag('checks', options.checks, environment === 'test' || environment === 'development'),
     types: types ?? [],
     memtableBytesMax: memtableBound(options.memtableBytesMax),
@@ -189,6 +201,12 @@ function flag(name: string, value: unknown, otherwise: boolean): boolean {
   if (value === undefined) return otherwise;
   if (typeof value === 'boolean') return value;
   throw badOption(name, 'must be true or false', value);
+}
+
+function checkVerification(value: unknown = 'standard'): Verification {
+  const level = verificationLevels.find((name) => name === value);
+  if (level) return level;
+  throw badOption('verification', `must be one of ${verificationLevels.join(', ')}`, value);
 }
 
 function memtableBound(value: unknown): number {

@@ -11,6 +11,7 @@ import { CorruptionError, TidemarkError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
 import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
+import type { Verification } from '../snapshot/tasks.ts';
 import { toHex } from '../std/bytes.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
@@ -23,6 +24,8 @@ export interface ChainLoaderInput {
   readonly transfer: SnapshotTransfer;
   readonly pool: TaskPool;
   readonly slabs: SlabPool;
+  /** How much of each snapshot is checked. @defaultValue `standard` */
+  readonly verification?: Verification;
 }
 
 /** Damage of one snapshot. */
@@ -111,10 +114,10 @@ export class ChainLoader {
 
 /** Loads the snapshot of a link in a worker, and checks that it is the one that is meant. */
 export async function loadLink(input: LoadInput, link: ChainLink): Promise<ReadLink> {
-  const { transfer, pool, slabs, groupBits, signal } = input;
+  const { transfer, pool, slabs, groupBits, signal, verification = 'standard' } = input;
   const { sha256, bytes, name } = link;
   const output = await transfer.withLocal(name, (path) =>
-    pool.run('loadSnapshot', { path, sha256, bytes, verification: 'standard' }, signal),
+    pool.run('loadSnapshot', { path, sha256, bytes, verification }, signal),
   );
   const image = new Image(output.slices, { slabs, groupBits });
   const { header, parents } = output;

@@ -44,6 +44,7 @@ import {
 } from './recovery-path.ts';
 import { Image } from '../snapshot/image.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
+import type { Verification } from '../snapshot/tasks.ts';
 import type { Clock } from '../std/clock.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
@@ -73,6 +74,8 @@ export interface RecoveryInput {
   readonly transfer: SnapshotTransfer;
   readonly pool: TaskPool;
   readonly slabs: SlabPool;
+  /** How much of each snapshot is checked. */
+  readonly verification: Verification;
 }
 
 /** What a recovery did, for people and for `engine.recovery`. */
