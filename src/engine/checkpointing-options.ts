@@ -30,7 +30,7 @@ const presets: Readonly<Record<CheckpointingPreset, CheckpointTriggers>> = {
   high: triggersOf({ entries: 5000, intervalMs: 15 * MINUTE_MS }),
 };
 
-/** In force unless something is said; docs/adr/0020-what-is-merged-and-when.md. */
+/** In force unless something is said; docs/adr/0024-what-is-merged-and-when.md. */
 export const checkpointingDefault: CheckpointTriggers = triggersOf({
   logBytes: 64 * MIB,
   intervalMs: MINUTE_MS,

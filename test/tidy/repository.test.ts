@@ -33,6 +33,15 @@ const texts = files.filter(
   (path) => !/\.(?:bin|png|gz|zst|lz4|parquet|wal|snapshot|tm\w*)$/.test(path) && isText(path),
 );
 
+test('decisions: each has a number of its own, and says it in its title', () => {
+  const decisions = files.filter((path) => path.startsWith('docs/adr/'));
+  const numbers = decisions.map((path) => path.slice('docs/adr/'.length).slice(0, 4));
+  expect(numbers.toSorted()).toEqual(numbers.map((_, i) => String(i + 1).padStart(4, '0')));
+  for (const [i, path] of decisions.entries()) {
+    expect(readText(path).startsWith(`# ${numbers[i]}: `), path).toBe(true);
+  }
+});
+
 describe('paths of one machine', () => {
   // Written in two parts, so that this file does not break the rule it tests.
   const folders = ['work', 'home', 'root', 'farm', 'Users'].map((name) => `/${name}`);
