@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError as BadArgument, type Command } from 'commander';
 import type { KeyGroupRange } from '../engine/index.ts';
+import { backupTo, type BackupVerbOptions } from './backup.ts';
 import type { CommonOptions } from './common.ts';
 import { list } from './list.ts';
 import type { Streams } from './progress.ts';
@@ -42,6 +43,14 @@ export function addCopies(
     .action(async (dir: string, savepoint: string, to: string, options: RestoreVerbOptions) => {
       done(await exportSavepointTo(streams, { dir, savepoint, to }, options));
     });
+  verb('backup', 'copy a store, or bring a copy up to date, and check the copy')
+    .argument('<dir>')
+    .argument('<to>', 'directory that does not exist, is empty, or holds the last backup')
+    .option('--no-verify', 'do not check the copy')
+    .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds)
+    .action(async (dir: string, to: string, options: BackupVerbOptions) => {
+      done(await backupTo(streams, { dir, to }, options));
+    });
 }
 
 function parseNames(text: string): string[] {
@@ -63,7 +72,7 @@ function parseThreads(text: string): number {
 }
 
 /** In milliseconds. */
-export function parseSeconds(text: string): number {
+function parseSeconds(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text) * 1000;
   throw new BadArgument('It must be a whole number of seconds from 1.');
 }

@@ -25,6 +25,8 @@ export {
   type ExportSavepointOptions,
   type RestoreOptions,
 } from './restore-store.ts';
+export { backup, type BackupOptions } from './backup-store.ts';
+export type { BackupReport } from '../recovery/backup-run.ts';
 export { listCheckpoints, type CheckpointList } from '../recovery/list-checkpoints.ts';
 export type { CopyPhase, CopyProgress } from '../recovery/copy-run.ts';
 export type { KeyGroupRange } from '../recovery/restore-parts.ts';

@@ -52,7 +52,7 @@ export interface ExportSavepointOptions
   readonly savepoint: string;
 }
 
-const copyNames = ['signal', 'timeoutMs', 'onProgress'] as const;
+export const copyNames: readonly (keyof CopyOptions)[] = ['signal', 'timeoutMs', 'onProgress'];
 const restoreNames: readonly string[] = [
   ...copyNames,
   'from',
@@ -67,7 +67,8 @@ const restoreNames: readonly string[] = [
 /** Time that a copy may take unless it is said. */
 export const copyTimeoutMsDefault = 300_000;
 
-const machine: CopyComponents = {
+/** What copies run on unless a test says otherwise. */
+export const machine: CopyComponents = {
   fs: nodeFileSystem,
   clock: systemClock,
   random: systemRandom,

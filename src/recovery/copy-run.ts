@@ -2,6 +2,7 @@
  * What restores and backups run with: workers, a limit of time, the caller's signal, and progress.
  * Ended for whatever reason, nothing of it is left: no thread, no timer, no listener.
  */
+import { setMaxListeners } from 'node:events';
 import { AbortedError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
@@ -61,6 +62,8 @@ export class CopyRun {
   /** `what` names the copy in errors. */
   constructor(what: string, limits: CopyLimits, { fs, clock, threads }: CopyComponents) {
     const { signal, timeoutMs, threadsMax, onProgress } = limits;
+    // Every task under way listens.
+    setMaxListeners(0, this.#limit.signal);
     this.#onProgress = onProgress;
     this.clock = clock;
     this.threadsMax = threadsMax;
@@ -112,15 +115,13 @@ export class CopyRun {
     this.check();
     const { signal } = this.#limit;
     await new Promise<void>((resolve) => {
-      const timer = this.clock.setTimer(delayMs, resolve);
-      signal.addEventListener(
-        'abort',
-        () => {
-          timer.cancel();
-          resolve();
-        },
-        { once: true },
-      );
+      const done = (): void => {
+        timer.cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = this.clock.setTimer(delayMs, done, true);
+      signal.addEventListener('abort', done);
     });
     this.check();
   }

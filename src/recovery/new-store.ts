@@ -14,7 +14,7 @@ import { storeCall } from '../checkpoint/store-call.ts';
 import { encodeSealedJson } from '../codec/sealed-json.ts';
 import { ConflictError, toStorageError } from '../errors.ts';
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
-import { createFile, temporarySuffix } from '../fs/replace-file.ts';
+import { createFile } from '../fs/replace-file.ts';
 import { toHex } from '../std/bytes.ts';
 import { FileObjectStore } from '../store/file-store.ts';
 import { directoryError, identityName, lockName, writeIdentity } from '../wal/identity.ts';
@@ -22,11 +22,9 @@ import type { StoreIdentity } from '../wal/identity.ts';
 import { lockDirectory } from '../wal/log.ts';
 import { startLog } from '../wal/start-log.ts';
 import type { CopyComponents } from './copy-run.ts';
+import { findInTheWay, storeDirectories } from './empty-directory.ts';
 
 export const restoringName = 'RESTORING';
-
-/** Directories of a store. */
-const directories: readonly string[] = ['wal', 'snapshots', 'checkpoints', 'staging', '~staging'];
 
 /** What stands in a directory that a store is to be made in. */
 type Found = 'nothing' | 'an unfinished restore';
@@ -120,7 +118,7 @@ export class NewStore {
         await fs.syncDirectory(dir);
       }
       for (const name of names) {
-        if (directories.includes(name)) await clearDirectory(fs, `${dir}/${name}`);
+        if (storeDirectories.includes(name)) await clearDirectory(fs, `${dir}/${name}`);
         else if (![lockName, restoringName, identityName].includes(name)) {
           await fs.unlink(`${dir}/${name}`);
         }
@@ -145,17 +143,12 @@ async function lookAt(fs: FileSystem, dir: string): Promise<Found> {
     throw directoryError(error, 'look at', dir);
   }
   const unfinished = names.includes(restoringName) && !names.includes(identityName);
-  for (const name of names) {
-    // A loss of power may leave the mark before it is in place: nothing else is there yet.
-    if (name === lockName || name === restoringName + temporarySuffix || unfinished) continue;
-    const inside = directories.includes(name) ? await fs.list(`${dir}/${name}`) : [name];
-    if (inside.length === 0) continue;
-    throw new ConflictError('STATE_EXISTS', `directory is not empty, it holds ${name}: ${dir}`, {
-      path: dir,
-      name,
-    });
-  }
-  return unfinished ? 'an unfinished restore' : 'nothing';
+  const name = unfinished ? undefined : await findInTheWay(fs, dir, names, restoringName);
+  if (name === undefined) return unfinished ? 'an unfinished restore' : 'nothing';
+  throw new ConflictError('STATE_EXISTS', `directory is not empty, it holds ${name}: ${dir}`, {
+    path: dir,
+    name,
+  });
 }
 
 async function clearDirectory(fs: FileSystem, dir: string): Promise<void> {

@@ -104,6 +104,27 @@ describe('export-savepoint', () => {
   });
 });
 
+describe('backup', () => {
+  test('copies, says what, and copies nothing the second time', async () => {
+    const to = join(directory, 'backup');
+    const first = await run('backup', store, to);
+    expect([first.status, first.stderr]).toEqual([0, '']);
+    expect(first.stdout).toMatch(
+      /^copied {6}LSN 6, to .*\nnew {9}.*: 2 snapshots, 2 records, log\n/,
+    );
+    const again = await run('backup', store, to, '--json', '--no-verify', '--timeout', '60');
+    expect(JSON.parse(again.stdout)).toMatchObject({ lsn: 6, copiedBytes: 0, copiedRecords: 0 });
+    expect(again.stdout).not.toContain('verifiedBytes');
+    const { stdout } = await run('verify', to);
+    expect(stdout).toContain('LSN 6');
+  });
+
+  test('--timeout that is none: wrong usage', async () => {
+    const { status } = await run('backup', store, join(directory, 'never'), '--timeout', 'x');
+    expect(status).toBe(2);
+  });
+});
+
 describe('list', () => {
   test('prints a line for each checkpoint, oldest first', async () => {
     const { status, stdout } = await run('list', store);

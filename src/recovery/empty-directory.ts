@@ -1,0 +1,32 @@
+/*
+ * Whether a directory is free for a store to be made in: it holds nothing, or only what an attempt
+ * before has left before it put anything.
+ */
+import type { FileSystem } from '../fs/file-system.ts';
+import { temporarySuffix } from '../fs/replace-file.ts';
+import { lockName } from '../wal/identity.ts';
+
+/** Directories of a store. */
+export const storeDirectories: readonly string[] = [
+  'wal',
+  'snapshots',
+  'checkpoints',
+  'staging',
+  '~staging',
+];
+
+/** The first name in a directory that is in the way; `mark` is the file that an attempt begins with. */
+export async function findInTheWay(
+  fs: FileSystem,
+  dir: string,
+  names: readonly string[],
+  mark: string,
+): Promise<string | undefined> {
+  for (const name of names) {
+    // A loss of power may leave the mark before it is in place: nothing else is there yet.
+    if (name === lockName || name === mark + temporarySuffix) continue;
+    const inside = storeDirectories.includes(name) ? await fs.list(`${dir}/${name}`) : [name];
+    if (inside.length > 0) return name;
+  }
+  return undefined;
+}
