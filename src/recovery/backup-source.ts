@@ -10,7 +10,12 @@ import {
   snapshotPrefix,
   type CheckpointRecord,
 } from '../checkpoint/checkpoint-record.ts';
-import { CorruptionError, IncompatibleError, NotFoundError } from '../errors.ts';
+import {
+  CorruptionError,
+  IncompatibleError,
+  NotFoundError,
+  type TidemarkError,
+} from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { toHex } from '../std/bytes.ts';
 import { groupKinds } from '../wal/group-format.ts';
@@ -79,7 +84,7 @@ export async function readInventory(
     chain.every(({ name, bytes }) => sizes.get(name) === bytes),
   );
   const names = new Set(whole.flatMap(({ chain }) => chain.map(({ name }) => name)));
-  const moment = await readLogMoment(source, source.fs, identity);
+  const moment = await readLogMoment(source, source.fs, identity, unusable(records, whole));
   // The log is judged by the newest record: it has to be among those that are copied.
   if (moment.record?.id !== whole.at(-1)?.id) throw otherRecord(moment.record?.id ?? 0);
   if (moment.plan.damagedHistory) throw endsBeforeRecord(source, moment.lsn);
@@ -99,6 +104,21 @@ export async function readInventory(
     lsn: segments.at(-1)?.end.lsn ?? 0,
     isSure: isSure && whole.length === records.length,
   };
+}
+
+/** Records whose snapshots are not all there are passed over, as by an opening. */
+function unusable(
+  records: readonly CheckpointRecord[],
+  whole: readonly CheckpointRecord[],
+): Map<number, TidemarkError> {
+  const found = new Map<number, TidemarkError>();
+  for (const record of records) {
+    if (whole.includes(record)) continue;
+    const path = recordName(record.id);
+    const what = `checkpoint lacks a snapshot: ${path}`;
+    found.set(record.id, new CorruptionError('BROKEN_CHAIN', what, { path }));
+  }
+  return found;
 }
 
 async function readRecords(

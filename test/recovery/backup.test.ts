@@ -145,6 +145,24 @@ describe('a backup', () => {
     await expectSame(left);
   });
 
+  test('of a store whose newest record, or a snapshot of it, has gone bad: what is left, and nothing is taken away', async () => {
+    for (const part of ['checkpoints', 'snapshots'] as const) {
+      const store = await filled();
+      await backedUp(store);
+      const due = await contentOf(store, to);
+      const names = await store.fs.list(`${dir}/${part}`);
+      const newest = names.toSorted((a, b) => a.slice(-10).localeCompare(b.slice(-10))).at(-1);
+      if (part === 'checkpoints') await store.flip(`${dir}/${part}/${names.at(-1)}`, 40);
+      else await store.fs.unlink(`${dir}/${part}/${newest}`);
+      const report = await backedUp(store);
+      expect(report).toMatchObject({ lsn: 30, droppedFiles: 0 });
+      expect(await contentOf(store, to)).toEqual(due);
+      expect((await store.fs.list(`${to}/${part}`)).length).toBe(3);
+      await backedUp(store, { to: '/fresh' });
+      expect(await contentOf(store, '/fresh')).toEqual(due);
+    }
+  });
+
   test('verify: false checks nothing', async () => {
     const store = await filled();
     expect((await backedUp(store, { verify: false })).verifiedBytes).toBeUndefined();
