@@ -164,6 +164,8 @@ class Search {
       const faults = loaded.map(({ name, error }) => skippedFault(error, name));
       this.#skip(record, faults, loaded[0]!.error);
     }
+    // What was whole of the last chain is of no use without the rest.
+    this.loader.release();
     return this.#take(undefined, []);
   }
 
