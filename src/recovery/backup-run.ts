@@ -21,7 +21,7 @@ import {
   type ReaderSource,
   type StoreLocation,
 } from './reader-moment.ts';
-import { settleLog } from './settled-log.ts';
+import { settleLog, stillUnproved } from './settled-log.ts';
 import { verifyStoreWith } from './verify.ts';
 
 /** What is to be copied, and where to. */
@@ -83,7 +83,7 @@ export async function runBackup(order: BackupOrder, on: CopyComponents): Promise
       dir: order.to,
       storeId: toHex(identity.storeId),
       lsn: inventory.lsn,
-      unprovedCommits: settled.unprovedCommits,
+      unprovedCommits: stillUnproved(settled, inventory.lsn),
       copiedSnapshots: snapshots,
       copiedRecords,
       copiedBytes: bytes,

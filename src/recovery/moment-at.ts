@@ -39,13 +39,13 @@ export interface PlannedMoment {
 /** What is asked for. */
 export interface MomentRequest {
   readonly target: CheckedTarget;
-  /** Greatest LSN that counts. @defaultValue the last one of the moment */
+  /** What is above it counts only as far as it is proved. @defaultValue the last of the moment */
   readonly through?: number;
   /** Checkpoints whose chains were found damaged. @defaultValue none */
   readonly without?: ReadonlyMap<number, TidemarkError>;
 }
 
-/** Plans the way to a target at or below `through`; `files` pins what it opens. */
+/** Plans the way to a target; `files` pins what it opens. */
 export async function planMoment(
   source: ReaderSource,
   files: FileSystem,
@@ -56,7 +56,7 @@ export async function planMoment(
   const moment = await readLogMoment(source, files, identity, without);
   const log = await findKeptLog(files, logDirectoryOf(source), moment);
   const now = source.clock.nowMicros();
-  const lastLsn = Math.min(moment.lsn, through);
+  const lastLsn = Math.min(moment.lsn, Math.max(through, moment.provedLsn));
   const plan = await planRestore({
     fs: files,
     target,

@@ -34,7 +34,7 @@ import {
 } from './reader-moment.ts';
 import { chooseParts, type ChosenParts, type WantedParts } from './restore-parts.ts';
 import { openRestoreSource, type RestoreSource } from './restore-source.ts';
-import { settleLog, type SettledLog } from './settled-log.ts';
+import { settleLog, stillUnproved, type SettledLog } from './settled-log.ts';
 import type { CheckedTarget } from './target.ts';
 
 /** What is to be restored, and where. */
@@ -165,7 +165,7 @@ async function make(
     timestamp: record.timestamp,
     checkpoint: plan.record?.id,
     replayedCommits: plan.lsn - (plan.record?.lsn ?? 0),
-    unprovedCommits: order.target.kind === 'latest' ? settled.unprovedCommits : 0,
+    unprovedCommits: order.target.kind === 'latest' ? stillUnproved(settled, plan.lsn) : 0,
     partial: chosen.parts !== undefined,
     entryCount: base.entryCount,
     bytes: base.bytes,

@@ -51,6 +51,11 @@ export async function settleLog(input: SettlingInput, run: CopyRun): Promise<Set
   return { lsn: provedLsn, unprovedCommits: Math.max(0, wanted - provedLsn) };
 }
 
+/** Commits that a writer had not proved, and that a later reading up to an LSN has not got either. */
+export function stillUnproved({ lsn, unprovedCommits }: SettledLog, takenLsn: number): number {
+  return Math.max(0, lsn + unprovedCommits - takenLsn);
+}
+
 /** Whether somebody has the directory open for writing; where that cannot be told, yes. */
 async function writerHolds(fs: FileSystem, dir: string): Promise<boolean> {
   const path = `${dir}/${lockName}`;

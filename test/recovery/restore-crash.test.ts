@@ -124,3 +124,28 @@ test('the identity before the rest: directories that open and are not whole', as
   const unsafe = judged.filter((what) => !['refused', 'nothing', 'whole'].includes(what));
   expect(unsafe.length).toBeGreaterThan(0);
 });
+
+test('a writer that collects the log below the moment that was looked at: the newer moment', async () => {
+  const world = worldOn();
+  const engine = await open(world, { retention: { checkpoints: 1 }, segmentBytesMax: 8192 });
+  const value = engine.operator('op').value('v');
+  const commit = async (): Promise<void> => {
+    value.set('last', 'x'.repeat(3000));
+    await engine.commit();
+  };
+  for (let i = 0; i < 4; i++) await commit();
+  await engine.checkpoint();
+  let isDue = true;
+  world.fs.before = async ({ call, path }) => {
+    if (!isDue || call !== 'makeDirectory' || path !== to) return;
+    isDue = false;
+    for (let i = 0; i < 12; i++) {
+      await commit();
+      await engine.checkpoint({ kind: 'base' });
+    }
+    await engine.collect();
+  };
+  const { lsn, unprovedCommits } = await restoreWith({ from, to }, world);
+  expect([lsn, unprovedCommits]).toEqual([16, 0]);
+  await engine.close();
+});
