@@ -17,7 +17,7 @@ import {
 } from '../state/table-definition.ts';
 import { formatChain, parseChain } from '../wal/chain-value.ts';
 import type { LogPosition } from '../wal/log-position.ts';
-import { retentionFromPlain, type RetentionSettings } from './retention-settings.ts';
+import { retentionFromPlain, type RetentionSettings } from './retention/retention-settings.ts';
 import { RecordFields as Fields } from './record-fields.ts';
 import {
   checkpointTriggers,

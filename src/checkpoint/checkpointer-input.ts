@@ -16,7 +16,7 @@ import type { ChainImages } from './chain-images.ts';
 import type { BudgetState } from './chain-policy.ts';
 import type { ChainPolicy, CheckpointRecord, CheckpointTrigger } from './checkpoint-record.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
-import type { RetentionSettings } from './retention-settings.ts';
+import type { RetentionSettings } from './retention/retention-settings.ts';
 import type { RestoreMeter } from './restore-estimate.ts';
 import type { SnapshotTransfer } from './snapshot-transfer.ts';
 

@@ -10,7 +10,7 @@ import {
   type Snapshot,
   type SnapshotEntry,
   type SnapshotMetadata,
-} from '../checkpoint/snapshot-library.ts';
+} from '../checkpoint/library/snapshot-library.ts';
 import { InvalidArgumentError, TidemarkError } from '../errors.ts';
 import { status, type CommonOptions } from './common.ts';
 import { parseName } from './key-argument.ts';

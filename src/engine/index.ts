@@ -36,9 +36,16 @@ export type { RestoreEstimate } from '../checkpoint/restore-estimate.ts';
 export type { EngineRetentionOptions, RetentionOptions } from './retention-options.ts';
 export type { CollectOptions, CollectionReport, RetentionStats } from './retention.ts';
 export { collectStore, type CollectStoreOptions } from './retention-store.ts';
-export type { RetainedRange } from '../checkpoint/retained-range.ts';
-export type { RetentionLine, RetentionPlan, RetentionRule } from '../checkpoint/retention-plan.ts';
-export type { RetentionSchedule, RetentionSettings } from '../checkpoint/retention-settings.ts';
+export type { RetainedRange } from '../checkpoint/retention/retained-range.ts';
+export type {
+  RetentionLine,
+  RetentionPlan,
+  RetentionRule,
+} from '../checkpoint/retention/retention-plan.ts';
+export type {
+  RetentionSchedule,
+  RetentionSettings,
+} from '../checkpoint/retention/retention-settings.ts';
 export type { EngineEventName, EngineEvents, EngineListener, EngineWarning } from './events.ts';
 export type { Positions } from './positions.ts';
 export type { StateHolder } from './state-holders.ts';
@@ -142,8 +149,8 @@ export {
   type TunedCodec,
   type TunedOptions,
 } from '../recovery/tune-store.ts';
-export type { TriedSettings } from '../checkpoint/tuning-plan.ts';
-export type { PaperOutcome, PaperSettings } from '../checkpoint/tuning-replay.ts';
+export type { TriedSettings } from '../checkpoint/tuning/tuning-plan.ts';
+export type { PaperOutcome, PaperSettings } from '../checkpoint/tuning/tuning-replay.ts';
 export { createStore, type StoreOptions } from '../store/create-store.ts';
 export type { ByteRange, LocalObjects, ObjectInfo, ObjectStore } from '../store/object-store.ts';
 export { checkObjectName, checkObjectPrefix } from '../store/object-name.ts';

@@ -12,7 +12,7 @@ import type {
   CheckpointLog,
   MergeLimits,
 } from '../checkpoint/checkpointer-input.ts';
-import { pinsOf } from '../checkpoint/retention-pins.ts';
+import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { storeCall } from '../checkpoint/store-call.ts';

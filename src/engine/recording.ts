@@ -2,8 +2,8 @@
  * Wires the recording of the workload to an engine: what the state holds as it begins, and the
  * warning when it ends before its time.
  */
-import { BeforeLookup, tablesBefore } from '../checkpoint/workload-before.ts';
-import { WorkloadRecorder } from '../checkpoint/workload-recorder.ts';
+import { BeforeLookup, tablesBefore } from '../checkpoint/tuning/workload-before.ts';
+import { WorkloadRecorder } from '../checkpoint/tuning/workload-recorder.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
 import { toHex } from '../std/bytes.ts';

@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path';
 import { availableParallelism } from 'node:os';
-import { retentionDefault } from '../checkpoint/retention-settings.ts';
+import { retentionDefault } from '../checkpoint/retention/retention-settings.ts';
 import { registerCodecs, type CodecModule } from '../codec/compression-modules.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import type { CopyComponents, CopyLimits, CopyProgress } from '../recovery/copy-run.ts';

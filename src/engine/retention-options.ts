@@ -10,7 +10,7 @@ import {
   scheduleNames,
   type RetentionSchedule,
   type RetentionSettings,
-} from '../checkpoint/retention-settings.ts';
+} from '../checkpoint/retention/retention-settings.ts';
 import { badOption, knownOnly } from '../std/option-checks.ts';
 
 /**

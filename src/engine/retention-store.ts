@@ -3,13 +3,16 @@
  * and writes nothing; otherwise the lock of the directory is held until the end. It publishes no
  * checkpoint, so all it does is under O5: what a recovery without the newest record needs, stays.
  */
-import { Inventory, type InventorySource } from '../checkpoint/collector-inventory.ts';
-import { carryOut } from '../checkpoint/collector.ts';
+import { Inventory, type InventorySource } from '../checkpoint/retention/collector-inventory.ts';
+import { carryOut } from '../checkpoint/retention/collector.ts';
 import { checkpointPrefix } from '../checkpoint/checkpoint-record.ts';
-import type { StoreInventory } from '../checkpoint/retention-input.ts';
-import { pinsOf } from '../checkpoint/retention-pins.ts';
-import { planRetention, type RetentionPlan } from '../checkpoint/retention-plan.ts';
-import { retentionDefault, type RetentionSettings } from '../checkpoint/retention-settings.ts';
+import type { StoreInventory } from '../checkpoint/retention/retention-input.ts';
+import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
+import { planRetention, type RetentionPlan } from '../checkpoint/retention/retention-plan.ts';
+import {
+  retentionDefault,
+  type RetentionSettings,
+} from '../checkpoint/retention/retention-settings.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
 import { InvalidArgumentError, StorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';

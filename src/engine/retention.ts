@@ -9,12 +9,12 @@
  */
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
-import { Inventory } from '../checkpoint/collector-inventory.ts';
-import { carryOut, type CollectionTarget } from '../checkpoint/collector.ts';
-import type { RetainedRange } from '../checkpoint/retained-range.ts';
-import type { StoreInventory } from '../checkpoint/retention-input.ts';
-import type { PinSet } from '../checkpoint/retention-pins.ts';
-import { planRetention, type RetentionPlan } from '../checkpoint/retention-plan.ts';
+import { Inventory } from '../checkpoint/retention/collector-inventory.ts';
+import { carryOut, type CollectionTarget } from '../checkpoint/retention/collector.ts';
+import type { RetainedRange } from '../checkpoint/retention/retained-range.ts';
+import type { StoreInventory } from '../checkpoint/retention/retention-input.ts';
+import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
+import { planRetention, type RetentionPlan } from '../checkpoint/retention/retention-plan.ts';
 import { TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import type { Clock, Timer } from '../std/clock.ts';

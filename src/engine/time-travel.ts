@@ -5,7 +5,7 @@
  * been written: a commit that was awaited at level 'disk' or 'os' is there.
  * The engine delegates here; nothing here changes anything.
  */
-import type { PinSet } from '../checkpoint/retention-pins.ts';
+import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
 import type { Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import {

@@ -12,7 +12,7 @@ import { setMaxListeners } from 'node:events';
 import type { ChainImages, LoadedLink } from '../checkpoint/chain-images.ts';
 import type { ChainLink } from '../checkpoint/checkpoint-record.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
-import type { PinSet } from '../checkpoint/retention-pins.ts';
+import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { ClosedError, CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';

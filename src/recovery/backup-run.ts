@@ -6,7 +6,7 @@
  * Files that are collected meanwhile make a reading fail; then it is made again, and what has been
  * copied stays. In this process what is copied is pinned.
  */
-import { pinsOf } from '../checkpoint/retention-pins.ts';
+import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { parseRecordName } from '../checkpoint/checkpoint-record.ts';
 import { CorruptionError, InvalidArgumentError } from '../errors.ts';
 import { toHex } from '../std/bytes.ts';

@@ -6,8 +6,8 @@
  * Names of states come from the newest checkpoint and from the log behind it, so nothing is loaded,
  * unless effects are wanted (before-view.ts).
  */
-import type { PinSet } from '../checkpoint/retention-pins.ts';
-import { retainedRange } from '../checkpoint/retained-range.ts';
+import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
+import { retainedRange } from '../checkpoint/retention/retained-range.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import { reservedTables } from '../snapshot/entry-format.ts';
 import { badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';

@@ -4,7 +4,7 @@
  * group of the newest segment there are zeros until something is appended, and a new segment has a
  * new name (L1, L2).
  */
-import { pinsOf } from '../checkpoint/retention-pins.ts';
+import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { registerCodecs, type CodecModule } from '../codec/compression-modules.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
 import type { TypeDefinition } from '../codec/value.ts';

@@ -7,7 +7,7 @@
  * read all the same.
  */
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
-import { retainedRange } from '../checkpoint/retained-range.ts';
+import { retainedRange } from '../checkpoint/retention/retained-range.ts';
 import { mapKeyOf } from '../codec/key.ts';
 import type { Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';

@@ -9,7 +9,7 @@
  * Expiry is a step of its own at the time at which it takes place (E4). Folding is the merge kernel
  * (key-fold.ts). Memory: what the key holds, and one checkpoint's state at a time.
  */
-import type { PinSet } from '../checkpoint/retention-pins.ts';
+import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
 import { decodeKey, encodeKey, mapKeyOf, type Key } from '../codec/key.ts';
 import { hashBytes } from '../codec/hash.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';

@@ -15,8 +15,8 @@ import {
   type WrittenTotals,
 } from '../checkpoint/checkpoint-record.ts';
 import { assumedRates, estimateRestore } from '../checkpoint/restore-estimate.ts';
-import { retainedRange, type RetainedRange } from '../checkpoint/retained-range.ts';
-import type { RetentionSettings } from '../checkpoint/retention-settings.ts';
+import { retainedRange, type RetainedRange } from '../checkpoint/retention/retained-range.ts';
+import type { RetentionSettings } from '../checkpoint/retention/retention-settings.ts';
 import { NotFoundError, TidemarkError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { toHex } from '../std/bytes.ts';

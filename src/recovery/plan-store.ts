@@ -2,7 +2,7 @@
  * What a restore to a target would do and cost, without doing it, and without a lock.
  */
 import type { ChainLink } from '../checkpoint/checkpoint-record.ts';
-import type { RetainedRange } from '../checkpoint/retained-range.ts';
+import type { RetainedRange } from '../checkpoint/retention/retained-range.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
 import { knownOnly } from '../std/option-checks.ts';

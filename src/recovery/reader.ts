@@ -8,7 +8,7 @@ import { registerCodecs, type CodecModule } from '../codec/compression-modules.t
 import { decodeKey, mapKeyOf, type Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import type { TypeDefinition } from '../codec/value.ts';
-import { pinsOf, type PinSet } from '../checkpoint/retention-pins.ts';
+import { pinsOf, type PinSet } from '../checkpoint/retention/retention-pins.ts';
 import { ClosedError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';

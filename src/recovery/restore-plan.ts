@@ -14,7 +14,7 @@
  */
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { assumedRates, estimateRestore } from '../checkpoint/restore-estimate.ts';
-import { retainedRange, type RetainedRange } from '../checkpoint/retained-range.ts';
+import { retainedRange, type RetainedRange } from '../checkpoint/retention/retained-range.ts';
 import { NotFoundError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { decodeCommitHeader } from '../snapshot/commit-format.ts';

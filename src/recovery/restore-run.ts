@@ -12,7 +12,7 @@ import {
   type CheckpointRecord,
 } from '../checkpoint/checkpoint-record.ts';
 import { compressionOf, rulesOf } from '../checkpoint/checkpointer-input.ts';
-import type { RetentionSettings } from '../checkpoint/retention-settings.ts';
+import type { RetentionSettings } from '../checkpoint/retention/retention-settings.ts';
 import { compressionDefault } from '../codec/compression-setting.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';

@@ -7,7 +7,7 @@
  */
 import type { ChainLink, CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { recordName } from '../checkpoint/checkpoint-record.ts';
-import { pinsOf } from '../checkpoint/retention-pins.ts';
+import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { CorruptionError, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { overlaps, partOf, type MergeRange } from '../snapshot/merge-ranges.ts';

@@ -4,7 +4,7 @@
  * codec that is not installed is left out and named.
  */
 import type { ChainLink } from '../checkpoint/checkpoint-record.ts';
-import type { CodecModel, PartShares } from '../checkpoint/tuning-size.ts';
+import type { CodecModel, PartShares } from '../checkpoint/tuning/tuning-size.ts';
 import type { CompressionSetting } from '../codec/compression-setting.ts';
 import { codecById, isBuiltIn } from '../codec/compression.ts';
 import { IncompatibleError } from '../errors.ts';

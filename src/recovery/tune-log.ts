@@ -4,9 +4,9 @@
  * oldest checkpoint that it goes on from says what was there before.
  */
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
-import { WorkloadBuilder, type PaperWorkload } from '../checkpoint/tuning-workload.ts';
-import { BeforeLookup, tablesBefore } from '../checkpoint/workload-before.ts';
-import { WorkloadSampler } from '../checkpoint/workload-sampler.ts';
+import { WorkloadBuilder, type PaperWorkload } from '../checkpoint/tuning/tuning-workload.ts';
+import { BeforeLookup, tablesBefore } from '../checkpoint/tuning/workload-before.ts';
+import { WorkloadSampler } from '../checkpoint/tuning/workload-sampler.ts';
 import { NotFoundError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';

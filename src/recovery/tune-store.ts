@@ -7,10 +7,10 @@
 import type { ChainPolicy, CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { CheckpointTriggers } from '../checkpoint/checkpoint-triggers.ts';
 import { assumedRates } from '../checkpoint/restore-estimate.ts';
-import type { RetentionSettings } from '../checkpoint/retention-settings.ts';
-import { planTuning, type TuningPlan } from '../checkpoint/tuning-plan.ts';
-import { workloadOf } from '../checkpoint/tuning-source.ts';
-import type { PaperWorkload } from '../checkpoint/tuning-workload.ts';
+import type { RetentionSettings } from '../checkpoint/retention/retention-settings.ts';
+import { planTuning, type TuningPlan } from '../checkpoint/tuning/tuning-plan.ts';
+import { workloadOf } from '../checkpoint/tuning/tuning-source.ts';
+import type { PaperWorkload } from '../checkpoint/tuning/tuning-workload.ts';
 import { builtInCodecs } from '../codec/compression.ts';
 import { IncompatibleError, InvalidArgumentError, NotFoundError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';

@@ -10,11 +10,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { openFlights } from '../../dist/demo/flights.js';
 import { addFlight, jobStates } from '../../dist/demo/states.js';
 import { openEngine, tuneStore } from '../../dist/engine/index.js';
-import { WorkloadEncoder } from '../../dist/checkpoint/workload-codec.js';
-import { WorkloadSampler } from '../../dist/checkpoint/workload-sampler.js';
+import { WorkloadEncoder } from '../../dist/checkpoint/tuning/workload-codec.js';
+import { WorkloadSampler } from '../../dist/checkpoint/tuning/workload-sampler.js';
 import { CommitEncoder } from '../../dist/state/commit-encoder.js';
-import { PaperReplay } from '../../dist/checkpoint/tuning-replay.js';
-import { workloadOf } from '../../dist/checkpoint/tuning-source.js';
+import { PaperReplay } from '../../dist/checkpoint/tuning/tuning-replay.js';
+import { workloadOf } from '../../dist/checkpoint/tuning/tuning-source.js';
 import { resolveOptions } from '../../dist/engine/options.js';
 
 const events = Number(process.env.TIDEMARK_EVENTS ?? 600_000);

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createSnapshot } from '../../src/checkpoint/snapshot-library.ts';
+import { createSnapshot } from '../../src/checkpoint/library/snapshot-library.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
 import { systemClock } from '../../src/std/clock.ts';

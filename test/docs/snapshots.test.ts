@@ -12,7 +12,9 @@ import { expect, test } from 'vitest';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const page = readFileSync(join(root, 'docs', 'SNAPSHOTS.md'), 'utf8');
 const examples = [...page.matchAll(/```js\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g)];
-const library = pathToFileURL(join(root, 'dist', 'checkpoint', 'snapshot-library.js')).href;
+const library = pathToFileURL(
+  join(root, 'dist', 'checkpoint', 'library', 'snapshot-library.js'),
+).href;
 
 test('every example has its output beside it', () => {
   expect(examples).toHaveLength(page.split('```js\n').length - 1);

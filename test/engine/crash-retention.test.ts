@@ -6,10 +6,13 @@
  */
 import { describe, expect, test } from 'vitest';
 import { CheckpointStore } from '../../src/checkpoint/checkpoint-store.ts';
-import { Inventory } from '../../src/checkpoint/collector-inventory.ts';
-import { carryOut } from '../../src/checkpoint/collector.ts';
-import { planRetention, type RetentionPlan } from '../../src/checkpoint/retention-plan.ts';
-import { retentionDefault } from '../../src/checkpoint/retention-settings.ts';
+import { Inventory } from '../../src/checkpoint/retention/collector-inventory.ts';
+import { carryOut } from '../../src/checkpoint/retention/collector.ts';
+import {
+  planRetention,
+  type RetentionPlan,
+} from '../../src/checkpoint/retention/retention-plan.ts';
+import { retentionDefault } from '../../src/checkpoint/retention/retention-settings.ts';
 import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import { toHex } from '../../src/std/bytes.ts';
 import { FileObjectStore } from '../../src/store/file-store.ts';

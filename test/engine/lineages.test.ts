@@ -3,11 +3,14 @@
  * operands, lists, blobs with shared chunks, clears, positions.
  */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { mergeLineagesWith, type JoinedSnapshot } from '../../src/checkpoint/snapshot-lineages.ts';
-import type { ConflictPolicy } from '../../src/checkpoint/snapshot-conflicts.ts';
-import type { SnapshotEntry } from '../../src/checkpoint/snapshot-entries.ts';
+import {
+  mergeLineagesWith,
+  type JoinedSnapshot,
+} from '../../src/checkpoint/library/snapshot-lineages.ts';
+import type { ConflictPolicy } from '../../src/checkpoint/library/snapshot-conflicts.ts';
+import type { SnapshotEntry } from '../../src/checkpoint/library/snapshot-entries.ts';
 import type { Engine } from '../../src/engine/index.ts';
-import { Library } from '../checkpoint/snapshot-fixture.ts';
+import { Library } from '../checkpoint/library/snapshot-fixture.ts';
 import type { FaultyFileSystem } from '../tools/faulty-file-system.ts';
 import { ManualClock } from '../tools/manual-clock.ts';
 import { SeededRandom } from '../tools/seeded-random.ts';

@@ -2,7 +2,7 @@
  * `engine.snapshot()`: the state as of the last commit, held in memory while everything goes on.
  */
 import { expect, test } from 'vitest';
-import { pinsOf } from '../../src/checkpoint/retention-pins.ts';
+import { pinsOf } from '../../src/checkpoint/retention/retention-pins.ts';
 import type { Engine, View } from '../../src/engine/index.ts';
 import { codeOf, gate, noise, open, settle, worldOn } from './engine-fixture.ts';
 

@@ -3,9 +3,9 @@
  * with it reaches the engine.
  */
 import { describe, expect, test } from 'vitest';
-import { readRecording } from '../../src/checkpoint/workload-reader.ts';
-import { WorkloadSampler } from '../../src/checkpoint/workload-sampler.ts';
-import type { WorkloadCommit, WorkloadStart } from '../../src/checkpoint/workload.ts';
+import { readRecording } from '../../src/checkpoint/tuning/workload-reader.ts';
+import { WorkloadSampler } from '../../src/checkpoint/tuning/workload-sampler.ts';
+import type { WorkloadCommit, WorkloadStart } from '../../src/checkpoint/tuning/workload.ts';
 import type { EngineWarning } from '../../src/engine/index.ts';
 import { CommitEncoder } from '../../src/state/commit-encoder.ts';
 import { codeOf, open, worldOn, type World } from './engine-fixture.ts';

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { CollectionReport, Engine } from '../../src/engine/index.ts';
-import { pinsOf } from '../../src/checkpoint/retention-pins.ts';
+import { pinsOf } from '../../src/checkpoint/retention/retention-pins.ts';
 import { injected } from '../tools/faulty-file-system.ts';
 import { codeOf, errorOf, gate, open, pathsIn, settle, worldOn } from './engine-fixture.ts';
 import { HeldStore } from './held-store.ts';

@@ -3,9 +3,9 @@
  * against engines that ran with them.
  */
 import { describe, expect, test } from 'vitest';
-import { PaperReplay, type PaperOutcome } from '../../src/checkpoint/tuning-replay.ts';
-import { workloadOf } from '../../src/checkpoint/tuning-source.ts';
-import type { CodecModel } from '../../src/checkpoint/tuning-size.ts';
+import { PaperReplay, type PaperOutcome } from '../../src/checkpoint/tuning/tuning-replay.ts';
+import { workloadOf } from '../../src/checkpoint/tuning/tuning-source.ts';
+import type { CodecModel } from '../../src/checkpoint/tuning/tuning-size.ts';
 import type { Engine, EngineOptions } from '../../src/engine/index.ts';
 import { resolveOptions } from '../../src/engine/options.ts';
 import { open, settle, small, worldOn, type World } from './engine-fixture.ts';

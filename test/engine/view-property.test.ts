@@ -6,7 +6,7 @@
  */
 import * as fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
-import { pinsOf } from '../../src/checkpoint/retention-pins.ts';
+import { pinsOf } from '../../src/checkpoint/retention/retention-pins.ts';
 import type { Engine, Target, View } from '../../src/engine/index.ts';
 import { NotFoundError } from '../../src/errors.ts';
 import { ImageLayers } from '../../src/state/image-layers.ts';

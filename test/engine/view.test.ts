@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { pinsOf } from '../../src/checkpoint/retention-pins.ts';
+import { pinsOf } from '../../src/checkpoint/retention/retention-pins.ts';
 import { openEngine, type Engine } from '../../src/engine/index.ts';
 import { codeOf, errorOf, gate, open, settle, worldOn } from './engine-fixture.ts';
 import { HeldStore } from './held-store.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ValueDecoder } from '../../src/codec/value-decoder.ts';
-import { describeEntry } from '../../src/checkpoint/snapshot-entries.ts';
+import { describeEntry } from '../../src/checkpoint/library/snapshot-entries.ts';
 import { operatorIds, ops } from '../../src/snapshot/entry-format.ts';
 import { FoldScratch } from '../../src/snapshot/operators.ts';
 import { foldNewer } from '../../src/snapshot/fold.ts';
