@@ -88,6 +88,9 @@ export class AutomaticCheckpoints {
   #due(since: SinceCheckpoint): CheckpointTrigger | undefined {
     const { triggers, checkpointer, policy, meter, chainBytes } = this.#in;
     if (triggers === undefined) return undefined;
+    if (policy.restoreSecondsMax === undefined && policy.restoreBytesMax === undefined) {
+      return dueTrigger(since, triggers, Number.POSITIVE_INFINITY);
+    }
     // The log goes on growing while the checkpoint is made, and a crash then replays all of it.
     const budgetBytes =
       budgetLogBytes(chainBytes(), meter.rates, policy) / (1 + checkpointer.growth);

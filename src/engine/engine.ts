@@ -437,22 +437,23 @@ export class Engine {
     const eventTime = checkEventTime(options.eventTime);
     this.#pressure.refuseOverload();
     const holdersSealed = this.#holders?.collect((serialize) => life.whileEncoding(serialize));
-    const commit = { lsn: writer.sealedLsn + 1, timestamp: space.nextTimestamp() };
-    const moment = { ...commit, eventTime };
+    const lsn = writer.sealedLsn + 1;
+    const timestamp = space.nextTimestamp();
+    const moment = { lsn, timestamp, eventTime };
     const { record, entryCount, definitions, positionsSealed } = life.whileEncoding(() =>
       this.#encode(options, moment),
     );
     writer.seal([record], level, {
-      resolve: () => this.#pressure.acknowledge(() => resolve(commit)),
-      reject: (cause) => reject(outcomeUnknown(commit, cause)),
+      resolve: () => this.#pressure.acknowledge(() => resolve({ lsn, timestamp })),
+      reject: (cause) => reject(outcomeUnknown({ lsn, timestamp }, cause)),
     });
     // Sealed: from here on nothing may throw.
     space.transaction.committed(moment);
-    space.lastTimestamp = moment.timestamp;
+    space.lastTimestamp = timestamp;
     space.definitionsLogged(definitions);
     positionsSealed();
     holdersSealed?.();
-    this.#parts.recording?.commit(moment.lsn, record);
+    this.#parts.recording?.commit(lsn, record);
     const { heldBytes } = this.#encoder;
     const memtableBytes = record.length + heldBytes + entryCount * entryOverheadBytes;
     checkpointer.committed(memtableBytes, record.length, entryCount);
