@@ -136,6 +136,29 @@ export function overlaps({ table, firstHash, lastHash }: SliceSpan, range: Merge
   return table < to.table || (table === to.table && firstHash < to.hash);
 }
 
+/**
+ * How many ranges a slice has a part in; they are in order and do not overlap, so that those stand
+ * together and are found by halving: a large merge has thousands of ranges for each of its slices.
+ */
+export function countOverlapping(ranges: readonly MergeRange[], span: SliceSpan): number {
+  const { table, firstHash, lastHash } = span;
+  const first = firstWhere(ranges, ({ to }) => isBefore({ table, hash: firstHash }, to));
+  const behind = firstWhere(ranges, ({ from }) => isBefore({ table, hash: lastHash }, from));
+  return Math.max(0, behind - first);
+}
+
+/** The first range that holds, where all behind one that holds do too; their number when none does. */
+function firstWhere(ranges: readonly MergeRange[], holds: (range: MergeRange) => boolean): number {
+  let low = 0;
+  let high = ranges.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(ranges[middle]!)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
 /** The entries of a slice that a range holds; the slice overlaps it. */
 export function partOf(slice: Slice, { from, to }: MergeRange): SliceRange {
   const { table, lastHash, entryCount } = slice.descriptor;

@@ -4,7 +4,12 @@
  * the last of these.
  */
 import { CorruptionError } from '../errors.ts';
-import { overlaps, type MergeRange, type SliceSpan } from '../snapshot/merge-ranges.ts';
+import {
+  countOverlapping,
+  overlaps,
+  type MergeRange,
+  type SliceSpan,
+} from '../snapshot/merge-ranges.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
 import type { SliceDescriptor } from '../snapshot/slice.ts';
 import type { TaskPool } from './task-pool.ts';
@@ -51,11 +56,11 @@ export class SliceLoans {
     return this.#open.map(({ loans }) => loans.map(({ span }) => span));
   }
 
-  /** Counts how many ranges need each slice. */
+  /** Counts how many ranges need each slice; they are in order and do not overlap. */
   count(ranges: readonly MergeRange[]): void {
     for (const { loans } of this.#open) {
       for (const loan of loans) {
-        loan.users = ranges.filter((range) => overlaps(loan.span, range)).length;
+        loan.users = countOverlapping(ranges, loan.span);
       }
     }
   }

@@ -3,7 +3,13 @@
  */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { overlaps, planRanges, type SliceSpan } from '../../src/snapshot/merge-ranges.ts';
+import {
+  countOverlapping,
+  overlaps,
+  planRanges,
+  planRangesIn,
+  type SliceSpan,
+} from '../../src/snapshot/merge-ranges.ts';
 
 const greatest = 0xffff_ffff;
 const span = (
@@ -73,5 +79,27 @@ test('any slices: ranges follow each other without a gap, borders at key groups,
       },
     ),
     { seed: 20_261_121, numRuns: 200 },
+  );
+});
+
+test('ranges that a slice has a part in: as many as overlap it, gaps between parts or not', () => {
+  const hash = fc.integer({ min: 0, max: greatest });
+  const spanArbitrary = fc
+    .record({ table: fc.integer({ min: 14, max: 18 }), a: hash, b: hash })
+    .map(({ table, a, b }) => span(table, Math.min(a, b), Math.max(a, b), 1000));
+  const parts = [
+    { from: { table: 15, hash: 0x4000_0000 }, to: { table: 16, hash: 0x2000_0000 } },
+    { from: { table: 16, hash: 0x8000_0000 }, to: { table: 18, hash: 0 } },
+  ];
+  const whole = [{ from: { table: 0, hash: 0 }, to: { table: Infinity, hash: 0 } }];
+  fc.assert(
+    fc.property(fc.array(spanArbitrary, { maxLength: 12 }), fc.boolean(), (spans, cut) => {
+      const ranges = planRangesIn(cut ? parts : whole, spans, 4, 700);
+      for (const one of spans) {
+        const expected = ranges.filter((range) => overlaps(one, range)).length;
+        expect(countOverlapping(ranges, one)).toBe(expected);
+      }
+    }),
+    { seed: 7, numRuns: 200 },
   );
 });
