@@ -61,6 +61,8 @@ export class MergeIterator extends RunCursor {
   readonly #keyClear = new Entry();
   readonly #tableClear = new Entry();
   #listing = false;
+  /** Another run reads this one: it keeps an entry while it moves this run on. */
+  #isRead = false;
   #least = -1;
   /** The last input that stands on the same entry as the least. */
   #lastEqual = -1;
@@ -77,12 +79,19 @@ export class MergeIterator extends RunCursor {
     this.#older = options.older;
     this.#list = new ListBuffer(options.view === true);
     this.#itemsMax = new Map(options.rules.map((rule) => [rule.table, rule.itemsMax]));
-    for (const input of inputs) if (input.next()) this.#inputs.push(input);
+    for (const input of inputs) {
+      input.becomeInput();
+      if (input.next()) this.#inputs.push(input);
+    }
     this.#findLeast();
   }
 
   next(): boolean {
     return this.step(Number.POSITIVE_INFINITY) === 'entry';
+  }
+
+  override becomeInput(): void {
+    this.#isRead = true;
   }
 
   /**
@@ -101,6 +110,7 @@ export class MergeIterator extends RunCursor {
     for (let folds = 0; this.#least >= 0; folds++) {
       if (folds >= foldsMax) return 'pause';
       if (!this.#foldOne() || !this.#settle()) continue;
+      if (this.#isRead) this.#keepComputed();
       if (this.#itemsMax.size === 0) return 'entry';
       const itemsMax = this.#itemsMax.get(this.table);
       if (itemsMax === undefined || this.op === ops.clearTable) return 'entry';
@@ -231,9 +241,13 @@ export class MergeIterator extends RunCursor {
   }
 
   #pushItem(itemsMax: number): void {
-    // A computed value lies in memory that the next fold uses again.
-    if (this.bytes === this.#scratch.bytes) this.bytes = this.bytes.slice(0, this.valueEnd);
+    this.#keepComputed();
     this.#list.push(this, itemsMax);
+  }
+
+  /** A computed value lies in memory that the next fold uses again. */
+  #keepComputed(): void {
+    if (this.bytes === this.#scratch.bytes) this.bytes = this.bytes.slice(0, this.valueEnd);
   }
 
   #dropEnded(): void {

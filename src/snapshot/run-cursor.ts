@@ -12,6 +12,12 @@ export abstract class RunCursor extends Entry {
   /** Moves to the next entry; false at the end, where the fields mean nothing. */
   abstract next(): boolean;
 
+  /**
+   * Told once, before the first `next`, by a run that reads this one and keeps entries while it moves
+   * it on: bytes that were handed out must then stay as they are.
+   */
+  becomeInput(): void {}
+
   /** Reads the fields of the entry that may be missing so far: all but table and hash. */
   load(): void {}
 }

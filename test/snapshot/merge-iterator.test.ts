@@ -64,6 +64,37 @@ describe('order', () => {
   });
 });
 
+describe('a merge as the input of a merge', () => {
+  const add = (key: string, by: number): Change => ({
+    table: 17,
+    op: ops.merge,
+    operator: operatorIds.add,
+    key,
+    value: int64(by),
+  });
+  const sums = (merge: MergeIterator): string[] => {
+    const seen: string[] = [];
+    while (merge.next()) {
+      const key = Buffer.from(merge.bytes.slice(merge.keyStart, merge.keyEnd)).toString();
+      seen.push(`${key}=${Buffer.from(merge.bytes).readBigInt64LE(merge.subKeyEnd)}`);
+    }
+    return seen;
+  };
+  const inner = (firstLsn: number): MergeIterator =>
+    new MergeIterator(
+      [run(firstLsn, [add('a', 1), add('b', 10)]), run(firstLsn + 1, [add('a', 2), add('b', 20)])],
+      delta,
+    );
+
+  test('sums of one inner merge: each key keeps its own', () => {
+    expect(sums(new MergeIterator([inner(1)], base))).toEqual(['a=3', 'b=30']);
+  });
+
+  test('sums of two inner merges: they add up as in one', () => {
+    expect(sums(new MergeIterator([inner(1), inner(3)], base))).toEqual(['a=6', 'b=60']);
+  });
+});
+
 describe('clears', () => {
   test('a clear of a key: older entries of that key go, those of its own commit stay', () => {
     const older = run(1, [map('a', 'x'), map('b', 'x'), put(16, 'b', '1')]);

@@ -222,6 +222,10 @@ class CountedCursor extends RunCursor {
     this.#count = count;
   }
 
+  override becomeInput(): void {
+    this.#from.becomeInput();
+  }
+
   next(): boolean {
     if (!this.#from.next()) return false;
     this.assign(this.#from);
