@@ -13,7 +13,7 @@ import { Inventory } from '../checkpoint/retention/collector-inventory.ts';
 import { carryOut, type CollectionTarget } from '../checkpoint/retention/collector.ts';
 import type { RetainedRange } from '../checkpoint/retention/retained-range.ts';
 import type { StoreInventory } from '../checkpoint/retention/retention-input.ts';
-import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
+import type { PinSet, RetentionPin } from '../checkpoint/retention/retention-pins.ts';
 import { planRetention, type RetentionPlan } from '../checkpoint/retention/retention-plan.ts';
 import { TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
@@ -199,12 +199,21 @@ export class Retention {
         now: clock.nowMicros(),
         timeline,
         settings: options.settings,
-        pins: pins.list(),
+        pins: [...pins.list(), ...this.#ownPin()],
         damaged,
         newestFound: checkpointer.newest?.id === newestFound ? newestFound : undefined,
         unfinished: (id) => id > this.#foundIdMax && !ended.has(id),
       });
     });
+  }
+
+  /**
+   * The engine goes on from the record that it published last, even where the disk holds newer ones:
+   * puts that failed after their record was there.
+   */
+  #ownPin(): RetentionPin[] {
+    const { newest } = this.#in.checkpointer;
+    return newest ? [{ recordId: newest.id, reason: 'the engine goes on from it' }] : [];
   }
 
   /** Of the snapshots there are, the ids whose record is there, or was when it was last looked. */
