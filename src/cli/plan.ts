@@ -22,7 +22,7 @@ export async function plan(
   const start =
     checkpoint === undefined
       ? 'the log alone'
-      : `checkpoint ${checkpoint} at LSN ${checkpointLsn}, ${formatBytes(snapshotBytes)} in ${chain.length} snapshots`;
+      : `checkpoint ${checkpoint} at LSN ${checkpointLsn}, ${formatBytes(snapshotBytes)} in ${chain.length} ${chain.length === 1 ? 'snapshot' : 'snapshots'}`;
   const every =
     retained.fromLsn === undefined
       ? 'single checkpoints only'

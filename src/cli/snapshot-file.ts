@@ -193,25 +193,37 @@ async function findOlder(newest: SnapshotMetadata): Promise<SnapshotMetadata[]> 
   const beside: SnapshotMetadata[] = [];
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
-    if (path === newest.path || !storedName.test(name)) continue;
+    if (path === newest.path || name.endsWith('.part')) continue;
+    // A pipe would not be opened before somebody writes to it.
+    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue;
     const metadata = await readMetadata(path);
     if (metadata) beside.push(metadata);
   }
   const chain: SnapshotMetadata[] = [];
   for (let at = newest; at.kind === 'delta';) {
     const before = beside.filter(
-      ({ storeId, timeline, seed, lastLsn }) =>
+      ({ storeId, timeline, seed, keyGroups, lastLsn }) =>
         storeId === at.storeId &&
         timeline === at.timeline &&
         seed === at.seed &&
+        keyGroups === at.keyGroups &&
         lastLsn === at.fromLsn,
     );
-    const next = before.find(({ kind }) => kind === 'base') ?? before[0];
+    const bases = before.filter(({ kind }) => kind === 'base');
+    const candidates = bases.length > 0 ? bases : before;
+    const next = candidates[0];
     if (!next || next.fromLsn === at.fromLsn) break;
+    // Two that define other tables under one number: no name is better than a wrong one.
+    if (candidates.some((other) => definedIn(other) !== definedIn(next))) break;
     chain.unshift(next);
     at = next;
   }
   return chain;
+}
+
+/** The tables that a snapshot defines, to be compared. */
+function definedIn({ tables }: SnapshotMetadata): string {
+  return JSON.stringify(tables.map(({ id, operator, state, kind }) => [id, operator, state, kind]));
 }
 
 /** Of a file that may be none, damaged, or gone by now. */

@@ -44,6 +44,8 @@ const names: readonly string[] = [
   'onClose',
 ] satisfies readonly (keyof CheckpointingOptions)[];
 
+const checkpointingForms = "must be false, 'low', 'medium', 'high' or an object";
+
 /** Triggers in force; undefined: none, not even when memtables fill up. */
 export function resolveCheckpointing(
   option: false | CheckpointingPreset | CheckpointingOptions | undefined,
@@ -52,7 +54,10 @@ export function resolveCheckpointing(
   if (option === false) return undefined;
   if (typeof option === 'string') {
     if (Object.hasOwn(presets, option)) return presets[option];
-    throw badOption('checkpointing', 'must be false, low, medium, high or an object', option);
+    throw badOption('checkpointing', checkpointingForms, option);
+  }
+  if (typeof option !== 'object' || option === null) {
+    throw badOption('checkpointing', checkpointingForms, option);
   }
   knownOnly(option, names, 'checkpointing');
   for (const name of ['entries', 'commits', 'logBytes', 'intervalMs'] as const) {

@@ -93,6 +93,9 @@ export function resolveRetention(
   options: RetentionOptions,
   otherwise: RetentionSettings,
 ): RetentionSettings {
+  if (typeof options !== 'object' || options === null) {
+    throw badOption('retention', 'must be false or an object of rules', options);
+  }
   knownOnly(options, retentionNames, 'retention');
   const { checkpoints, ageMs, windowMs, schedule } = options;
   return Object.freeze({

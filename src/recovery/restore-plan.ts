@@ -163,11 +163,20 @@ function behindPosition(range: LogRange, { position }: CheckpointRecord): LogRan
 
 function outOfRetention({ target, lastLsn }: PlanInput, retained: RetainedRange): NotFoundError {
   const { fromLsn, fromTimestamp, oldestLsn, oldestTimestamp } = retained;
-  const named = `${target.kind} ${target.kind === 'savepoint' ? target.name : target.number}`;
+  const named = nameOf(target);
   const every = fromLsn === undefined ? 'no commit by itself' : `every commit from LSN ${fromLsn}`;
   return new NotFoundError(
     'OUT_OF_RETENTION',
     `${named} cannot be restored: what is kept is ${every} to ${lastLsn}, and checkpoints from LSN ${oldestLsn ?? 'none'}`,
     { target: named, fromLsn, fromTimestamp, lastLsn, oldestLsn, oldestTimestamp },
   );
+}
+
+/** A time as a date too: microseconds that were meant as milliseconds are one of January 1970. */
+function nameOf({ kind, name, number }: CheckedTarget): string {
+  if (kind === 'savepoint') return `savepoint ${name}`;
+  if (kind !== 'timestamp') return `${kind} ${number}`;
+  const date = new Date(Math.floor(number / 1000));
+  const shown = Number.isNaN(date.getTime()) ? '' : ` (${date.toISOString()})`;
+  return `timestamp ${number}${shown}`;
 }

@@ -69,7 +69,10 @@ export function checkTarget(target: unknown, option: string): CheckedTarget {
 }
 
 function microsOf(value: unknown, path: string): number {
-  if (!(value instanceof Date)) return wholeNumber(path, value, 0);
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  if (!(value instanceof Date)) {
+    throw badOption(path, 'must be a Date, or whole microseconds since 1970', value);
+  }
   const micros = value.getTime() * 1000;
   if (Number.isSafeInteger(micros) && micros >= 0) return micros;
   throw badOption(path, 'must be a valid Date from 1970 on', undefined);

@@ -15,7 +15,7 @@ import { ReducingState, type ReducingOptions } from './reducing-state.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import type { StateKind } from './table-definition.ts';
-import { checkFunction } from './user-function.ts';
+import { checkFunction, checkOptionsWith } from './user-function.ts';
 import { ValueState } from './value-state.ts';
 import {
   checkItemsMax,
@@ -105,6 +105,7 @@ export class Operator {
    * @throws InvalidArgumentError INVALID_OPTION when `reduce` is no function
    */
   reducing<V = unknown>(name: string, options: ReducingOptions<V>): ReducingState<V> {
+    checkOptionsWith(options, ['reduce']);
     const ttlMs = stateTtl(options, ['ttlMs', 'compression', 'reduce']);
     checkFunction(options, 'reduce');
     const table = this.#table<Cell>('reducing', name, ttlMs, { options });
@@ -120,6 +121,7 @@ export class Operator {
     options: AggregatingOptions<In, Accumulator, Out>,
   ): AggregatingState<In, Accumulator, Out> {
     const functions = ['create', 'add', 'result'];
+    checkOptionsWith(options, functions);
     const ttlMs = stateTtl(options, ['ttlMs', 'compression', ...functions]);
     for (const one of functions) checkFunction(options, one);
     const table = this.#table<Cell>('aggregating', name, ttlMs, { options });

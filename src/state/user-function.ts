@@ -20,13 +20,23 @@ export interface UserCall {
   readonly key: Key;
 }
 
+/** Checks that there are options at all, for a state that cannot do without functions in them. */
+export function checkOptionsWith(options: unknown, functions: readonly string[]): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw new InvalidArgumentError(
+    'INVALID_OPTION',
+    `options must be an object with ${functions.join(', ')}: this is ${typeOf(options)}`,
+    { option: functions[0] },
+  );
+}
+
 /** Checks that an option is a function. */
 export function checkFunction(options: object, name: string): void {
   const given: unknown = (options as Record<string, unknown>)[name];
   if (typeof given === 'function') return;
   throw new InvalidArgumentError(
     'INVALID_OPTION',
-    `${name} must be a function: this is a ${typeOf(given)}`,
+    `${name} must be a function: this is ${typeOf(given)}`,
     { option: name },
   );
 }

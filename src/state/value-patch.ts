@@ -169,7 +169,7 @@ function encodePatch(space: StateSpace, table: Table<Cell>, { key, patch }: Patc
   const { operator, state } = table.definition;
   throw new InvalidArgumentError(
     'INVALID_VALUE',
-    `a patch of ${operator}.${state} must be a plain object: this is a ${typeOf(patch)}; ` +
+    `a patch of ${operator}.${state} must be a plain object: this is ${typeOf(patch)}; ` +
       'set replaces the value',
     { operator, state, key: keyOfMapKey(key), type: typeOf(patch) },
   );

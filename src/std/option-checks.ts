@@ -8,6 +8,9 @@ import { InvalidArgumentError } from '../errors.ts';
 /** More names than these are in `details` only. */
 const namesShownMax = 8;
 
+/** Of many names so many are proposed for one that is unknown. */
+const likelyShownMax = 2;
+
 /** An option that the call, or the store, does not take. */
 export function badOption(
   name: string,
@@ -15,14 +18,18 @@ export function badOption(
   value: unknown,
   details: Readonly<Record<string, unknown>> = {},
 ): InvalidArgumentError {
-  const shown =
-    value === undefined || utilTypes.isProxy(value) || typeof value === 'object'
-      ? ''
-      : `: ${String(value)}`;
-  return new InvalidArgumentError('INVALID_OPTION', `option ${name} ${why}${shown}`, {
+  return new InvalidArgumentError('INVALID_OPTION', `option ${name} ${why}${shown(value)}`, {
     ...details,
     option: name,
   });
+}
+
+/** Texts are quoted, so that '5' and 5 can be told apart, and an empty one be seen. */
+function shown(value: unknown): string {
+  if (value === null) return ': null';
+  if (typeof value === 'string') return `: ${JSON.stringify(value)}`;
+  const isPlain = value !== undefined && !utilTypes.isProxy(value) && typeof value !== 'object';
+  return isPlain ? `: ${String(value)}` : '';
 }
 
 /** Options are an object; `path` says of what, when they are an option themselves. */
@@ -39,9 +46,30 @@ export function knownOnly(options: unknown, names: readonly string[], path?: str
     if (names.includes(name)) continue;
     const full = path === undefined ? name : `${path}.${name}`;
     const few = names.length > 0 && names.length <= namesShownMax;
-    const why = few ? `is unknown, there are ${names.join(', ')}` : 'is unknown';
-    throw badOption(full, why, undefined, { known: names });
+    const hint = few ? `, there are ${names.join(', ')}` : likelyMeant(name, names);
+    throw badOption(full, `is unknown${hint}`, undefined, { known: names });
   }
+}
+
+/** Of many names those that share at least half of their pairs of letters with the one given. */
+function likelyMeant(given: string, names: readonly string[]): string {
+  const pairs = pairsOf(given);
+  const near = names
+    .map((name) => {
+      const others = pairsOf(name);
+      const common = [...others].filter((pair) => pairs.has(pair)).length;
+      return { name, share: (2 * common) / Math.max(1, pairs.size + others.size) };
+    })
+    .filter(({ share }) => share >= 0.5)
+    .sort((a, b) => b.share - a.share)
+    .slice(0, likelyShownMax);
+  return near.length === 0 ? '' : `; did you mean ${near.map(({ name }) => name).join(' or ')}`;
+}
+
+function pairsOf(name: string): Set<string> {
+  const letters = name.slice(0, 64).toLowerCase();
+  const count = Math.max(0, letters.length - 1);
+  return new Set(Array.from({ length: count }, (_, i) => letters.slice(i, i + 2)));
 }
 
 export function wholeNumber(

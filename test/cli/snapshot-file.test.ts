@@ -3,6 +3,7 @@
  */
 import {
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -102,6 +103,48 @@ describe('dump', () => {
       },
       { operator: 'routes', state: 'late', kind: 'value', op: 'put', key: 'k', value: 1 },
     ]);
+  });
+
+  test('a delta of the library, beside others of any name: by name', async () => {
+    const folder = join(directory, 'library');
+    mkdirSync(folder);
+    const first = await createSnapshot(join(folder, 'base.snapshot'));
+    await first.write('prices', 'apple', 1);
+    const monday = await createSnapshot(join(folder, 'monday.snapshot'), {
+      base: await first.finish(),
+    });
+    await monday.write('prices', 'apple', 2);
+    await monday.finish();
+    writeFileSync(join(folder, 'notes.txt'), 'no snapshot');
+    writeFileSync(join(folder, 'left.part'), readFileSync(join(folder, 'base.snapshot')));
+    mkdirSync(join(folder, 'more'));
+    const { stdout } = await run('dump', join(folder, 'monday.snapshot'));
+    expect(withoutTimes(stdout)).toEqual([
+      { operator: 'default', state: 'prices', kind: 'value', op: 'put', key: 'apple', value: 2 },
+    ]);
+    rmSync(join(folder, 'base.snapshot'));
+    const alone = await run('dump', join(folder, 'monday.snapshot'));
+    expect(withoutTimes(alone.stdout)[0]).toMatchObject({ table: 'table 16' });
+  });
+
+  test('two that it may continue, with other tables under one number: no names', async () => {
+    const folder = join(directory, 'forked');
+    mkdirSync(folder);
+    const at = (name: string): string => join(folder, name);
+    const base = await (await createSnapshot(at('base'))).finish();
+    const left = await createSnapshot(at('left'), { base });
+    await left.write('left', 'k', 1);
+    const older = [base, await left.finish()];
+    const newest = await createSnapshot(at('newest'), { base: older });
+    await newest.write('left', 'k', 2);
+    await newest.finish();
+    const named = await run('dump', at('newest'));
+    expect(withoutTimes(named.stdout)[0]).toMatchObject({ state: 'left' });
+    const right = await createSnapshot(at('right'), { base });
+    await right.write('right', 'k', 1);
+    await right.finish();
+    const { stdout } = await run('dump', at('newest'));
+    expect(withoutTimes(stdout)[0]).toMatchObject({ table: 'table 16' });
   });
 
   test('a delta alone: tables by number, values as bytes', async () => {

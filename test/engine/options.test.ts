@@ -159,6 +159,16 @@ describe('options of openEngine', () => {
   });
 });
 
+test.each([
+  ['retention', 5, 'must be false or an object of rules: 5'],
+  ['checkpointing', true, "must be false, 'low', 'medium', 'high' or an object: true"],
+  ['checkpointing', 'fast', "must be false, 'low', 'medium', 'high' or an object: \"fast\""],
+  ['restoreTimeMax', 2, 'is unknown; did you mean restoreBytesMax or restoreSecondsMax'],
+])('%s, %j: the refusal says what there is instead', async (name, value, why) => {
+  const error = await errorOf(open(worldOn(), { [name]: value }));
+  expect(error.message).toBe(`option ${name} ${why}`);
+});
+
 async function digestsEmpty(world: ReturnType<typeof worldOn>): Promise<boolean> {
   return (await world.fs.contents()).size === 0 && (await pathsIn(world.fs, '')).length === 0;
 }

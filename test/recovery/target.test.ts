@@ -60,6 +60,13 @@ describe('the form', () => {
     expect([error.code, error.details['option']]).toEqual(['INVALID_OPTION', option]);
   });
 
+  test('a text for a time: the refusal names both forms that are right', async () => {
+    const error = await errorOf(() => checkTarget({ timestamp: '2026-11-20' }, 'at'));
+    expect(error.message).toContain(
+      'must be a Date, or whole microseconds since 1970: "2026-11-20"',
+    );
+  });
+
   test('a Date is the same as its microseconds', () => {
     const date = new Date(1_700_000_000_123);
     expect(checkTarget({ timestamp: date }, 'at')).toEqual(
@@ -139,6 +146,9 @@ describe('a store', () => {
     ]);
     expect(await codeOf(failing({ lsn: 0, inclusive: false }))).toBe('OUT_OF_RETENTION');
     expect(await codeOf(failing({ timestamp: start }))).toBe('OUT_OF_RETENTION');
+    // Milliseconds where microseconds are meant: the date shows it.
+    const milliseconds = await errorOf(failing({ timestamp: 1_795_261_808_437 }));
+    expect(milliseconds.message).toContain('timestamp 1795261808437 (1970-01-21T18:41:01.808Z)');
     const future = { timestamp: start + 3_600_000_000 };
     expect(await codeOf(failing(future))).toBe('OUT_OF_RETENTION');
     const checkpoint = await errorOf(failing({ checkpoint: 9 }));

@@ -216,3 +216,18 @@ describe('a function', () => {
     await engine.close();
   });
 });
+
+test('a reducing or aggregating state without options: the refusal names the functions', async () => {
+  const engine = await open(worldOn());
+  const operator = engine.operator('op');
+  const reducing = await errorOf(() => operator.reducing('r', undefined as never));
+  expect([reducing.code, reducing.message]).toEqual([
+    'INVALID_OPTION',
+    'options must be an object with reduce: this is undefined',
+  ]);
+  const aggregating = await errorOf(() => operator.aggregating('a', (() => 0) as never));
+  expect(aggregating.message).toBe(
+    'options must be an object with create, add, result: this is function',
+  );
+  await engine.close();
+});

@@ -71,11 +71,31 @@ describe('the checks', () => {
     expect(refusal(() => knownOnly({ c: 1 }, [])).message).toBe('option c is unknown');
   });
 
+  test.each([
+    ['chainLengthMax', '; did you mean maxChainLength'],
+    ['restoreMsMax', '; did you mean restoreBytesMax or restoreSecondsMax'],
+    ['retentions', '; did you mean retention'],
+    ['Dir', '; did you mean dir'],
+    ['xyz', ''],
+  ])('%s, one of many names: those that resemble it are proposed', (given, hint) => {
+    const names =
+      'dir store durability checks types record restoreSecondsMax restoreBytesMax maxChainLength retention';
+    const error = refusal(() => knownOnly({ [given]: 1 }, names.split(' ')));
+    expect(error.message).toBe(`option ${given} is unknown${hint}`);
+  });
+
+  test('texts are quoted, so that one that looks like a number, or is empty, is seen', () => {
+    expect(badOption('o', 'is bad', '5').message).toBe('option o is bad: "5"');
+    expect(badOption('o', 'is bad', 5).message).toBe('option o is bad: 5');
+    expect(badOption('o', 'is bad', '').message).toBe('option o is bad: ""');
+    expect(badOption('o', 'is bad', null).message).toBe('option o is bad: null');
+  });
+
   test.each([[1.5], [-1], [11], [Number.NaN], ['5'], [2 ** 53]])(
     '%j is no whole number',
     (value) => {
       expect(refusal(() => wholeNumber('n', value, 0, 10)).message).toBe(
-        `option n must be a whole number from 0 to 10: ${value}`,
+        `option n must be a whole number from 0 to 10: ${value === '5' ? '"5"' : value}`,
       );
     },
   );

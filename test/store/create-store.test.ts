@@ -32,7 +32,7 @@ test('file: objects are files below the path, a relative one too', async () => {
 test.each([
   [undefined, 'options must be an object', undefined],
   [{}, 'option kind must be one of file, memory', 'kind'],
-  [{ kind: 's3' }, 'option kind must be one of file, memory: s3', 'kind'],
+  [{ kind: 's3' }, 'option kind must be one of file, memory: "s3"', 'kind'],
   [{ kind: 'toString' }, 'option kind must be one of file, memory', 'kind'],
   [{ kind: 'memory', path: '/x' }, 'option path is unknown, there are kind', 'path'],
   [{ kind: 'file', path: '/x', root: 1 }, 'option root is unknown, there are kind, path', 'root'],

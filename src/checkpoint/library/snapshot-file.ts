@@ -7,7 +7,7 @@
  * that. So a crash leaves the complete file, or at most files that end in `.part`, which nobody
  * reads.
  */
-import { isAbsolute, resolve } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import { InvalidArgumentError, errnoOf, toStorageError } from '../../errors.ts';
 import type { FileHandle, FileSystem } from '../../fs/file-system.ts';
 import { SnapshotReader } from '../../snapshot/snapshot-reader.ts';
@@ -85,15 +85,21 @@ export class PartFiles {
     this.#owner = `${path}.${toHex(id)}`;
   }
 
-  /** INVALID_CALL when something stands under the name already. */
+  /** INVALID_CALL when something stands under the name already, or its directory is not there. */
   async checkFree(): Promise<void> {
     let found;
+    let directory;
     try {
       found = await this.#fs.stat(this.path);
+      directory = found ?? (await this.#fs.stat(dirname(this.path)));
     } catch (error) {
       throw toStorageError(error, 'stat', this.path);
     }
     if (found) throw taken(this.path);
+    if (!directory) {
+      const path = dirname(this.path);
+      throw new InvalidArgumentError('INVALID_CALL', `there is no directory: ${path}`, { path });
+    }
   }
 
   /** A path for a new file. */
@@ -105,7 +111,7 @@ export class PartFiles {
 
   /** Gives a complete, synced file the name; durable when it resolves. */
   async publish(part: string): Promise<void> {
-    const directory = this.path.slice(0, this.path.lastIndexOf('/')) || '/';
+    const directory = dirname(this.path);
     try {
       await this.#fs.link(part, this.path);
       await this.#fs.syncDirectory(directory);

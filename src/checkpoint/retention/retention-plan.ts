@@ -133,7 +133,8 @@ function snapshotLines(input: RetentionInput, { reasons }: KeptRecords): Retenti
 function neededBy(ids: readonly number[]): string {
   const shown = ids.slice(-3).join(', ');
   if (ids.length === 1) return `checkpoint ${shown} names it`;
-  return `checkpoints ${ids.length > 3 ? `${ids.length - 3} others, ` : ''}${shown} name it`;
+  const rest = ids.length > 3 ? ` and ${ids.length - 3} older` : '';
+  return `checkpoints ${shown}${rest} name it`;
 }
 
 interface LogPlan {

@@ -15,6 +15,7 @@
  * Ages and periods are judged by when a checkpoint was made, the window by the times of commits.
  */
 import { must } from '../../std/assert.ts';
+import { formatDuration } from '../../std/duration.ts';
 import type { CheckpointRecord } from '../checkpoint-record.ts';
 import type { RetentionInput } from './retention-input.ts';
 import { keptBySchedule } from './retention-schedule.ts';
@@ -196,7 +197,7 @@ class Rules {
     }
     for (const { id, createdAt } of this.#usable) {
       if (ageMs === 0 || createdAt < now - ageMs * 1000) continue;
-      this.#keep(id, { rule: 'age', text: `was made in the last ${ageMs} ms` });
+      this.#keep(id, { rule: 'age', text: `was made in the last ${formatDuration(ageMs)}` });
     }
     for (const { id, text } of keptBySchedule(this.#usable, schedule, now)) {
       this.#keep(id, { rule: 'schedule', text });
@@ -220,17 +221,20 @@ class Rules {
       const part = Math.floor(timestamp / partMicros);
       if (timestamp <= start || part === later) continue;
       later = part;
-      this.#keep(id, { rule: 'window', text: `a mark inside the window of ${windowMs} ms` });
+      this.#keep(id, {
+        rule: 'window',
+        text: `a mark inside the window of ${formatDuration(windowMs)}`,
+      });
     }
     const first = this.#usable.findLast(({ timestamp }) => timestamp <= start);
     if (first) {
-      const text = `the window of ${windowMs} ms starts behind it`;
+      const text = `the window of ${formatDuration(windowMs)} starts behind it`;
       this.#keep(first.id, { rule: 'window', text });
       this.#need(first, 'window', `checkpoint ${first.id}: ${text}`);
       return;
     }
     const oldest = this.#usable[0]!;
-    const text = `the window of ${windowMs} ms starts before the first checkpoint`;
+    const text = `the window of ${formatDuration(windowMs)} starts before the first checkpoint`;
     this.#keep(oldest.id, { rule: 'window', text });
     this.#needs.push({ rule: 'window', lsn: 0, segment: undefined, text });
   }

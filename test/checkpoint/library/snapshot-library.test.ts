@@ -211,6 +211,15 @@ describe('options of a new snapshot', () => {
     expect(toMap(await library.entries('/b'))).toEqual(new Map([['x', 2]]));
     expect(await library.fs.list('/')).toEqual(['a', 'b']);
   });
+
+  test('a path in a directory that is not there: refused before anything is written', async () => {
+    const library = new Library();
+    await expect(library.create('/no/such/a')).rejects.toMatchObject({
+      code: 'INVALID_CALL',
+      details: { path: '/no/such' },
+    });
+    expect(await library.fs.list('/')).toEqual([]);
+  });
 });
 
 describe('calls of a builder', () => {
