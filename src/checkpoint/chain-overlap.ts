@@ -14,7 +14,7 @@ import type { Image } from '../snapshot/image.ts';
 import { Slice } from '../snapshot/slice.ts';
 import type { DistinctShare } from './chain-policy.ts';
 
-/** Entries of a snapshot that a sample takes; about a microsecond each on the main thread. */
+/** Entries of a snapshot that a sample takes, about: it is taken on the main thread. */
 const SAMPLE_MAX = 1024;
 const HASHES = 0x1_0000_0000;
 

@@ -5,8 +5,8 @@
 import type { RestoreRates } from './checkpoint-record.ts';
 
 /**
- * Used until something was measured, on the careful side of what a laptop's disk and one core do;
- * estimates from it say so.
+ * Assumed until something was measured: low on purpose, so that a budget is rather kept too early.
+ * Estimates from it say so.
  */
 export const assumedRates: RestoreRates = {
   loadBytesPerSecond: 100_000_000,

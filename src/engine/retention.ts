@@ -4,8 +4,9 @@
  * there; it is carried out beside them, since a later record names only what the newest one names
  * and what it brings itself.
  *
- * A poisoned engine deletes nothing more (L11), nor does one that another writer has fenced. Closing waits for what runs or is due. Until the opening has published a checkpoint of its own, its plans keep what a recovery
- * without the newest found record needs (O5).
+ * A poisoned engine deletes nothing more (L11), nor does one that another writer has fenced. Closing
+ * waits for what runs or is due. Until the opening has published a checkpoint of its own, its plans
+ * keep what a recovery without the newest found record needs (O5).
  */
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';

@@ -1,11 +1,11 @@
 /*
  * In which steps a chain of files becomes one file, and by how many threads. Pure.
  *
- * One pass reads and writes everything once, so it is what `sequential` and `parallel` do, and no
- * order of merging deltas first was faster. `optimal` asks what the threads are worth: a range of a
- * merge has about 32 MiB of input, and a thread without a range of its own only costs its start. More
- * files than `inputsMax` are brought down to it first, the smallest neighbours with each other, so
- * that no pass holds slices of hundreds of files: memory, not time.
+ * One pass reads and writes everything once, so it is what `sequential` and `parallel` do. `optimal`
+ * asks what the threads are worth: a range of a merge has about 32 MiB of input, and a thread without
+ * a range of its own only costs its start. More files than `inputsMax` are brought down to it first,
+ * the smallest neighbours with each other, so that no pass holds slices of hundreds of files: memory,
+ * not time.
  */
 import type { MergeStrategy } from '../record-notes.ts';
 
