@@ -1,6 +1,6 @@
 /*
  * A commit as it goes to the log, the definitions in it, and the error of one whose outcome is not
- * known. The engine seals it (engine.ts).
+ * known. Sealed by commit-sealer.ts.
  */
 import type { ValueCodec } from '../codec/value.ts';
 import { OutcomeUnknownError } from '../errors.ts';

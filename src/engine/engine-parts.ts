@@ -1,5 +1,5 @@
 /*
- * What an engine is made of. Opening puts it together (open-engine.ts), the engine works with it.
+ * What an engine is made of. Put together by assemble-engine.ts, the engine works with it.
  */
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';

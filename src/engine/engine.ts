@@ -1,10 +1,6 @@
 /*
  * The engine: one open transaction over all operators, commits that seal at the call, checkpoints,
- * events. Opening is in open-engine.ts.
- *
- * A commit: definitions, positions, holders and the transaction's changes become one record; the log
- * seals it, or refuses it before anything changed; only then memtables, positions and timestamps
- * are those of the commit.
+ * events. Opening is in open-engine.ts, the path of a commit in commit-sealer.ts.
  */
 import type { ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
@@ -17,15 +13,11 @@ import type { StateChange, StateNames } from '../recovery/diff.ts';
 import type { StoreRestorePlan } from '../recovery/plan-store.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
 import type { Target } from '../recovery/target.ts';
-import { CommitEncoder } from '../state/commit-encoder.ts';
-import { Operator } from '../state/operator.ts';
-import type { CommitMoment } from '../state/transaction.ts';
-import { checkEventTime, checkKnown } from '../state/write-options.ts';
-import { resolveDurability } from '../wal/log-options.ts';
+import type { Operator } from '../state/operator.ts';
 import { AutomaticCheckpoints } from './automatic-checkpoints.ts';
+import { CommitSealer } from './commit-sealer.ts';
 import type { Commit, CommitOptions, Synchronous } from './commit-options.ts';
 import { checkpointRequest, type CheckpointOptions } from './checkpoint-request.ts';
-import { encodeDefinitions, outcomeUnknown, type EncodedCommit } from './encoded-commit.ts';
 import type { EngineParts } from './engine-parts.ts';
 import type { EngineLife } from './engine-life.ts';
 import { engineStats, type EngineStats } from './engine-stats.ts';
@@ -36,7 +28,7 @@ import { Operators } from './operators.ts';
 import type { Positions } from './positions.ts';
 import { dryRunOf, type CollectOptions, type CollectionReport } from './retention.ts';
 import { checkSavepointFree, findSavepoint } from './savepoints.ts';
-import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
+import type { StateHolder } from './state-holders.ts';
 import { callSynchronously } from './synchronous-call.ts';
 import type { View } from './view.ts';
 
@@ -53,11 +45,10 @@ export type { EngineStats } from './engine-stats.ts';
 export class Engine {
   readonly #parts: EngineParts;
   readonly #life: EngineLife;
-  readonly #encoder: CommitEncoder;
+  readonly #sealer: CommitSealer;
   readonly #operators: Operators;
   readonly #pressure: MemtablePressure;
   readonly #automatic: AutomaticCheckpoints;
-  #holders: StateHolders | undefined;
   #inTransact = false;
   #closing: Promise<void> | undefined;
 
@@ -66,7 +57,6 @@ export class Engine {
     this.#parts = parts;
     this.#life = life;
     this.#operators = new Operators(parts.space);
-    this.#encoder = new CommitEncoder(parts.options.log.commitBytesMax);
     this.#pressure = new MemtablePressure({
       checkpointer: parts.checkpointer,
       bytesMax: parts.options.memtableBytesMax,
@@ -84,6 +74,8 @@ export class Engine {
       chainBytes: () => images.bytes,
       fail: (error) => parts.failures.report(error),
     });
+    const [pressure, automatic] = [this.#pressure, this.#automatic];
+    this.#sealer = new CommitSealer({ ...parts, life, pressure, automatic });
     parts.writer.onFailure((error) => this.#poison(error));
     parts.writer.onDurable(() => parts.travel.wake());
   }
@@ -121,8 +113,7 @@ export class Engine {
    */
   register(holder: StateHolder): void {
     this.#life.assertOpen();
-    this.#holders ??= new StateHolders(new Operator(this.#parts.space, holderOperator));
-    this.#holders.register(holder);
+    this.#sealer.register(holder);
   }
 
   /**
@@ -139,7 +130,7 @@ export class Engine {
   commit(options: CommitOptions = {}): Promise<Commit> {
     this.#checkCallable('commit');
     return new Promise((resolve, reject) => {
-      this.#seal(options, resolve, reject);
+      this.#sealer.seal(options, resolve, reject);
     });
   }
 
@@ -165,7 +156,7 @@ export class Engine {
       }
       try {
         this.#runSynchronously(change);
-        this.#seal(options, resolve, reject);
+        this.#sealer.seal(options, resolve, reject);
       } catch (error) {
         this.#parts.space.transaction.rollback();
         throw error;
@@ -422,66 +413,4 @@ export class Engine {
       this.#inTransact = false;
     }
   }
-
-  /** Encodes and seals; throws before anything changed, or settles the promise later. */
-  #seal(
-    options: CommitOptions,
-    resolve: (commit: Commit) => void,
-    reject: (error: Error) => void,
-  ): void {
-    const { space, writer, checkpointer, options: engine } = this.#parts;
-    const life = this.#life;
-    life.assertWritable();
-    checkKnown(options, ['positions', 'metadata', 'eventTime', 'durability']);
-    const level = resolveDurability(options.durability, engine.durability);
-    const eventTime = checkEventTime(options.eventTime);
-    this.#pressure.refuseOverload();
-    const holdersSealed = this.#holders?.collect((serialize) => life.whileEncoding(serialize));
-    const lsn = writer.sealedLsn + 1;
-    const timestamp = space.nextTimestamp();
-    const moment = { lsn, timestamp, eventTime };
-    const { record, entryCount, definitions, positionsSealed } = life.whileEncoding(() =>
-      this.#encode(options, moment),
-    );
-    writer.seal([record], level, {
-      resolve: () => this.#pressure.acknowledge(() => resolve({ lsn, timestamp })),
-      reject: (cause) => reject(outcomeUnknown({ lsn, timestamp }, cause)),
-    });
-    // Sealed: from here on nothing may throw.
-    space.transaction.committed(moment);
-    space.lastTimestamp = timestamp;
-    space.definitionsLogged(definitions);
-    positionsSealed();
-    holdersSealed?.();
-    this.#parts.recording?.commit(lsn, record);
-    const { heldBytes } = this.#encoder;
-    const memtableBytes = record.length + heldBytes + entryCount * entryOverheadBytes;
-    checkpointer.committed(memtableBytes, record.length, entryCount);
-    this.#pressure.checkpointIfLarge();
-    this.#automatic.committed();
-    this.#parts.watch.buffers(
-      checkpointer.memtableBytes / engine.memtableBytesMax,
-      writer.undurableBytes / engine.log.undurableBytesMax,
-    );
-  }
-
-  /** Makes the record of a commit, or throws before anything has changed. */
-  #encode(options: CommitOptions, moment: CommitMoment): EncodedCommit {
-    const { space, positions } = this.#parts;
-    const encoder = this.#encoder;
-    const { metadata } = options;
-    encoder.begin(
-      moment.timestamp,
-      metadata === undefined ? undefined : space.codec.encode(metadata),
-    );
-    const definitions = space.unlogged;
-    encodeDefinitions(encoder, definitions, space.codec);
-    const positionsSealed = positions.encode(options.positions, encoder);
-    space.transaction.encode(encoder, moment);
-    const { entryCount } = encoder;
-    return { record: encoder.finish(), entryCount, definitions, positionsSealed };
-  }
 }
-
-/** What a changed entry costs in a memtable beside its bytes, about: cell, slot and bucket. */
-const entryOverheadBytes = 96;

@@ -6,29 +6,20 @@
 import { availableParallelism } from 'node:os';
 import { ChainImages } from '../checkpoint/chain-images.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
-import { Checkpointer } from '../checkpoint/checkpointer.ts';
-import type {
-  CheckpointerInput,
-  CheckpointLog,
-  MergeLimits,
-} from '../checkpoint/checkpointer-input.ts';
-import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
+import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
-import { createReaderDecoder } from '../codec/value-reader.ts';
-import type { HashSeed } from '../codec/hash.ts';
 import { registerCodecs } from '../codec/compression-modules.ts';
 import { BlockPacker } from '../snapshot/block-packer.ts';
 import { ConflictError, InvalidArgumentError, errnoOf, toStorageError } from '../errors.ts';
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
-import { sourceOf } from '../recovery/reader-moment.ts';
-import { recover, type Recovered, type RecoveryReport } from '../recovery/recover.ts';
+import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
-import { readU32, toHex } from '../std/bytes.ts';
+import { toHex } from '../std/bytes.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { systemRandom, type Random } from '../std/random.ts';
 import { BlobCounter } from '../state/blob-totals.ts';
@@ -39,16 +30,12 @@ import type { ObjectStore } from '../store/object-store.ts';
 import { InlinePool, ThreadPool, type TaskPool } from '../threads/task-pool.ts';
 import { createIdentity, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { lockDirectory } from '../wal/log.ts';
-import { LogSegments } from '../wal/log-segments.ts';
-import { LogWriter } from '../wal/log-writer.ts';
-import { readLowWater } from '../wal/low-water.ts';
-import { BackgroundFailures } from './background-failures.ts';
+import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { applyOpening, openingRoomBytes, type OpenedSegment } from '../wal/opening-segment.ts';
+import { assembleEngine, seedOf, type OpenedState } from './assemble-engine.ts';
 import { backgroundThreadsMax } from './chain-options.ts';
-import { Engine } from './engine.ts';
-import type { EngineParts } from './engine-parts.ts';
+import type { Engine } from './engine.ts';
 import { EngineLife } from './engine-life.ts';
-import { EventHub } from './events.ts';
 import {
   badOption,
   keyGroupsDefault,
@@ -56,14 +43,8 @@ import {
   type EngineOptions,
   type ResolvedEngineOptions,
 } from './options.ts';
-import { keepWarnings } from './opening-warnings.ts';
 import { PositionTable } from './positions.ts';
-import { newRecording, type Recording } from './recording.ts';
 import { loadReserved } from './reserved-tables.ts';
-import { Retention } from './retention.ts';
-import { TimeTravel } from './time-travel.ts';
-import { Views } from './views.ts';
-import { checkpointEvents, Watch } from './watch.ts';
 
 /** Only one timeline is written so far; its number is in every header and record. */
 const timeline = 1;
@@ -142,7 +123,6 @@ class Opening {
   #store: ObjectStore | undefined;
   #pool: TaskPool | undefined;
   #checkpointer: Checkpointer | undefined;
-  #recording: Recording | undefined;
 
   constructor(
     options: ResolvedEngineOptions,
@@ -168,70 +148,88 @@ class Opening {
   }
 
   async open(): Promise<Engine> {
-    const { fs, clock, random } = this.#on;
+    const found = await this.#find();
+    const recovered = await recover(this.#recoveryInput(found));
+    const state = this.#state(recovered, found.identity);
+    await found.threads.limit(this.#backgroundThreads);
+    return this.#serve(found, recovered, state);
+  }
+
+  /** Everything that recovery reads from, and works with. */
+  async #find(): Promise<Found> {
+    const { fs, random } = this.#on;
     const { dir } = this.#options;
     const identity = await this.#identity();
-    const storeId = toHex(identity.storeId);
-    const groupBits = Math.log2(identity.keyGroups);
     const store = this.#options.store ?? new FileObjectStore(fs, dir, random);
     await storeCall('open', store.kind, () => store.open());
     this.#store = store;
-    const logDirectory = `${dir}/wal`;
-    await makeDirectory(fs, logDirectory);
-    const checkpoints = new CheckpointStore(store, storeId);
+    await makeDirectory(fs, `${dir}/wal`);
     const transfer = new SnapshotTransfer(fs, store, `${dir}/staging`);
     await transfer.prepare();
-    const slabs = new SlabPool(idleSlabBytesMax);
     const threads = new ThreadPool(availableParallelism());
-    const pool = this.#on.threads ? threads : new InlinePool(fs);
-    this.#pool = pool;
-    const lowWater = await readLowWater(fs, logDirectory);
-    const recovered = await recover({
+    this.#pool = this.#on.threads ? threads : new InlinePool(fs);
+    return {
+      identity,
+      checkpoints: new CheckpointStore(store, toHex(identity.storeId)),
+      transfer,
+      slabs: new SlabPool(idleSlabBytesMax),
+      threads,
+      pool: this.#pool,
+      lowWater: await readLowWater(fs, `${dir}/wal`),
+    };
+  }
+
+  #recoveryInput(found: Found): RecoveryInput {
+    const { fs, clock } = this.#on;
+    const { dir, log, verification } = this.#options;
+    const { identity } = found;
+    return {
+      ...found,
       fs,
       clock,
       dir,
-      logDirectory,
-      roomBytes: Math.min(openingRoomBytes, this.#options.log.segmentBytesMax),
-      identity,
+      logDirectory: `${dir}/wal`,
+      roomBytes: Math.min(openingRoomBytes, log.segmentBytesMax),
       seed: seedOf(identity),
-      groupBits,
-      lowWater,
+      groupBits: Math.log2(identity.keyGroups),
       timeline,
-      checkpoints,
-      transfer,
-      pool,
-      slabs,
-      verification: this.#options.verification,
-    });
-    const state = this.#state(recovered, identity);
-    await threads.limit(this.#backgroundThreads);
+      verification,
+    };
+  }
+
+  /** Makes the new segment durable, then puts the engine together. */
+  async #serve(found: Found, recovered: Recovered, state: OpenedState): Promise<Engine> {
+    const { fs, clock } = this.#on;
     const { plan, opening } = recovered;
     const startedAt = clock.monotonicMs();
+    const logDirectory = `${this.#options.dir}/wal`;
     const opened = await applyOpening(fs, logDirectory, plan, opening, this.#on);
-    const leftoversRemoved = await this.#clearLeftovers(checkpoints, recovered, opened);
+    const leftoversRemoved = await this.#clearLeftovers(found.checkpoints, recovered, opened);
     const openLog = clock.monotonicMs() - startedAt;
     const { report } = recovered;
     const total = report.phasesMs.total + openLog;
     const phasesMs = { ...report.phasesMs, openLog, total };
-    const recovery = { ...report, phasesMs, leftoversRemoved };
     const meter = new RestoreMeter(recovered.record?.rates);
     const sampledMs =
       meter.loaded(report.chainBytes, phasesMs.load) +
       meter.replayed(report.replayedBytes, phasesMs.replay);
     meter.opened(total - sampledMs);
-    const built = {
-      meter,
-      identity,
-      checkpoints,
-      transfer,
-      pool,
-      slabs,
-      opened,
-      recovery,
+    const { engine, checkpointer, recording } = assembleEngine({
+      ...this.#on,
+      ...found,
       ...state,
-    };
-    const engine = this.#build(recovered, built);
-    if (this.#recording) await this.#recording.open();
+      options: this.#options,
+      life: this.#life,
+      backgroundThreads: this.#backgroundThreads,
+      timeline,
+      meter,
+      recovered,
+      opened,
+      recovery: { ...report, phasesMs, leftoversRemoved },
+      release: () => this.release(),
+    });
+    this.#checkpointer = checkpointer;
+    await recording?.open();
     return engine;
   }
 
@@ -315,176 +313,17 @@ class Opening {
   get #backgroundThreads(): number {
     return this.#on.backgroundThreads ?? backgroundThreadsMax();
   }
-
-  #mergeLimits(): MergeLimits {
-    const { limits } = this.#options.chain;
-    const most = this.#backgroundThreads;
-    return { ...limits, threadsMax: Math.min(limits.threadsMax ?? most, most) };
-  }
-
-  #build(recovered: Recovered, built: Built): Engine {
-    const options = this.#options;
-    const life = this.#life;
-    const { fs, clock, random } = this.#on;
-    const { identity, checkpoints, opened, recovery, space, images, positions } = built;
-    const { plan } = recovered;
-    const segments = new LogSegments(plan.segments, opened);
-    const directory = `${options.dir}/wal`;
-    const numberMax = opened.header.number;
-    const settings = { fs, directory, options: options.log, clock, random, opened, numberMax };
-    const writer = new LogWriter(settings);
-    writer.onRotate((sealed, next) => segments.rotated(sealed, next));
-    const hub = new EventHub();
-    keepWarnings(hub, recovery);
-    const failures = new BackgroundFailures(hub);
-    const { pool, slabs, transfer, meter } = built;
-    const watch = new Watch(hub, () => Math.min(fs.freeBytes(options.dir), transfer.freeBytes));
-    const checkpointer = new Checkpointer({
-      ...storeFacts(identity),
-      timeline,
-      epoch: opened.header.epoch,
-      compression: options.compression,
-      clock,
-      space,
-      log: checkpointLog(writer, segments),
-      pool,
-      slabs,
-      checkpoints,
-      transfer,
-      newest: recovered.record,
-      replaces: recovered.report.skipped.length > 0,
-      images,
-      policy: options.chain.policy,
-      retention: options.retention.settings,
-      mergeLimits: this.#mergeLimits(),
-      meter,
-      freeBytes: () => transfer.freeBytes,
-      events: checkpointEvents(hub, watch, {
-        collect: () => retention.collectSoon(),
-        fail: (error) => failures.report(error),
-      }),
-    });
-    checkpointer.recovered(recovery.replayedCommits, recovery.replayedBytes);
-    this.#checkpointer = checkpointer;
-    const on = { checkpoints, checkpointer, segments, writer, hub, failures };
-    this.#recording = newRecording(options.record, { ...built, ...on, fs });
-    const retention = this.#retention(recovered, on);
-    const parts: EngineParts = {
-      views: this.#views({ ...built, ...on, retention, writer }),
-      options,
-      space,
-      writer,
-      positions,
-      checkpointer,
-      checkpoints,
-      retention,
-      images,
-      hub,
-      failures,
-      watch,
-      meter,
-      clock,
-      recovery,
-      recording: this.#recording,
-      travel: this.#travel(space, writer),
-      release: () => this.release(),
-    };
-    return new Engine(parts, life);
-  }
-
-  #travel(space: StateSpace, writer: LogWriter): TimeTravel {
-    const { fs, clock } = this.#on;
-    const { dir, store, types } = this.#options;
-    const source = sourceOf({ fs, clock }, store === undefined ? { dir } : { dir, store });
-    return new TimeTravel({
-      source,
-      decoder: createReaderDecoder(types),
-      pins: pinsOf(fs, dir),
-      durableLsn: () => writer.durableLsn,
-      definitions: () => space.loggedDefinitions(),
-      assertWritable: () => this.#life.assertWritable(),
-    });
-  }
-
-  #views(on: Built & Collecting & { retention: Retention; writer: LogWriter }): Views {
-    const { fs } = this.#on;
-    const { dir } = this.#options;
-    const place = { logDirectory: `${dir}/wal`, pins: pinsOf(fs, dir) };
-    return new Views({
-      ...on,
-      ...place,
-      fs,
-      life: this.#life,
-      storeId: toHex(on.identity.storeId),
-    });
-  }
-
-  #retention(recovered: Recovered, on: Collecting): Retention {
-    const { fs, clock } = this.#on;
-    const { dir, retention: options } = this.#options;
-    const { checkpoints, checkpointer, segments, hub, failures } = on;
-    return new Retention({
-      options,
-      fs,
-      logDirectory: `${dir}/wal`,
-      clock,
-      timeline,
-      checkpoints,
-      checkpointer,
-      segments,
-      pins: pinsOf(fs, dir),
-      newestFound: recovered.record?.id,
-      damaged: recovered.damaged,
-      events: {
-        collect: (report) => hub.emit('collect', report),
-        fail: (error) => failures.report(error),
-      },
-    });
-  }
 }
 
-/** What collections stand on. */
-interface Collecting {
-  readonly checkpoints: CheckpointStore;
-  readonly checkpointer: Checkpointer;
-  readonly segments: LogSegments;
-  readonly hub: EventHub;
-  readonly failures: BackgroundFailures;
-}
-
-function storeFacts(
-  identity: StoreIdentity,
-): Pick<CheckpointerInput, 'storeId' | 'seed' | 'keyGroups' | 'groupBits'> {
-  const { keyGroups } = identity;
-  const storeId = toHex(identity.storeId);
-  return { storeId, seed: seedOf(identity), keyGroups, groupBits: Math.log2(keyGroups) };
-}
-
-function checkpointLog(writer: LogWriter, segments: LogSegments): CheckpointLog {
-  return {
-    get sealedLsn() {
-      return writer.sealedLsn;
-    },
-    get failure() {
-      return writer.failure;
-    },
-    cut: () => writer.cut(),
-    ranges: (from, to) => segments.ranges(from, to),
-  };
-}
-
-interface OpenedState {
-  readonly space: StateSpace;
-  readonly images: ChainImages;
-  readonly positions: PositionTable;
-}
-
-type Tools = Pick<CheckpointerInput, 'meter' | 'checkpoints' | 'transfer' | 'pool' | 'slabs'>;
-
-interface Built extends OpenedState, Tools {
+/** What an opening works with. */
+interface Found {
   readonly identity: StoreIdentity;
-  readonly opened: OpenedSegment;
-  readonly recovery: RecoveryReport;
+  readonly checkpoints: CheckpointStore;
+  readonly transfer: SnapshotTransfer;
+  readonly slabs: SlabPool;
+  readonly threads: ThreadPool;
+  readonly pool: TaskPool;
+  readonly lowWater: LowWater | undefined;
 }
 
 async function makeDirectory(fs: FileSystem, path: string): Promise<void> {
@@ -493,8 +332,4 @@ async function makeDirectory(fs: FileSystem, path: string): Promise<void> {
   } catch (error) {
     throw toStorageError(error, 'make the directory', path);
   }
-}
-
-function seedOf(identity: StoreIdentity): HashSeed {
-  return { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
 }

@@ -205,7 +205,8 @@ describe('no space', () => {
     const world = worldOn();
     let full = false;
     world.fs.before = ({ call, path }) => {
-      if (full && call === 'write' && path.endsWith('.new')) throw injected('ENOSPC');
+      // Segments that are ready by now have their space; no further one gets any.
+      if (full && call === 'open' && path.endsWith('.new')) throw injected('ENOSPC');
     };
     const freeBytes = world.fs.freeBytes.bind(world.fs);
     world.fs.freeBytes = (path) => (full ? 0 : freeBytes(path));

@@ -1,0 +1,243 @@
+/*
+ * Puts an engine together from what an opening found: log writer, checkpointer, retention, views,
+ * time travel, recording. Nothing here reads or writes; the opening (open-engine.ts) has made the
+ * new segment durable before, and serves nothing before this is done.
+ */
+import { Checkpointer } from '../checkpoint/checkpointer.ts';
+import type {
+  CheckpointerInput,
+  CheckpointLog,
+  MergeLimits,
+} from '../checkpoint/checkpointer-input.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { ChainImages } from '../checkpoint/chain-images.ts';
+import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
+import { createReaderDecoder } from '../codec/value-reader.ts';
+import type { HashSeed } from '../codec/hash.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import { sourceOf } from '../recovery/reader-moment.ts';
+import type { Recovered, RecoveryReport } from '../recovery/recover.ts';
+import { readU32, toHex } from '../std/bytes.ts';
+import type { Clock } from '../std/clock.ts';
+import type { Random } from '../std/random.ts';
+import type { StateSpace } from '../state/state-space.ts';
+import type { StoreIdentity } from '../wal/identity.ts';
+import { LogSegments } from '../wal/log-segments.ts';
+import { LogWriter } from '../wal/log-writer.ts';
+import type { OpenedSegment } from '../wal/opening-segment.ts';
+import { BackgroundFailures } from './background-failures.ts';
+import { Engine } from './engine.ts';
+import type { EngineLife } from './engine-life.ts';
+import { EventHub } from './events.ts';
+import type { ResolvedEngineOptions } from './options.ts';
+import { keepWarnings } from './opening-warnings.ts';
+import type { PositionTable } from './positions.ts';
+import { newRecording, type Recording } from './recording.ts';
+import { Retention } from './retention.ts';
+import { TimeTravel } from './time-travel.ts';
+import { Views } from './views.ts';
+import { checkpointEvents, Watch } from './watch.ts';
+
+/** The state in memory, as an opening made it. */
+export interface OpenedState {
+  readonly space: StateSpace;
+  readonly images: ChainImages;
+  readonly positions: PositionTable;
+}
+
+/** What an engine is put together from. */
+export interface AssemblyInput
+  extends
+    OpenedState,
+    Pick<CheckpointerInput, 'meter' | 'checkpoints' | 'transfer' | 'pool' | 'slabs' | 'timeline'> {
+  readonly options: ResolvedEngineOptions;
+  readonly fs: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly life: EngineLife;
+  /** Threads that work beside the open engine. */
+  readonly backgroundThreads: number;
+  readonly identity: StoreIdentity;
+  readonly recovered: Recovered;
+  readonly opened: OpenedSegment;
+  readonly recovery: RecoveryReport;
+  /** Ends threads, store and lock, in this order. */
+  readonly release: () => Promise<void>;
+}
+
+/** An engine, and what the opening still has to do with its parts. */
+export interface Assembled {
+  readonly engine: Engine;
+  readonly checkpointer: Checkpointer;
+  readonly recording: Recording | undefined;
+}
+
+export function assembleEngine(input: AssemblyInput): Assembled {
+  const { options, fs, clock, life, identity, recovered, opened, recovery } = input;
+  const { space, images, positions, checkpoints, transfer, meter } = input;
+  const segments = new LogSegments(recovered.plan.segments, opened);
+  const writer = newWriter(input, segments);
+  const hub = new EventHub();
+  keepWarnings(hub, recovery);
+  const failures = new BackgroundFailures(hub);
+  const watch = new Watch(hub, () => Math.min(fs.freeBytes(options.dir), transfer.freeBytes));
+  const checkpointer = new Checkpointer({
+    ...checkpointerFacts(input),
+    log: checkpointLog(writer, segments),
+    events: checkpointEvents(hub, watch, {
+      collect: () => retention.collectSoon(),
+      fail: (error) => failures.report(error),
+    }),
+  });
+  checkpointer.recovered(recovery.replayedCommits, recovery.replayedBytes);
+  const on = { checkpoints, checkpointer, segments, hub, failures };
+  const path = options.record;
+  const recording = newRecording(path, { fs, identity, space, recovery, hub, writer });
+  const retention = newRetention(input, on);
+  const engine = new Engine(
+    {
+      views: newViews(input, { ...on, retention, writer }),
+      options,
+      space,
+      writer,
+      positions,
+      checkpointer,
+      checkpoints,
+      retention,
+      images,
+      hub,
+      failures,
+      watch,
+      meter,
+      clock,
+      recovery,
+      recording,
+      travel: newTravel(input, writer),
+      release: input.release,
+    },
+    life,
+  );
+  return { engine, checkpointer, recording };
+}
+
+function newWriter(input: AssemblyInput, segments: LogSegments): LogWriter {
+  const { fs, clock, random, options, opened } = input;
+  const writer = new LogWriter({
+    fs,
+    directory: `${options.dir}/wal`,
+    options: options.log,
+    clock,
+    random,
+    opened,
+    numberMax: opened.header.number,
+  });
+  writer.onRotate((sealed, next) => segments.rotated(sealed, next));
+  return writer;
+}
+
+function checkpointerFacts(input: AssemblyInput): Omit<CheckpointerInput, 'log' | 'events'> {
+  const { identity, options, opened, recovered, transfer } = input;
+  const { keyGroups } = identity;
+  return {
+    storeId: toHex(identity.storeId),
+    seed: seedOf(identity),
+    keyGroups,
+    groupBits: Math.log2(keyGroups),
+    timeline: input.timeline,
+    epoch: opened.header.epoch,
+    compression: options.compression,
+    clock: input.clock,
+    space: input.space,
+    pool: input.pool,
+    slabs: input.slabs,
+    checkpoints: input.checkpoints,
+    transfer,
+    newest: recovered.record,
+    replaces: recovered.report.skipped.length > 0,
+    images: input.images,
+    policy: options.chain.policy,
+    retention: options.retention.settings,
+    mergeLimits: mergeLimits(input),
+    meter: input.meter,
+    freeBytes: () => transfer.freeBytes,
+  };
+}
+
+function mergeLimits({ options, backgroundThreads: most }: AssemblyInput): MergeLimits {
+  const { limits } = options.chain;
+  return { ...limits, threadsMax: Math.min(limits.threadsMax ?? most, most) };
+}
+
+function newTravel(
+  { fs, clock, options, space, life }: AssemblyInput,
+  writer: LogWriter,
+): TimeTravel {
+  const { dir, store, types } = options;
+  return new TimeTravel({
+    source: sourceOf({ fs, clock }, store === undefined ? { dir } : { dir, store }),
+    decoder: createReaderDecoder(types),
+    pins: pinsOf(fs, dir),
+    durableLsn: () => writer.durableLsn,
+    definitions: () => space.loggedDefinitions(),
+    assertWritable: () => life.assertWritable(),
+  });
+}
+
+function newViews(
+  input: AssemblyInput,
+  on: Collecting & { readonly retention: Retention; readonly writer: LogWriter },
+): Views {
+  const { fs, options, identity } = input;
+  const logDirectory = `${options.dir}/wal`;
+  const pins = pinsOf(fs, options.dir);
+  return new Views({ ...input, ...on, logDirectory, pins, storeId: toHex(identity.storeId) });
+}
+
+/** What collections stand on. */
+interface Collecting {
+  readonly checkpoints: CheckpointStore;
+  readonly checkpointer: Checkpointer;
+  readonly segments: LogSegments;
+  readonly hub: EventHub;
+  readonly failures: BackgroundFailures;
+}
+
+function newRetention(input: AssemblyInput, on: Collecting): Retention {
+  const { fs, clock, timeline, recovered, options } = input;
+  const { checkpoints, checkpointer, segments, hub, failures } = on;
+  return new Retention({
+    options: options.retention,
+    fs,
+    logDirectory: `${options.dir}/wal`,
+    clock,
+    timeline,
+    checkpoints,
+    checkpointer,
+    segments,
+    pins: pinsOf(fs, options.dir),
+    newestFound: recovered.record?.id,
+    damaged: recovered.damaged,
+    events: {
+      collect: (report) => hub.emit('collect', report),
+      fail: (error) => failures.report(error),
+    },
+  });
+}
+
+function checkpointLog(writer: LogWriter, segments: LogSegments): CheckpointLog {
+  return {
+    get sealedLsn() {
+      return writer.sealedLsn;
+    },
+    get failure() {
+      return writer.failure;
+    },
+    cut: () => writer.cut(),
+    ranges: (from, to) => segments.ranges(from, to),
+  };
+}
+
+/** The seed of a store's key hash, as its identity holds it. */
+export function seedOf(identity: StoreIdentity): HashSeed {
+  return { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
+}
