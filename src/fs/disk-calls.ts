@@ -3,7 +3,7 @@
  * ones for the main thread and synchronous ones for workers. Everything above (whole writes,
  * parents, locks) is written once, over this seam.
  */
-import { constants, type Stats } from 'node:fs';
+import fs, { constants, type Stats } from 'node:fs';
 
 /** System calls on files; each rejects with the error of Node. */
 export interface DiskCalls {
@@ -25,6 +25,17 @@ export interface DiskCalls {
   link(existing: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   stat(path: string): Promise<Stats>;
+}
+
+/** The read that holds the calling thread, of either set. */
+export function readNow(
+  fd: number,
+  target: Uint8Array,
+  at: number,
+  bytes: number,
+  from: number,
+): number {
+  return fs.readSync(fd, target, at, bytes, from);
 }
 
 /** Flags of `open`. Node adds O_CLOEXEC, so no child process inherits a file or its lock. */

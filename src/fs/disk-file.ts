@@ -5,7 +5,7 @@
  * refused here (EBADF), and `close` waits for the calls under way: neither can reach another file.
  */
 import { assert } from '../std/assert.ts';
-import type { DiskCalls } from './disk-calls.ts';
+import { readNow, type DiskCalls } from './disk-calls.ts';
 import type { FileHandle } from './file-system.ts';
 import { checkOffset, systemError } from './system-error.ts';
 
@@ -32,6 +32,19 @@ export class DiskFile implements FileHandle {
 
   read(target: Uint8Array, position: number): Promise<number> {
     return this.#run('read', () => this.#readAll(target, position));
+  }
+
+  readNow(target: Uint8Array, position: number): number {
+    if (this.#closed) throw systemError('EBADF', 'read', this.#path);
+    checkOffset(position, 'read', this.#path);
+    let done = 0;
+    while (done < target.byteLength) {
+      const bytes = Math.min(target.byteLength - done, callBytesMax);
+      const read = readNow(this.#fd, target, done, bytes, position + done);
+      if (read === 0) break;
+      done += read;
+    }
+    return done;
   }
 
   write(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {

@@ -20,6 +20,8 @@ export interface FileStat {
 export interface FileHandle {
   /** Fills `target` from `position`; returns the bytes read, fewer only at the end of the file. */
   read(target: Uint8Array, position: number): Promise<number>;
+  /** As `read`, holding the calling thread: for a lookup that cannot wait. Errors are thrown. */
+  readNow(target: Uint8Array, position: number): number;
   /** Writes everything, in order, from `position`, or throws. */
   write(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void>;
   /** Makes the file's data, and the size needed to read it, durable. */

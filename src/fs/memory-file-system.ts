@@ -190,6 +190,12 @@ class MemoryHandle implements FileHandle {
     return file.read(target, position);
   }
 
+  readNow(target: Uint8Array, position: number): number {
+    const file = this.#open('read');
+    checkOffset(position, 'read', this.#path);
+    return file.read(target, position);
+  }
+
   async write(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {
     const file = this.#open('write');
     if (!this.#writable) throw systemError('EBADF', 'write', this.#path);

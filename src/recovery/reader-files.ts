@@ -98,6 +98,10 @@ class PinnedHandle implements FileHandle {
     return this.#handle.read(target, position);
   }
 
+  readNow(target: Uint8Array, position: number): number {
+    return this.#handle.readNow(target, position);
+  }
+
   size(): Promise<number> {
     return this.#handle.size();
   }

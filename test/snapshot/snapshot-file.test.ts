@@ -318,6 +318,7 @@ describe('reading and writing', () => {
 function methodsOf(handle: FileHandle): FileHandle {
   return {
     read: (target, position) => handle.read(target, position),
+    readNow: (target, position) => handle.readNow(target, position),
     write: (source, position) => handle.write(source, position),
     sync: () => handle.sync(),
     size: () => handle.size(),

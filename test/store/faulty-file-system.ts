@@ -29,6 +29,7 @@ export class FaultyFileSystem implements FileSystem {
         this.#do('read', path, () =>
           handle.read(target.subarray(0, Math.min(target.length, this.readBytesMax)), position),
         ),
+      readNow: (target, position) => handle.readNow(target, position),
       write: (source, position) => this.#do('write', path, () => handle.write(source, position)),
       sync: () => this.#do('sync', path, () => handle.sync()),
       size: () => this.#do('size', path, () => handle.size()),

@@ -201,6 +201,13 @@ export class FaultyFileSystem implements FileSystem {
         await this.#note({ call: 'read', path: file.path, position, bytes: target.length });
         return handle.read(target, position);
       },
+      readNow: (target, position) => {
+        const call = { call: 'readNow', path: file.path, position, bytes: target.length } as const;
+        this.calls.push(call);
+        // It can be failed, but not held up: nobody waits for it.
+        this.before(call);
+        return handle.readNow(target, position);
+      },
       write: async (source, position) => {
         const parts = ArrayBuffer.isView(source) ? [source] : source;
         const bytes = Buffer.concat(parts);

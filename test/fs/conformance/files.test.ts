@@ -51,6 +51,18 @@ describeFileSystems((subject) => {
   });
 
   describe('read', () => {
+    test('readNow: as read does, in the turn of the call', async () => {
+      await subject.store('file', bytesOf(1, 2, 3, 4, 5));
+      const handle = await subject.fs.open(subject.at('file'), 'read');
+      const target = bytesOf(9, 9, 9, 9);
+      expect(handle.readNow(target, 3)).toBe(2);
+      expect(target).toEqual(bytesOf(4, 5, 9, 9));
+      expect(handle.readNow(target, 5)).toBe(0);
+      expect(() => handle.readNow(target, -1)).toThrow('EINVAL');
+      await handle.close();
+      expect(() => handle.readNow(target, 0)).toThrow('EBADF');
+    });
+
     test('across the end: the bytes up to it, and the rest of the target untouched', async () => {
       await subject.store('file', bytesOf(1, 2, 3, 4, 5));
       const handle = await subject.fs.open(subject.at('file'), 'read');
