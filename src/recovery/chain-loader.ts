@@ -13,6 +13,7 @@ import type { SlabPool } from '../snapshot/slab-pool.ts';
 import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
 import type { Verification } from '../snapshot/tasks.ts';
 import { toHex } from '../std/bytes.ts';
+import { LoadQueue, loadWhole, type LoadTools } from '../threads/snapshot-load.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { isDamage } from './recovery-path.ts';
@@ -40,18 +41,19 @@ export interface ReadLink extends LoadedLink {
 }
 
 /** What the snapshot of a link is loaded with. */
-export interface LoadInput extends Omit<ChainLoaderInput, 'identity'> {
+export interface LoadInput extends Omit<ChainLoaderInput, 'identity'>, LoadTools {
   readonly storeId: string;
-  readonly signal?: AbortSignal;
 }
 
 export class ChainLoader {
   readonly #in: ChainLoaderInput;
   readonly #loaded = new Map<string, ReadLink>();
   readonly #damaged = new Map<string, TidemarkError>();
+  readonly #queue: LoadQueue;
 
   constructor(input: ChainLoaderInput) {
     this.#in = input;
+    this.#queue = new LoadQueue(input.pool.threadsMax);
   }
 
   /** Snapshots that were found damaged, by name. */
@@ -99,7 +101,7 @@ export class ChainLoader {
     try {
       const loaded = this.#loaded.get(name);
       const storeId = toHex(this.#in.identity.storeId);
-      const input = { ...this.#in, storeId };
+      const input = { ...this.#in, storeId, queue: this.#queue };
       if (loaded) checkHeader(input, link, loaded.header);
       else this.#loaded.set(name, await loadLink(input, link));
     } catch (error) {
@@ -114,10 +116,10 @@ export class ChainLoader {
 
 /** Loads the snapshot of a link in a worker, and checks that it is the one that is meant. */
 export async function loadLink(input: LoadInput, link: ChainLink): Promise<ReadLink> {
-  const { transfer, pool, slabs, groupBits, signal, verification = 'standard' } = input;
+  const { transfer, slabs, groupBits, verification = 'standard' } = input;
   const { sha256, bytes, name } = link;
   const output = await transfer.withLocal(name, (path) =>
-    pool.run('loadSnapshot', { path, sha256, bytes, verification }, signal),
+    loadWhole({ path, sha256, bytes, verification }, input),
   );
   const image = new Image(output.slices, { slabs, groupBits });
   const { header, parents } = output;

@@ -12,6 +12,8 @@ import { startWorker, type WorkerThread } from './worker-thread.ts';
 
 /** Runs tasks by name. */
 export interface TaskPool {
+  /** Tasks that can run side by side. */
+  readonly threadsMax: number;
   /** A task whose signal is aborted ends with ABORTED at its next turn. */
   run<N extends TaskName>(
     name: N,
@@ -24,6 +26,7 @@ export interface TaskPool {
 
 /** Runs tasks in this thread, over the given file system. */
 export class InlinePool implements TaskPool {
+  readonly threadsMax = 1;
   readonly #fs: FileSystem;
   readonly #running = new Set<Promise<unknown>>();
   #closed = false;
@@ -140,6 +143,10 @@ export class ThreadPool implements TaskPool {
 
   constructor(threadsMax: number) {
     this.#threadsMax = threadsMax;
+  }
+
+  get threadsMax(): number {
+    return this.#threadsMax;
   }
 
   async run<N extends TaskName>(
