@@ -8,16 +8,22 @@ import { Operator } from '../state/operator.ts';
 import type { CommitMoment } from '../state/transaction.ts';
 import { checkEventTime, checkKnown } from '../state/write-options.ts';
 import { resolveDurability } from '../wal/log-options.ts';
+import type { Waiter } from '../wal/pending-group.ts';
 import type { AutomaticCheckpoints } from './automatic-checkpoints.ts';
 import type { Commit, CommitOptions } from './commit-options.ts';
 import { encodeDefinitions, outcomeUnknown, type EncodedCommit } from './encoded-commit.ts';
-import type { EngineLife } from './engine-life.ts';
+import { encodingCommit, type EngineLife } from './engine-life.ts';
 import type { EngineParts } from './engine-parts.ts';
 import type { MemtablePressure } from './memtable-pressure.ts';
 import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
 
 /** What a changed entry costs in a memtable beside its bytes, about: cell, slot and bucket. */
 const entryOverheadBytes = 96;
+
+const commitOptionNames = ['positions', 'metadata', 'eventTime', 'durability'];
+
+/** Of a commit that was given none. */
+export const noOptions: CommitOptions = {};
 
 /** What sealing works with. */
 export interface CommitSealerInput
@@ -53,7 +59,7 @@ export class CommitSealer {
   ): void {
     const { space, writer, checkpointer, life, pressure, options: engine } = this.#in;
     life.assertWritable();
-    checkKnown(options, ['positions', 'metadata', 'eventTime', 'durability']);
+    if (options !== noOptions) checkKnown(options, commitOptionNames);
     const level = resolveDurability(options.durability, engine.durability);
     const eventTime = checkEventTime(options.eventTime);
     pressure.refuseOverload();
@@ -61,13 +67,9 @@ export class CommitSealer {
     const lsn = writer.sealedLsn + 1;
     const timestamp = space.nextTimestamp();
     const moment = { lsn, timestamp, eventTime };
-    const { record, entryCount, definitions, positionsSealed } = life.whileEncoding(() =>
-      this.#encode(options, moment),
-    );
-    writer.seal([record], level, {
-      resolve: () => pressure.acknowledge(() => resolve({ lsn, timestamp })),
-      reject: (cause) => reject(outcomeUnknown({ lsn, timestamp }, cause)),
-    });
+    const { record, entryCount, definitions, positionsSealed } = this.#encode(options, moment);
+    const waiter = new CommitWaiter({ lsn, timestamp }, pressure, resolve, reject);
+    writer.seal([record], level, waiter);
     // Sealed: from here on nothing may throw.
     space.transaction.committed(moment);
     space.lastTimestamp = timestamp;
@@ -88,18 +90,56 @@ export class CommitSealer {
 
   /** Makes the record of a commit, or throws before anything has changed. */
   #encode(options: CommitOptions, moment: CommitMoment): EncodedCommit {
-    const { space, positions } = this.#in;
+    const { space, positions, life } = this.#in;
     const encoder = this.#encoder;
     const { metadata } = options;
-    encoder.begin(
-      moment.timestamp,
-      metadata === undefined ? undefined : space.codec.encode(metadata),
-    );
-    const definitions = space.unlogged;
-    encodeDefinitions(encoder, definitions, space.codec);
-    const positionsSealed = positions.encode(options.positions, encoder);
-    space.transaction.encode(encoder, moment);
-    const { entryCount } = encoder;
-    return { record: encoder.finish(), entryCount, definitions, positionsSealed };
+    const outer = life.enter(encodingCommit);
+    try {
+      encoder.begin(
+        moment.timestamp,
+        metadata === undefined ? undefined : space.codec.encode(metadata),
+      );
+      const definitions = space.unlogged;
+      if (definitions.length > 0) encodeDefinitions(encoder, definitions, space.codec);
+      const positionsSealed = positions.encode(options.positions, encoder);
+      space.transaction.encode(encoder, moment);
+      const { entryCount } = encoder;
+      return { record: encoder.finish(), entryCount, definitions, positionsSealed };
+    } finally {
+      life.leave(outer);
+    }
+  }
+}
+
+/** Settles the promise of one commit: no closures, since there is one for each. */
+class CommitWaiter implements Waiter {
+  readonly #commit: Commit;
+  readonly #pressure: MemtablePressure;
+  readonly #resolve: (commit: Commit) => void;
+  readonly #reject: (error: Error) => void;
+
+  constructor(
+    commit: Commit,
+    pressure: MemtablePressure,
+    resolve: (commit: Commit) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#commit = commit;
+    this.#pressure = pressure;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  resolve(): void {
+    this.#pressure.acknowledge(this);
+  }
+
+  /** Memtables have room. */
+  acknowledged(): void {
+    this.#resolve(this.#commit);
+  }
+
+  reject(cause: unknown): void {
+    this.#reject(outcomeUnknown(this.#commit, cause));
   }
 }

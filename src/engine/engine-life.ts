@@ -8,6 +8,9 @@
  */
 import { ClosedError, InvalidArgumentError } from '../errors.ts';
 
+/** What is busy while a commit is encoded. */
+export const encodingCommit = 'a commit is being encoded';
+
 export class EngineLife {
   closed = false;
   poisoned: unknown;
@@ -40,7 +43,7 @@ export class EngineLife {
 
   /** Runs what encodes a commit, user code included. */
   whileEncoding<T>(encode: () => T): T {
-    return this.#while('a commit is being encoded', encode);
+    return this.#while(encodingCommit, encode);
   }
 
   /** Runs code of the user that a change of a state calls. */
@@ -49,12 +52,23 @@ export class EngineLife {
   }
 
   #while<T>(what: string, run: () => T): T {
-    const outer = this.#busy;
-    this.#busy = what;
+    const outer = this.enter(what);
     try {
       return run();
     } finally {
-      this.#busy = outer;
+      this.leave(outer);
     }
+  }
+
+  /** Begins what may change nothing, without a closure: the hot path. To be left in any case. */
+  enter(what: string): string | undefined {
+    const outer = this.#busy;
+    this.#busy = what;
+    return outer;
+  }
+
+  /** Ends it; takes what `enter` returned. */
+  leave(outer: string | undefined): void {
+    this.#busy = outer;
   }
 }

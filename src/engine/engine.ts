@@ -15,7 +15,7 @@ import type { RecoveryReport } from '../recovery/recover.ts';
 import type { Target } from '../recovery/target.ts';
 import type { Operator } from '../state/operator.ts';
 import { AutomaticCheckpoints } from './automatic-checkpoints.ts';
-import { CommitSealer } from './commit-sealer.ts';
+import { CommitSealer, noOptions } from './commit-sealer.ts';
 import type { Commit, CommitOptions, Synchronous } from './commit-options.ts';
 import { checkpointRequest, type CheckpointOptions } from './checkpoint-request.ts';
 import type { EngineParts } from './engine-parts.ts';
@@ -127,7 +127,7 @@ export class Engine {
    *   `positions`, continue from there
    * @throws ClosedError CLOSED, POISONED
    */
-  commit(options: CommitOptions = {}): Promise<Commit> {
+  commit(options: CommitOptions = noOptions): Promise<Commit> {
     this.#checkCallable('commit');
     return new Promise((resolve, reject) => {
       this.#sealer.seal(options, resolve, reject);
@@ -141,7 +141,7 @@ export class Engine {
    * @throws InvalidArgumentError TRANSACTION_OPEN when there are changes already, INVALID_CALL when
    *   the function returns a promise; and what `commit` throws
    */
-  transact<R>(change: () => Synchronous<R>, options: CommitOptions = {}): Promise<Commit> {
+  transact<R>(change: () => Synchronous<R>, options: CommitOptions = noOptions): Promise<Commit> {
     this.#checkCallable('transact');
     return new Promise((resolve, reject) => {
       this.#life.assertWritable();

@@ -19,9 +19,14 @@ export interface MemtablePressureInput {
   readonly fail: (error: unknown) => void;
 }
 
+/** A commit whose level is reached. */
+export interface Acknowledged {
+  acknowledged(): void;
+}
+
 export class MemtablePressure {
   readonly #in: MemtablePressureInput;
-  #waiters: (() => void)[] = [];
+  #waiters: Acknowledged[] = [];
   #automatic = false;
   /** Nobody is held back any more. */
   #released = false;
@@ -49,9 +54,9 @@ export class MemtablePressure {
   }
 
   /** Resolves a commit once memtables are within their bound; in order (within one level). */
-  acknowledge(resolve: () => void): void {
-    if (this.#released || (!this.waiting && !this.#mustWait())) resolve();
-    else this.#waiters.push(resolve);
+  acknowledge(commit: Acknowledged): void {
+    if (this.#released || (!this.waiting && !this.#mustWait())) commit.acknowledged();
+    else this.#waiters.push(commit);
   }
 
   /** Starts a checkpoint when half the bound is reached. */
@@ -120,6 +125,6 @@ export class MemtablePressure {
   }
 
   #wake(): void {
-    for (const wake of this.#waiters.splice(0)) wake();
+    for (const commit of this.#waiters.splice(0)) commit.acknowledged();
   }
 }

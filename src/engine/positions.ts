@@ -13,6 +13,8 @@ import type { CommitEncoder } from '../state/commit-encoder.ts';
 /** Position of each source, any value that can be stored but undefined; null removes a source. */
 export type Positions = Readonly<Record<string, unknown>>;
 
+const nothing = (): void => {};
+
 export class PositionTable {
   readonly #codec: ValueCodec;
   readonly #positions = new Map<string, Uint8Array>();
@@ -49,7 +51,7 @@ export class PositionTable {
 
   /** Appends changes to a commit; returns what to call once it is sealed. */
   encode(changes: Positions | undefined, encoder: CommitEncoder): () => void {
-    if (changes === undefined) return () => {};
+    if (changes === undefined) return nothing;
     if (typeof changes !== 'object' || changes === null || Array.isArray(changes)) {
       throw badOption('positions', 'must be an object of positions by source', changes);
     }

@@ -102,9 +102,7 @@ export class BlobState {
   }
 
   #put(key: MapKey, value: Uint8Array | typeof deleted): void {
-    const table = this.#table;
-    const place = { key, subKey: undefined, ownerNow: () => table.active };
-    putCell(this.#space, table, place, value, noTimes);
+    putCell(this.#space, this.#table, { key, subKey: undefined }, value, noTimes);
   }
 
   #manifest(key: MapKey): Uint8Array | undefined {

@@ -33,13 +33,26 @@ export interface ValueEncoder {
 }
 
 /** Where cells of a change stand. */
-interface CellOwner {
+export interface CellOwner {
   readonly cells: {
     get(key: MapKey): Cell | undefined;
     set(key: MapKey, cell: Cell): void;
     delete(key: MapKey): boolean;
   };
   readonly replaced: boolean;
+}
+
+/** The key that a cell is of; with a sub-key, in a map. */
+export interface CellKey {
+  readonly key: MapKey;
+  readonly subKey: MapKey | undefined;
+}
+
+/** Where a cell stands in the active memtable, whichever that is by now. */
+export function cellOwner(table: Table<unknown>, { key, subKey }: CellKey): CellOwner {
+  return subKey === undefined
+    ? (table as Table<Cell>).active
+    : mapCellNow(table as Table<MapCell>, key);
 }
 
 /** A put or delete of a key, or of a sub-key of a map. */
@@ -51,23 +64,20 @@ export class CellChange implements Change {
   readonly cell: Cell;
   #owner: CellOwner;
   #previous: Cell | undefined;
-  readonly #ownerNow: () => CellOwner;
 
   constructor(
     encoder: ValueEncoder,
     table: Table<unknown>,
-    place: { key: MapKey; subKey: MapKey | undefined; ownerNow: () => CellOwner },
-    cell: Cell,
-    previous: Cell | undefined,
+    at: CellKey,
+    put: { readonly cell: Cell; readonly previous: Cell | undefined; readonly owner: CellOwner },
   ) {
     this.encoder = encoder;
     this.table = table;
-    this.key = place.key;
-    this.subKey = place.subKey;
-    this.#ownerNow = place.ownerNow;
-    this.#owner = place.ownerNow();
-    this.cell = cell;
-    this.#previous = previous;
+    this.key = at.key;
+    this.subKey = at.subKey;
+    this.#owner = put.owner;
+    this.cell = put.cell;
+    this.#previous = put.previous;
     this.#put();
   }
 
@@ -127,7 +137,7 @@ export class CellChange implements Change {
   }
 
   redo(): void {
-    this.#owner = this.#ownerNow();
+    this.#owner = cellOwner(this.table, this);
     this.#previous = this.#owner.cells.get(this.subKey ?? this.key);
     this.#put();
   }

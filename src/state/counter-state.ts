@@ -12,9 +12,6 @@ import type { Table } from './table.ts';
 import { clearAll, putCell } from './value-state.ts';
 import { noTimes, timesOf, type WriteOptions } from './write-options.ts';
 
-/** Changes of open transactions by their cells: all handles of a counter add to the same one. */
-const openChanges = new WeakMap<Cell, CounterChange>();
-
 /** Counters by key; one that was never added to is 0. */
 export class CounterState {
   readonly #space: StateSpace;
@@ -41,7 +38,7 @@ export class CounterState {
     }
     const mapKey = mapKeyOf(key);
     const now = space.now();
-    const times = timesOf(options, this.#ttlMs, () => now);
+    const times = timesOf(options, this.#ttlMs, space);
     const before = valueBefore<number>(space, table, mapKey);
     // What the open transaction added is logged as one operand: it is one sum, whatever its expiry.
     const isOpen = table.active.cells.get(mapKey)?.lsn === 0;
@@ -63,9 +60,8 @@ export class CounterState {
 
   /** Sets the counter back to nothing. */
   delete(key: Key): void {
-    const table = this.#table;
-    const place = { key: mapKeyOf(key), subKey: undefined, ownerNow: () => table.active };
-    putCell(this.#space, table, place, deleted, noTimes);
+    const at = { key: mapKeyOf(key), subKey: undefined };
+    putCell(this.#space, this.#table, at, deleted, noTimes);
   }
 
   /** Deletes all counters. */
@@ -100,15 +96,14 @@ export class CounterState {
 
   /** The open transaction's change of a counter, made if there is none. */
   #changeOf(key: MapKey, before: Before<number> | undefined): CounterChange {
-    const { active } = this.#table;
-    const previous = active.cells.get(key);
-    const open = previous && openChanges.get(previous);
-    if (open && previous.lsn === 0 && previous.value !== deleted) return open;
+    const { transaction } = this.#space;
+    const previous = this.#table.active.cells.get(key);
+    const open = previous && transaction.changeOf(previous);
+    if (open instanceof CounterChange && previous?.value !== deleted) return open;
     const cell = openCell(0, noTimes);
     const place = { key, cell, previous };
     const change = new CounterChange(this.#space, this.#table, place, before);
-    this.#space.transaction.add(change);
-    openChanges.set(cell, change);
+    transaction.addOf(cell, change);
     return change;
   }
 }

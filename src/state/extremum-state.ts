@@ -15,9 +15,6 @@ import { noTimes, timesOf, type WriteOptions } from './write-options.ts';
 
 type Numeric = number | bigint;
 
-/** Changes of open transactions by their cells: all handles of a state update the same one. */
-const openChanges = new WeakMap<Cell, ExtremumChange>();
-
 /** Least or greatest numbers by key; numbers and bigints are compared by what they are. */
 export class ExtremumState<N extends number | bigint = number> {
   readonly #space: StateSpace;
@@ -47,7 +44,7 @@ export class ExtremumState<N extends number | bigint = number> {
     }
     const mapKey = mapKeyOf(key);
     const now = space.now();
-    const times = timesOf(options, this.#ttlMs, () => now);
+    const times = timesOf(options, this.#ttlMs, space);
     const before = valueBefore<Numeric>(space, table, mapKey);
     // What the open transaction was given is logged as one operand, whatever its expiry.
     const isOpen = table.active.cells.get(mapKey)?.lsn === 0;
@@ -71,9 +68,8 @@ export class ExtremumState<N extends number | bigint = number> {
 
   /** Sets the key back to nothing: the next number is kept whatever it is. */
   delete(key: Key): void {
-    const table = this.#table;
-    const place = { key: mapKeyOf(key), subKey: undefined, ownerNow: () => table.active };
-    putCell(this.#space, table, place, deleted, noTimes);
+    const at = { key: mapKeyOf(key), subKey: undefined };
+    putCell(this.#space, this.#table, at, deleted, noTimes);
   }
 
   /** Deletes all keys. */
@@ -98,13 +94,13 @@ export class ExtremumState<N extends number | bigint = number> {
 
   /** The open transaction's change of a key, made if there is none. */
   #changeOf(key: MapKey, before: Before<Numeric> | undefined): ExtremumChange {
+    const { transaction } = this.#space;
     const previous = this.#table.active.cells.get(key);
-    const open = previous && openChanges.get(previous);
-    if (open && previous.lsn === 0 && previous.value !== deleted) return open;
+    const open = previous && transaction.changeOf(previous);
+    if (open instanceof ExtremumChange && previous?.value !== deleted) return open;
     const cell = openCell(undefined, noTimes);
     const change = new ExtremumChange(this.#space, this.#table, { key, cell, previous }, before);
-    this.#space.transaction.add(change);
-    openChanges.set(cell, change);
+    transaction.addOf(cell, change);
     return change;
   }
 }

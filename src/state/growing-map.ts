@@ -85,10 +85,18 @@ export class GrowingMap<V> {
 
 const CHARACTERS_MAX = 48;
 
+let lastText = '';
+let lastHash = hashString('');
+
 /** A cheap hash; it decides only which bucket a key is in. */
 function hashOf(key: MapKey): number {
   if (typeof key === 'number') return hashNumber(key);
-  return hashString(typeof key === 'string' ? key : String(key));
+  const text = typeof key === 'string' ? key : String(key);
+  // A key is looked for, then set: the same text twice in a row.
+  if (text === lastText) return lastHash;
+  lastText = text;
+  lastHash = hashString(text);
+  return lastHash;
 }
 
 function hashNumber(key: number): number {

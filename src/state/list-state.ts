@@ -31,7 +31,7 @@ export class ListState<V = unknown> {
     const space = this.#space;
     space.assertWritable();
     const mapKey = mapKeyOf(key);
-    const { expiry, eventTime } = timesOf(options, this.#ttlMs, () => space.now());
+    const { expiry, eventTime } = timesOf(options, this.#ttlMs, space);
     const cell = listCellNow(this.#table, mapKey);
     if (cell.pending.length === 0) {
       space.transaction.add(new AppendChange(space, this.#table, mapKey));

@@ -5,7 +5,7 @@
 import { mapKeyOf, type Key } from '../codec/key.ts';
 import { deepFreeze } from '../codec/value.ts';
 import { deleted, emptyMapCell, type Cell, type MapCell, type MapKey } from './cells.ts';
-import { ClearKeyChange, mapCellNow } from './changes.ts';
+import { ClearKeyChange } from './changes.ts';
 import { scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
@@ -60,7 +60,7 @@ export class MapState<K extends Key = Key, V = unknown> {
 
   /** Sets a value in the open transaction. */
   set(key: Key, subKey: K, value: V, options?: WriteOptions): void {
-    const times = timesOf(options, this.#ttlMs, () => this.#space.now());
+    const times = timesOf(options, this.#ttlMs, this.#space);
     this.#put(mapKeyOf(key), mapKeyOf(subKey), value, times);
   }
 
@@ -123,9 +123,7 @@ export class MapState<K extends Key = Key, V = unknown> {
   }
 
   #put(key: MapKey, subKey: MapKey, value: unknown, times: WriteTimes): void {
-    const table = this.#table;
-    const place = { key, subKey, ownerNow: (): MapCell => mapCellNow(table, key) };
-    putCell(this.#space, table, place, value, times);
+    putCell(this.#space, this.#table, { key, subKey }, value, times);
   }
 }
 

@@ -8,7 +8,7 @@ import { typeOf } from '../codec/value-path.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { operatorIds, ops, type OperatorId } from '../snapshot/entry-format.ts';
 import type { BlobCounter } from './blob-totals.ts';
-import type { Cell, MapKey, TableCells } from './cells.ts';
+import type { Cell, MapKey } from './cells.ts';
 import { CellChange, type ValueEncoder } from './changes.ts';
 import type { CommitEncoder } from './commit-encoder.ts';
 import { isAlive, type Before } from './operand-base.ts';
@@ -26,8 +26,7 @@ export interface KeyPlace {
 /** A change of one key that is logged as one operand, whatever was written in the transaction. */
 export abstract class OperandChange extends CellChange {
   constructor(encoder: ValueEncoder, table: Table<Cell>, { key, cell, previous }: KeyPlace) {
-    const place = { key, subKey: undefined, ownerNow: (): TableCells<Cell> => table.active };
-    super(encoder, table, place, cell, previous);
+    super(encoder, table, { key, subKey: undefined }, { cell, previous, owner: table.active });
   }
 
   /** Logs an operand, with the times of the cell. */

@@ -131,6 +131,7 @@ export class StateSpace implements ValueEncoder {
 
   /** A commit was sealed with these; others may have been made while it was encoded. */
   definitionsLogged(logged: readonly TableDefinition[]): void {
+    if (logged.length === 0) return;
     for (const definition of logged) this.#setLogged(definition);
     this.#unlogged = this.#unlogged.filter((definition) => !logged.includes(definition));
   }

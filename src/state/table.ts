@@ -26,7 +26,11 @@ export class Table<C> {
 
   /** Whether some memtable hides everything that images hold of this table. */
   get hidesImages(): boolean {
-    for (const layer of this.layersAboveImages()) if (layer.cleared) return true;
+    // On the path of every read of an image: no generator.
+    if (this.active.cleared) return this.active.generation > this.#retired;
+    for (const layer of this.frozen) {
+      if (layer.cleared) return layer.generation > this.#retired;
+    }
     return false;
   }
 

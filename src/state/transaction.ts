@@ -27,29 +27,42 @@ export interface Change {
 }
 
 export class Transaction {
-  #changes: Change[] = [];
+  /** Used again by the next transaction: a fresh array for each commit costs more than it looks. */
+  readonly #changes: (Change | undefined)[] = [];
+  #size = 0;
+  /** Changes that later calls of the transaction add to, by their cells: all handles share them. */
+  readonly #byCell = new Map<object, Change>();
 
   get size(): number {
-    return this.#changes.length;
+    return this.#size;
   }
 
   add(change: Change): void {
-    this.#changes.push(change);
+    this.#changes[this.#size++] = change;
+  }
+
+  /** Adds a change that `changeOf` finds by its cell until the transaction ends. */
+  addOf(cell: object, change: Change): void {
+    this.add(change);
+    this.#byCell.set(cell, change);
+  }
+
+  changeOf(cell: object): Change | undefined {
+    return this.#byCell.size === 0 ? undefined : this.#byCell.get(cell);
   }
 
   encode(encoder: CommitEncoder, moment: CommitMoment): void {
-    for (const change of this.#changes) change.encode(encoder, moment);
+    for (let i = 0; i < this.#size; i++) this.#changes[i]!.encode(encoder, moment);
   }
 
   committed(moment: CommitMoment): void {
-    for (const change of this.#changes) change.committed(moment);
-    this.#changes = [];
+    for (let i = 0; i < this.#size; i++) this.#changes[i]!.committed(moment);
+    this.#clear();
   }
 
   rollback(): void {
-    const changes = this.#changes;
-    this.#changes = [];
-    for (let i = changes.length - 1; i >= 0; i--) changes[i]!.undo();
+    for (let i = this.#size - 1; i >= 0; i--) this.#changes[i]!.undo();
+    this.#clear();
   }
 
   /**
@@ -57,11 +70,21 @@ export class Transaction {
    * is active then: the new one, or the old one when `freeze` throws.
    */
   carryOver(freeze: () => void): void {
-    for (let i = this.#changes.length - 1; i >= 0; i--) this.#changes[i]!.undo();
+    for (let i = this.#size - 1; i >= 0; i--) this.#changes[i]!.undo();
     try {
       freeze();
     } finally {
-      for (const change of this.#changes) change.redo();
+      for (let i = 0; i < this.#size; i++) this.#changes[i]!.redo();
     }
   }
+
+  #clear(): void {
+    if (this.#size > keptMax) this.#changes.length = 0;
+    else this.#changes.fill(undefined, 0, this.#size);
+    this.#size = 0;
+    if (this.#byCell.size > 0) this.#byCell.clear();
+  }
 }
+
+/** Places for changes that are kept from one transaction to the next. */
+const keptMax = 1024;

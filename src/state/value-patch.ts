@@ -49,9 +49,6 @@ interface PatchOf {
   readonly times: WriteTimes;
 }
 
-/** Changes of open transactions by their cells: all handles of a state patch the same one. */
-const openPatches = new WeakMap<Cell, PatchChange>();
-
 /** Patches a value in the open transaction, and returns what it is then. */
 export function patchValue(space: StateSpace, table: Table<Cell>, of: PatchOf): unknown {
   const { key, times } = of;
@@ -59,7 +56,7 @@ export function patchValue(space: StateSpace, table: Table<Cell>, of: PatchOf): 
   const previous = table.active.cells.get(key);
   const isOpen = previous?.lsn === 0;
   const before = isOpen ? valueOf(space, table, key, previous) : found(space, table, key);
-  const open = isOpen ? openPatches.get(previous) : undefined;
+  const open = isOpen ? openPatch(space, previous) : undefined;
   // What the transaction has patched is one operand, whatever its expiry; what it has put is not.
   const isAlive = open || before.expiry === 0 || before.expiry > space.now();
   const stored = patched(patch, isAlive ? before.bytes : undefined);
@@ -78,20 +75,22 @@ export function patchValue(space: StateSpace, table: Table<Cell>, of: PatchOf): 
     const from = { patch, expiryBefore: before.expiry, bytes: stored.length };
     const change = new PatchChange(space, table, place, from);
     change.show(value, times);
-    space.transaction.add(change);
-    openPatches.set(place.cell, change);
+    space.transaction.addOf(place.cell, change);
     table.patched = true;
   }
   return value;
 }
 
 /** The open transaction sets or deletes what it has patched: that is what is logged, as a whole. */
-export function forgetPatch(cell: Cell | undefined): void {
-  if (cell === undefined || cell.lsn !== 0) return;
-  const open = openPatches.get(cell);
-  if (!open) return;
-  open.replaced = true;
-  openPatches.delete(cell);
+export function forgetPatch(space: StateSpace, cell: Cell | undefined): void {
+  const open = cell && openPatch(space, cell);
+  if (open) open.replaced = true;
+}
+
+/** The open transaction's patch of a cell; undefined where it has set or deleted the value since. */
+function openPatch(space: StateSpace, cell: Cell): PatchChange | undefined {
+  const open = space.transaction.changeOf(cell);
+  return open instanceof PatchChange && !open.replaced ? open : undefined;
 }
 
 /** Patches of one key in one transaction. */

@@ -6,15 +6,8 @@ import { mapKeyOf, type Key } from '../codec/key.ts';
 import { typeOf } from '../codec/value-path.ts';
 import { deepFreeze } from '../codec/value.ts';
 import { InvalidArgumentError } from '../errors.ts';
-import {
-  deleted,
-  emptyTableCells,
-  openCell,
-  type Cell,
-  type MapKey,
-  type TableCells,
-} from './cells.ts';
-import { CellChange, ClearTableChange } from './changes.ts';
+import { deleted, emptyTableCells, openCell, type Cell, type MapKey } from './cells.ts';
+import { CellChange, cellOwner, ClearTableChange, type CellKey } from './changes.ts';
 import { countLive, scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
@@ -88,12 +81,7 @@ export class ValueState<V = unknown> {
    * @throws InvalidArgumentError INVALID_KEY, INVALID_OPTION; INVALID_VALUE at the latest from `commit`
    */
   set(key: Key, value: V, options?: WriteOptions): void {
-    const mapKey = mapKeyOf(key);
-    this.#put(
-      mapKey,
-      value,
-      timesOf(options, this.#ttlMs, () => this.#space.now()),
-    );
+    this.#put(mapKeyOf(key), value, timesOf(options, this.#ttlMs, this.#space));
   }
 
   /**
@@ -122,7 +110,7 @@ export class ValueState<V = unknown> {
     const space = this.#space;
     space.assertWritable();
     const mapKey = mapKeyOf(key);
-    const times = timesOf(options, this.#ttlMs, () => space.now());
+    const times = timesOf(options, this.#ttlMs, space);
     const value = patchValue(space, this.#table, { key: mapKey, patch, times });
     return (space.checks ? deepFreeze(value) : value) as V;
   }
@@ -166,14 +154,8 @@ export class ValueState<V = unknown> {
 
   #put(key: MapKey, value: unknown, times: WriteTimes): void {
     const table = this.#table;
-    if (table.patched) forgetPatch(table.active.cells.get(key));
-    putCell(
-      this.#space,
-      table,
-      { key, subKey: undefined, ownerNow: () => table.active },
-      value,
-      times,
-    );
+    if (table.patched) forgetPatch(this.#space, table.active.cells.get(key));
+    putCell(this.#space, table, { key, subKey: undefined }, value, times);
   }
 }
 
@@ -197,31 +179,26 @@ function notAFunction(table: Table<Cell>, given: unknown): InvalidArgumentError 
   );
 }
 
-/** Where a cell goes, also after a freeze. */
-export interface CellPlace {
-  readonly key: MapKey;
-  readonly subKey: MapKey | undefined;
-  ownerNow(): Pick<TableCells<Cell>, 'cells' | 'replaced'>;
-}
-
 /** Puts a value, or a delete, into the open transaction. */
 export function putCell(
   space: StateSpace,
   table: Table<unknown>,
-  place: CellPlace,
+  at: CellKey,
   value: unknown,
   times: WriteTimes,
 ): void {
   space.assertWritable();
-  const { cells } = place.ownerNow();
-  const previous = cells.get(place.subKey ?? place.key);
+  const owner = cellOwner(table, at);
+  const previous = owner.cells.get(at.subKey ?? at.key);
   if (previous !== undefined && previous.lsn === 0) {
     previous.value = value;
     previous.expiry = times.expiry;
     previous.eventTime = times.eventTime;
     return;
   }
-  space.transaction.add(new CellChange(space, table, place, openCell(value, times), previous));
+  space.transaction.add(
+    new CellChange(space, table, at, { cell: openCell(value, times), previous, owner }),
+  );
 }
 
 /** Clears a table in the open transaction. */

@@ -55,17 +55,17 @@ export interface ListOptions extends StateOptions {
   readonly itemsMax?: number;
 }
 
-/** Times of a write. */
+/** Times of a write; the clock gives microseconds. */
 export function timesOf(
   options: WriteOptions | undefined,
   stateTtlMs: number | undefined,
-  now: () => number,
+  clock: { now(): number },
 ): WriteTimes {
   if (options === undefined && stateTtlMs === undefined) return noTimes;
   if (options !== undefined) checkKnown(options, ['ttlMs', 'eventTime']);
   const ttlMs = options?.ttlMs === undefined ? stateTtlMs : options.ttlMs;
   const endless = ttlMs === undefined || ttlMs === null;
-  const expiry = endless ? 0 : now() + Math.round(checkTtl(ttlMs) * 1000);
+  const expiry = endless ? 0 : clock.now() + Math.round(checkTtl(ttlMs) * 1000);
   return { expiry, eventTime: checkEventTime(options?.eventTime) };
 }
 
