@@ -25,7 +25,7 @@ import { merge, type MergeVerbOptions } from './merge.ts';
 import { Output, type TextStream } from './output.ts';
 import { parseBytes, parseSeconds, tune, type TuneVerbOptions } from './tune.ts';
 import { addTimeTravel } from './time-travel.ts';
-import { verify } from './verify.ts';
+import { verify, type VerifyVerbOptions } from './verify.ts';
 
 const atHelp =
   'latest (default), lsn:N, checkpoint:N, savepoint:NAME, or a time such as 2026-11-20T14:02:37Z';
@@ -94,10 +94,12 @@ function createProgram(
     .action(async (dir: string, options: CommonOptions) => {
       done(await inspect(output, dir, options));
     });
-  verb('verify', 'check every byte that a store needs; one line a fault')
+  verb('verify', 'check what a store needs; one line a fault')
     .argument('<path>', 'directory of a store, or a snapshot file')
-    .action(async (dir: string, options: CommonOptions) => {
-      done(await verify(output, dir, options));
+    .option('--level <level>', 'none, basic, standard, or full (default): every byte')
+    .option('--checkpoint <id>', 'check only what this checkpoint stands on', parseCount)
+    .action(async (dir: string, options: VerifyVerbOptions) => {
+      done(await verify({ output, stderr }, dir, options));
     });
   verb('get', 'print what a key holds')
     .argument('<dir>')

@@ -3,15 +3,46 @@
  * one line that says what was found sound.
  */
 import { relative } from 'node:path';
-import { verifyStore, type StoreFault, type StoreVerification } from '../engine/index.ts';
+import {
+  InvalidArgumentError,
+  verifyStore,
+  type StoreFault,
+  type StoreVerification,
+  type Verification,
+} from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
-import type { Output } from './output.ts';
+import { withProgress, type Streams } from './progress.ts';
 import { isSnapshotFile, verifyFile } from './snapshot-file.ts';
 import { formatBytes, toJson } from './render.ts';
 
-export async function verify(output: Output, dir: string, options: CommonOptions): Promise<number> {
-  if (isSnapshotFile(dir, options)) return verifyFile(output, dir, options);
-  const found = await verifyStore({ dir, ...storeOf(options) });
+export interface VerifyVerbOptions extends CommonOptions {
+  readonly level?: string;
+  readonly checkpoint?: number;
+}
+
+export async function verify(
+  { output, stderr }: Streams,
+  dir: string,
+  options: VerifyVerbOptions,
+): Promise<number> {
+  const { json, level, checkpoint } = options;
+  if (isSnapshotFile(dir, options)) {
+    for (const name of ['level', 'checkpoint'] as const) {
+      if (options[name] === undefined) continue;
+      const message = `--${name} goes with a directory, not a file`;
+      throw new InvalidArgumentError('INVALID_OPTION', message, { option: name });
+    }
+    return verifyFile(output, dir, options);
+  }
+  const found = await withProgress(stderr, json, (show) =>
+    verifyStore({
+      dir,
+      ...storeOf(options),
+      ...(level === undefined ? {} : { level: level as Verification }),
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+      ...show,
+    }),
+  );
   const sound = found.faults.length === 0;
   if (options.json) {
     await output.line(toJson({ sound, ...found }));
@@ -37,12 +68,19 @@ export function describeFault(dir: string, { path, offset, lsn, what }: StoreFau
 function summary(found: StoreVerification): string {
   const { checkpointCount, snapshotCount, snapshotBytes, segmentCount, recordCount, logBytes } =
     found;
+  const { level, checkpoint, lsn } = found;
+  const reading = level === 'full' ? '' : ` at level ${level}`;
+  const snapshots = `${count(snapshotCount, 'snapshot')} (${formatBytes(snapshotBytes)})`;
+  if (checkpoint !== undefined) return `sound${reading}: checkpoint ${checkpoint}, ${snapshots}`;
+  if (lsn === undefined) {
+    return `sound${reading}: ${count(checkpointCount, 'checkpoint')}, ${snapshots}, ${count(segmentCount, 'segment')}`;
+  }
   return [
-    `sound: ${count(checkpointCount, 'checkpoint')}`,
-    `${count(snapshotCount, 'snapshot')} (${formatBytes(snapshotBytes)})`,
+    `sound${reading}: ${count(checkpointCount, 'checkpoint')}`,
+    snapshots,
     `${count(segmentCount, 'segment')} (${formatBytes(logBytes)})`,
     count(recordCount, 'commit'),
-    `through LSN ${found.lsn ?? 0}, proved ${found.provedLsn ?? 0}`,
+    `through LSN ${lsn}, proved ${found.provedLsn ?? 0}`,
     ...(found.trimmedBelow === undefined
       ? []
       : [`LSNs below ${found.trimmedBelow} given up by retention`]),

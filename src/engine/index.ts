@@ -119,7 +119,13 @@ export {
   type StoreInspection,
 } from '../recovery/inspect.ts';
 export type { InspectionFault } from '../recovery/inspect-log.ts';
-export { verifyStore, type StoreFault, type StoreVerification } from '../recovery/verify.ts';
+export {
+  verifyStore,
+  type StoreFault,
+  type StoreVerification,
+  type VerifyOptions,
+} from '../recovery/verify.ts';
+export type { CheckOptions } from '../recovery/verify-options.ts';
 export type { StoreLocation } from '../recovery/reader-moment.ts';
 export type { Target } from '../recovery/target.ts';
 export {

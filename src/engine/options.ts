@@ -16,6 +16,7 @@ import {
   type RegisteredCodec,
 } from '../codec/compression-modules.ts';
 import type { TypeDefinition } from '../codec/value.ts';
+import { checkLevel } from '../recovery/verify-tools.ts';
 import type { Verification } from '../snapshot/tasks.ts';
 import { directoryPath, filePath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import type { ObjectStore } from '../store/object-store.ts';
@@ -129,7 +130,6 @@ export interface ResolvedEngineOptions {
 
 export const keyGroupsDefault = 128;
 const keyGroupsMost = 65_536;
-const verificationLevels = ['none', 'basic', 'standard', 'full'] as const;
 const memtableBytesDefault = 256 * 1024 * 1024;
 const memtableBytesLeast = 64 * 1024;
 
@@ -175,7 +175,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     store,
     durability: resolveDurability(options.durability, 'disk'),
     recover: flag('recover', options.recover, true),
-    verification: checkVerification(options.verification),
+    verification: checkLevel('verification', options.verification, 'standard'),
     checks: flag('checks', options.checks, environment === 'test' || environment === 'development'),
     types: types ?? [],
     memtableBytesMax: memtableBound(options.memtableBytesMax),
@@ -201,12 +201,6 @@ function flag(name: string, value: unknown, otherwise: boolean): boolean {
   if (value === undefined) return otherwise;
   if (typeof value === 'boolean') return value;
   throw badOption(name, 'must be true or false', value);
-}
-
-function checkVerification(value: unknown = 'standard'): Verification {
-  const level = verificationLevels.find((name) => name === value);
-  if (level) return level;
-  throw badOption('verification', `must be one of ${verificationLevels.join(', ')}`, value);
 }
 
 function memtableBound(value: unknown): number {

@@ -13,7 +13,7 @@ import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { readInventory, type BackupInventory } from './backup-source.ts';
 import { BackupTarget } from './backup-target.ts';
-import { CopyRun, type CopyComponents, type CopyLimits } from './copy-run.ts';
+import { CopyRun, type CopyComponents, type CopyLimits, type CopyProgress } from './copy-run.ts';
 import {
   readInAgreement,
   readStoreIdentity,
@@ -168,8 +168,11 @@ function gone(path: string): CorruptionError {
 
 async function verify(dir: string, on: CopyComponents, run: CopyRun): Promise<number> {
   run.progress('verify');
-  const { faults, snapshotBytes, logBytes } = await verifyStoreWith({ dir }, on);
-  run.check();
+  const { signal } = run;
+  const onProgress = ({ bytes, bytesTotal }: CopyProgress): void =>
+    run.progress('verify', bytes, bytesTotal);
+  const check = { dir, signal, onProgress };
+  const { faults, snapshotBytes, logBytes } = await verifyStoreWith(check, on);
   const [first] = faults;
   if (!first) {
     const bytes = snapshotBytes + logBytes;

@@ -39,8 +39,8 @@ export interface CopyProgress {
 export interface CopyLimits {
   /** Ends the copy. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds after which it ends with TIMEOUT. */
-  readonly timeoutMs: number;
+  /** Milliseconds after which it ends with TIMEOUT; undefined: never. */
+  readonly timeoutMs: number | undefined;
   readonly threadsMax: number;
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
 }
@@ -60,7 +60,11 @@ export class CopyRun {
   #phaseAt = 0;
 
   /** `what` names the copy in errors. */
-  constructor(what: string, limits: CopyLimits, { fs, clock, threads }: CopyComponents) {
+  constructor(
+    what: string,
+    limits: CopyLimits,
+    { fs, clock, threads }: Omit<CopyComponents, 'random'>,
+  ) {
     const { signal, timeoutMs, threadsMax, onProgress } = limits;
     // Every task under way listens.
     setMaxListeners(0, this.#limit.signal);
@@ -68,10 +72,11 @@ export class CopyRun {
     this.clock = clock;
     this.threadsMax = threadsMax;
     this.pool = threads ? new ThreadPool(threadsMax) : new InlinePool(fs);
-    const timer = clock.setTimer(timeoutMs, () => {
+    const end = (): void => {
       const text = `the ${what} took longer than ${timeoutMs} ms`;
       this.#limit.abort(new AbortedError('TIMEOUT', text, { timeoutMs }));
-    });
+    };
+    const timer = timeoutMs === undefined ? undefined : clock.setTimer(timeoutMs, end);
     const give = (): void => {
       const reason: unknown = signal?.reason;
       this.#limit.abort(new AbortedError('ABORTED', `the ${what} was aborted`, {}, reason));
@@ -79,7 +84,7 @@ export class CopyRun {
     if (signal?.aborted === true) give();
     signal?.addEventListener('abort', give);
     this.#stop = () => {
-      timer.cancel();
+      timer?.cancel();
       signal?.removeEventListener('abort', give);
     };
   }

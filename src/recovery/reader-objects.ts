@@ -20,6 +20,8 @@ export interface ReaderObjects {
   /** Objects whose names start with `prefix`, which ends with `/`, in order. */
   list(prefix: string): Promise<ObjectInfo[]>;
   get(name: string): Promise<Uint8Array | undefined>;
+  /** Whether there is an object of that name. */
+  has(name: string): Promise<boolean>;
   /** A file with the bytes of an object; undefined when there is none. */
   file(name: string): Promise<ObjectFile | undefined>;
   /** How errors and reports name an object. */
@@ -61,6 +63,10 @@ export class DirectoryObjects implements ReaderObjects {
     }
   }
 
+  async has(name: string): Promise<boolean> {
+    return (await this.#fs.stat(this.path(name)))?.kind === 'file';
+  }
+
   async file(name: string): Promise<ObjectFile | undefined> {
     const path = this.path(name);
     const found = await this.#fs.stat(path);
@@ -90,6 +96,11 @@ export class StoreObjects implements ReaderObjects {
 
   get(name: string): Promise<Uint8Array | undefined> {
     return this.#store.get(name);
+  }
+
+  async has(name: string): Promise<boolean> {
+    const listed = await this.#store.list(name.slice(0, name.lastIndexOf('/') + 1));
+    return listed.some((object) => object.name === name);
   }
 
   /** The file itself where objects are files of this machine, else a copy in memory. */

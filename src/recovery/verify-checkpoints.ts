@@ -11,15 +11,15 @@ import {
   type CheckpointRecord,
 } from '../checkpoint/checkpoint-record.ts';
 import { NotFoundError } from '../errors.ts';
-import { loadSnapshot, verifySnapshot } from '../snapshot/tasks.ts';
-import type { SnapshotFault } from '../snapshot/tasks.ts';
+import type { SnapshotFault, VerifySnapshotOutput } from '../snapshot/tasks.ts';
 import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { findChainFault } from './chain-fault.ts';
-import type { ReaderObjects } from './reader-objects.ts';
-import { readerContext, readRecord } from './reader-moment.ts';
+import type { ObjectFile, ReaderObjects } from './reader-objects.ts';
+import { readRecord } from './reader-moment.ts';
 import { faultOf, withoutPath } from './verify-log.ts';
 import { fault, type PartReport, type StoreFault } from './verify-report.ts';
+import { reaches, type VerifyTools } from './verify-tools.ts';
 
 /** Records that could be read, oldest first. */
 export interface RecordsReport extends PartReport {
@@ -34,17 +34,18 @@ export interface VerifiedRecord {
   readonly sound: boolean;
 }
 
-/** Checks every record by itself and against those before it. */
+/** Checks every record by itself and against those before it, or only one of them. */
 export async function verifyRecords(
   objects: ReaderObjects,
   identity: StoreIdentity,
+  only?: number,
 ): Promise<RecordsReport> {
   const report: RecordsReport = { faults: [], notes: [], records: [] };
   for (const { name } of await objects.list(checkpointPrefix)) {
     const path = objects.path(name);
     const parsed = parseRecordName(name);
     if (!parsed) report.notes.push(fault(path, 'is no checkpoint record'));
-    if (!parsed || parsed.dropped) continue;
+    if (!parsed || parsed.dropped || (only !== undefined && parsed.id !== only)) continue;
     try {
       const record = await readRecord(objects, parsed.id, toHex(identity.storeId));
       const before = report.records.at(-1)?.record;
@@ -80,31 +81,30 @@ function recordFault(
   return undefined;
 }
 
-/** Checks one snapshot: every byte, and what its record says of it. */
+/** Bytes of slices that are checked in one go. */
+const partBytes = 8 * 1024 * 1024;
+
+/** Checks one snapshot as far as the level goes, and what its record says of it. */
 export async function verifyLink(
   objects: ReaderObjects,
   link: ChainLink,
   recordPath: string,
+  tools: VerifyTools,
 ): Promise<StoreFault[]> {
   const path = objects.path(link.name);
   try {
+    const missing = [fault(path, `snapshot is missing, ${recordPath} names it`)];
+    if (!reaches(tools.level, 'basic')) return (await objects.has(link.name)) ? [] : missing;
     const file = await objects.file(link.name);
-    if (!file) return [fault(path, `snapshot is missing, ${recordPath} names it`)];
+    if (!file) return missing;
     const stat = await file.fs.stat(file.path);
     if (stat && stat.bytes !== link.bytes) {
       const what = `snapshot has ${stat.bytes} bytes where ${link.bytes} are due`;
       return [fault(path, what, { offset: Math.min(stat.bytes, link.bytes) })];
     }
-    const { sha256, bytes } = link;
-    const input = { path: file.path, sha256, bytes, full: true };
-    const { faults } = await verifySnapshot(file.fs, input, readerContext);
-    if (faults.length > 0) return distinct(faults, file.path, path);
-    const { header, tables } = await loadSnapshot(
-      file.fs,
-      { path: file.path, sliceIndexes: [], verification: 'basic' },
-      readerContext,
-    );
-    const entryCount = tables.reduce((sum, table) => sum + table.entryCount, 0);
+    const { faults, found } = await verifyParts(file, link, tools);
+    if (faults.length > 0 || !found) return distinct(faults, file.path, path);
+    const { header, entryCount } = found;
     const agrees =
       header.kind === link.kind &&
       header.fromLsn === link.fromLsn &&
@@ -115,6 +115,31 @@ export async function verifyLink(
   } catch (error) {
     return [faultOf(error, path)];
   }
+}
+
+/** Head and digest first, then slices, a few at a time. */
+async function verifyParts(
+  { fs, path }: ObjectFile,
+  { sha256, bytes }: ChainLink,
+  { level, spend, verifyFile }: VerifyTools,
+): Promise<Pick<VerifySnapshotOutput, 'faults' | 'found'>> {
+  const head = await verifyFile(fs, { path, sha256, bytes, level, sliceIndexes: [] });
+  if (level === 'full') await spend(bytes);
+  const { found } = head;
+  const faults = [...head.faults];
+  let part: number[] = [];
+  let inPart = 0;
+  for (const [index, sliceBytes] of (found?.sliceBytes ?? []).entries()) {
+    part.push(index);
+    inPart += sliceBytes;
+    if (inPart < partBytes && index + 1 < found!.sliceBytes.length) continue;
+    const checks = { path, level, sliceIndexes: part, onlySlices: true };
+    faults.push(...(await verifyFile(fs, checks)).faults);
+    if (reaches(level, 'standard')) await spend(inPart);
+    part = [];
+    inPart = 0;
+  }
+  return { faults, found };
 }
 
 /** Of faults of one file, those that say where; the first where several share a place. */

@@ -1,12 +1,18 @@
 /*
- * The log, checked from the low-water record on: every group of every segment on the walk, that LSNs
- * and chain values continue from segment to segment, seal marks, and that each checkpoint record's
- * position is a border of the log. A segment that is damaged is read up to the damage; the next one
+ * The log, checked from the low-water record on. Level `none`: that segments are there, of this store,
+ * and continue each other; `basic`: also the newest one to its end, as an opening does; `standard`:
+ * every group of every segment on the walk, chain values, seal marks, and that each checkpoint record's
+ * position is a border of the log; `full`: also that what sound groups hold is commits. A segment that is damaged is read up to the damage; the next one
  * starts from its own header, so one damage is one fault.
  */
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { CorruptionError, TidemarkError } from '../errors.ts';
-import { groupHeaderBytes, groupKinds } from '../wal/group-format.ts';
+import {
+  groupHeaderBytes,
+  groupKinds,
+  visitRecords,
+  type GroupHeader,
+} from '../wal/group-format.ts';
 import { formatChain, sameChain } from '../wal/chain-value.ts';
 import {
   listLog,
@@ -22,7 +28,9 @@ import { must } from '../std/assert.ts';
 import { GroupScanner, readFileRange, scanSegment, type Border } from '../wal/segment-scan.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { beginningFault } from './log-beginning.ts';
+import { commitFault } from './verify-commit.ts';
 import { fault, type PartReport, type StoreFault } from './verify-report.ts';
+import { reaches, type VerifyTools } from './verify-tools.ts';
 
 /** Bytes of a damaged mark that may differ while it still counts as a mark. */
 const markBytesDiffer = 8;
@@ -38,7 +46,25 @@ export interface LogReport extends PartReport {
   trimmedBelow: number | undefined;
 }
 
+/** Of a log that was not looked at. */
+export function emptyLogReport(): LogReport {
+  return {
+    faults: [],
+    notes: [],
+    segmentCount: 0,
+    groupCount: 0,
+    recordCount: 0,
+    logBytes: 0,
+    lsn: undefined,
+    provedLsn: undefined,
+    trimmedBelow: undefined,
+  };
+}
+
 export interface LogToVerify {
+  readonly tools: VerifyTools;
+  /** Records are commits of an engine. */
+  readonly ofEngine: boolean;
   readonly fs: FileSystem;
   readonly directory: string;
   /** Holds the mark of the log. */
@@ -63,24 +89,18 @@ interface WalkedSegment {
 
 class LogCheck {
   readonly #in: LogToVerify;
-  readonly #report: LogReport = {
-    faults: [],
-    notes: [],
-    segmentCount: 0,
-    groupCount: 0,
-    recordCount: 0,
-    logBytes: 0,
-    lsn: undefined,
-    provedLsn: undefined,
-    trimmedBelow: undefined,
-  };
+  readonly #report: LogReport = emptyLogReport();
+
+  /** Of the commit that was checked last, microseconds. */
+  #lastTimestamp = 0;
 
   constructor(input: LogToVerify) {
     this.#in = input;
   }
 
   async run(): Promise<LogReport> {
-    const { fs, directory, storeDirectory, storeId } = this.#in;
+    const { fs, directory, storeDirectory, storeId, tools } = this.#in;
+    const { level } = tools;
     // Before the segments, as an opening does.
     const mark = await this.#try(() => readLogMark(fs, storeDirectory, storeId));
     const listing = await listLog(fs, directory);
@@ -89,10 +109,12 @@ class LogCheck {
     const beginning = beginningFault(lowWater, this.#in.hasBeginning);
     if (beginning !== undefined) this.#fault(directory, beginning, { lsn: 1 });
     const walk = await this.#walk(listing, lowWater, mark);
+    this.#report.segmentCount = walk.length;
     for (const { file, newer } of walk) {
       const isNewest = file.name === listing.segments.at(-1)?.name;
       const check = (): Promise<void> =>
         newer ? this.#checkSealed(file, newer) : this.#checkOpen(file, isNewest);
+      if (!reaches(level, newer ? 'standard' : 'basic')) continue;
       // A codec that is not here ends the check of its segment.
       await this.#try(check, file.path);
     }
@@ -227,9 +249,9 @@ class LogCheck {
     const bytes = await this.#read(path, end + groupHeaderBytes);
     if (!bytes) return;
     const scanner = new GroupScanner(bytes.subarray(0, end), 0, header.salt, startOf(file));
-    const borders = this.#scan(scanner, end);
+    const borders = await this.#scan(path, scanner, end);
     const { offset, lsn, chain } = scanner.border;
-    this.#count(offset);
+    this.#report.logBytes += offset;
     if (scanner.fault !== undefined) {
       this.#fault(path, `group ${scanner.fault}`, { offset, lsn: lsn + 1 });
       return;
@@ -268,8 +290,8 @@ class LogCheck {
     const content = bytes.subarray(start.offset);
     const scan = scanSegment(content, start.offset, header.salt, start, header.firstLsn - 1);
     const scanner = new GroupScanner(bytes, 0, header.salt, start);
-    const borders = this.#scan(scanner, scan.end.offset);
-    this.#count(scan.end.offset);
+    const borders = await this.#scan(path, scanner, scan.end.offset);
+    this.#report.logBytes += scan.end.offset;
     const { offset, lsn } = scan.end;
     this.#checkPositions(file, borders, lsn);
     const recordLsn = isNewest ? (this.#in.records.at(-1)?.record.lsn ?? 0) : 0;
@@ -295,17 +317,32 @@ class LogCheck {
   }
 
   /** Moves over all groups up to an offset; the borders that it passed. */
-  #scan(scanner: GroupScanner, end: number): Border[] {
+  async #scan(path: string, scanner: GroupScanner, end: number): Promise<Border[]> {
+    const { turns, level } = this.#in.tools;
     const borders = [scanner.border];
     while (scanner.border.offset < end) {
+      const { offset } = scanner.border;
       const group = scanner.next();
       if (!group) break;
       borders.push(scanner.border);
+      if (turns.spend(scanner.border.offset - offset)) await turns.pause();
       if (group.kind !== groupKinds.frames) continue;
       this.#report.groupCount++;
       this.#report.recordCount += group.recordCount;
+      if (level === 'full' && this.#in.ofEngine) this.#checkCommits(path, offset, scanner, group);
     }
     return borders;
+  }
+
+  /** What a sound group holds has to be commits. */
+  #checkCommits(path: string, offset: number, { body }: GroupScanner, group: GroupHeader): void {
+    const { bytes, start, end } = body;
+    visitRecords(bytes, start, end, group.firstLsn, (lsn, recordStart, recordEnd) => {
+      const record = bytes.subarray(recordStart, recordEnd);
+      const found = commitFault(record, this.#lastTimestamp);
+      if (typeof found === 'number') this.#lastTimestamp = found;
+      else this.#fault(path, found, { offset, lsn });
+    });
   }
 
   /** Records whose position is in this segment name one of its borders. */
@@ -328,13 +365,10 @@ class LogCheck {
     this.#fault(path, what, { offset: 0, lsn: record.lsn });
   }
 
-  #count(bytes: number): void {
-    this.#report.segmentCount++;
-    this.#report.logBytes += bytes;
-  }
-
   async #read(path: string, limit?: number): Promise<Uint8Array | undefined> {
-    return this.#try(() => readFileRange(this.#in.fs, path, 0, limit));
+    const bytes = await this.#try(() => readFileRange(this.#in.fs, path, 0, limit));
+    await this.#in.tools.spend(bytes?.length ?? 0);
+    return bytes;
   }
 
   /** Damage becomes a fault. */

@@ -3,6 +3,8 @@
  * a note is something that is not as after a clean close and loses nothing that was proved.
  */
 
+import type { Verification } from '../snapshot/tasks.ts';
+
 /** Something that is damaged or does not fit. */
 export interface StoreFault {
   /** Of the file; the object's name where objects are no files. */
@@ -17,6 +19,10 @@ export interface StoreFault {
 /** What was read and found. */
 export interface StoreVerification {
   readonly dir: string;
+  /** How far the check went. */
+  readonly level: Verification;
+  /** The checkpoint that alone was checked; undefined: everything was. */
+  readonly checkpoint: number | undefined;
   /** In the order: identity, records, snapshots, log. Empty: the store is sound. */
   readonly faults: readonly StoreFault[];
   readonly notes: readonly StoreFault[];
@@ -28,6 +34,7 @@ export interface StoreVerification {
   readonly recordCount: number;
   /** Bytes of the log that were checked. */
   readonly logBytes: number;
+  /** Undefined where the newest segment was not read: at level `none`, or for one checkpoint. */
   readonly lsn: number | undefined;
   readonly provedLsn: number | undefined;
   /** LSNs below it were given up on purpose, by retention or `trim`; undefined: none were. */

@@ -1,60 +1,104 @@
 /*
- * Checks a store whole, and reports every fault instead of stopping at the first: identity, every
- * record, every snapshot that a record names, every segment of the log. Reads only, beside a writer
- * too: a part that shows faults is read until two readings of it agree (F2), and what a record names
- * counts only while the record is there (F1).
+ * Checks a store as far as a level goes, and reports every fault instead of stopping at the first:
+ * identity, every record, every snapshot that a record names, every segment of the log; or only what one
+ * checkpoint stands on. Reads only, beside a writer too: a part that shows faults is read until two
+ * readings of it agree (F2), and what a record names counts only while the record is there (F1).
  */
 import { snapshotPrefix } from '../checkpoint/checkpoint-record.ts';
-import { CorruptionError } from '../errors.ts';
+import { CorruptionError, NotFoundError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
-import { knownOnly } from '../std/option-checks.ts';
 import { systemClock } from '../std/clock.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
+import { listLog } from '../wal/log-directory.ts';
+import { CopyRun } from './copy-run.ts';
 import { readingsMax } from './reader-agreement.ts';
 import {
-  locationNames,
+  listRecordIds,
   logDirectoryOf,
   objectsOf,
   readStoreIdentity,
   sourceOf,
   type ReaderSource,
-  type StoreLocation,
 } from './reader-moment.ts';
 import type { ReaderComponents } from './reader.ts';
 import { verifyLink, verifyRecords, type RecordsReport } from './verify-checkpoints.ts';
-import { faultOf, verifyLog, type LogReport } from './verify-log.ts';
+import { emptyLogReport, faultOf, verifyLog, type LogReport } from './verify-log.ts';
+import { checkVerifyOptions, type VerifyOptions } from './verify-options.ts';
 import { fault, type StoreFault, type StoreVerification } from './verify-report.ts';
+import { verifyTools, type VerifyTools } from './verify-tools.ts';
 
 export type { StoreFault, StoreVerification } from './verify-report.ts';
+export type { VerifyOptions } from './verify-options.ts';
 
 /**
- * Checks everything that a directory holds; another process may have it open. Damage is returned,
- * never thrown.
+ * Checks what a directory holds; another process may have it open. Damage is returned, never thrown.
+ *
+ * @example
+ * const { faults } = await verifyStore({ dir: './state', level: 'full' });
+ * for (const { path, what } of faults) console.log(path, what);
+ *
  * @throws InvalidArgumentError INVALID_OPTION; NOT_A_STORE when there is nothing to check
+ * @throws NotFoundError CHECKPOINT_NOT_FOUND
  * @throws IncompatibleError UNSUPPORTED_FORMAT when the whole store is of a newer version
+ * @throws AbortedError ABORTED, TIMEOUT
  */
-export function verifyStore(location: StoreLocation): Promise<StoreVerification> {
-  return verifyStoreWith(location, { fs: nodeFileSystem, clock: systemClock });
+export function verifyStore(options: VerifyOptions): Promise<StoreVerification> {
+  return verifyStoreWith(options, { fs: nodeFileSystem, clock: systemClock });
 }
 
 /** As {@link verifyStore}, over given components. */
 export async function verifyStoreWith(
-  location: StoreLocation,
+  options: VerifyOptions,
   components: ReaderComponents,
 ): Promise<StoreVerification> {
-  knownOnly(location, locationNames);
-  const source = sourceOf(components, location);
+  const { level, checkpoint, limits } = checkVerifyOptions(options);
+  const source = sourceOf(components, options);
+  const run = new CopyRun('verification', limits, { ...components, threads: false });
+  try {
+    run.check();
+    const bytesTotal = await bytesOf(source);
+    let bytes = 0;
+    const spend = (spent: number): Promise<void> => {
+      run.check();
+      bytes += spent;
+      // A part that is read again, and files that come meanwhile, are not in the total.
+      run.progress('verify', Math.min(bytes, bytesTotal), bytesTotal);
+      return Promise.resolve();
+    };
+    run.progress('verify', 0, bytesTotal);
+    return await verifySource(source, { tools: verifyTools({ level, spend }), checkpoint });
+  } catch (error) {
+    throw run.failure(error);
+  } finally {
+    await run.close();
+  }
+}
+
+/** What is to be checked, and how. */
+export interface VerifyOrder {
+  readonly tools: VerifyTools;
+  /** Only what this checkpoint stands on; undefined: everything. */
+  readonly checkpoint: number | undefined;
+}
+
+/** Checks a store; the options have been checked. */
+export async function verifySource(
+  source: ReaderSource,
+  order: VerifyOrder,
+): Promise<StoreVerification> {
   let identity: StoreIdentity;
   try {
     identity = await readStoreIdentity(source);
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error;
-    return withoutIdentity(source, faultOf(error, `${source.dir}/store.json`));
+    return withoutIdentity(source, order, faultOf(error, `${source.dir}/store.json`));
   }
-  const { records, snapshots, log } = await agreed(source, identity);
+  const { records, snapshots, log } = await agreed(source, identity, order);
   const { lsn, provedLsn, trimmedBelow, segmentCount, groupCount, recordCount, logBytes } = log;
   return {
     dir: source.dir,
+    level: order.tools.level,
+    checkpoint: order.checkpoint,
     faults: [...records.faults, ...snapshots.faults, ...log.faults],
     notes: [...records.notes, ...snapshots.notes, ...log.notes],
     checkpointCount: records.records.length,
@@ -68,6 +112,19 @@ export async function verifyStoreWith(
     provedLsn,
     trimmedBelow,
   };
+}
+
+/** Bytes of the files that are looked into. */
+async function bytesOf(source: ReaderSource): Promise<number> {
+  let bytes = 0;
+  for (const object of await objectsOf(source, source.fs).list(snapshotPrefix)) {
+    bytes += object.bytes;
+  }
+  const directory = logDirectoryOf(source);
+  for (const { name } of (await listLog(source.fs, directory)).segments) {
+    bytes += (await source.fs.stat(`${directory}/${name}`))?.bytes ?? 0;
+  }
+  return bytes;
 }
 
 interface SnapshotsReport {
@@ -84,71 +141,129 @@ interface Reports {
 }
 
 /** Reads until there is no fault, or two readings give the same faults. */
-async function agreed(source: ReaderSource, identity: StoreIdentity): Promise<Reports> {
+async function agreed(
+  source: ReaderSource,
+  identity: StoreIdentity,
+  order: VerifyOrder,
+): Promise<Reports> {
   let previous: string | undefined;
-  let checked: ReadonlyMap<string, readonly StoreFault[]> = new Map();
+  let checked: ReadonlySet<string> = new Set();
   for (let reading = 1; ; reading++) {
-    const objects = objectsOf(source, source.fs);
-    const isEngine = identity.kind === 'engine';
-    const records: RecordsReport = isEngine
-      ? await verifyRecords(objects, identity)
-      : { faults: [], notes: [], records: [] };
-    const { report: snapshots, known } = await verifySnapshots(source, records, checked);
-    checked = known;
-    const directory = logDirectoryOf(source);
-    const { storeId } = identity;
-    const sound = records.records.filter((record) => record.sound);
-    const log = await verifyLog({
-      fs: source.fs,
-      directory,
-      storeDirectory: source.dir,
-      storeId,
-      hasBeginning: !isEngine || records.records.length > 0,
-      records: sound,
-    });
-    const faults = [...records.faults, ...snapshots.faults, ...log.faults];
+    const { records, snapshots } = await checkpointsOf(source, identity, order, checked);
+    checked = snapshots.sound;
+    const log = await logOf(source, identity, order, records);
+    const faults = [...records.faults, ...snapshots.report.faults, ...log.faults];
     const evidence = JSON.stringify(faults);
-    if (faults.length === 0 || evidence === previous) return { records, snapshots, log };
+    const found = { records, snapshots: snapshots.report, log };
+    if (faults.length === 0 || evidence === previous) return found;
     previous = evidence;
     if (reading < readingsMax) continue;
     const what = `store changed under each of ${readingsMax} readings, faults are of the last one`;
     log.notes.push(fault(source.dir, what));
-    return { records, snapshots, log };
+    return found;
   }
+}
+
+/** Records, those that are asked for, and the snapshots that they name. */
+async function checkpointsOf(
+  source: ReaderSource,
+  identity: StoreIdentity,
+  { tools, checkpoint }: VerifyOrder,
+  before: ReadonlySet<string>,
+): Promise<{ records: RecordsReport; snapshots: CheckedSnapshots }> {
+  const objects = objectsOf(source, source.fs);
+  if (checkpoint !== undefined) await assertThere(source, checkpoint);
+  const records: RecordsReport =
+    identity.kind === 'engine'
+      ? await verifyRecords(objects, identity, checkpoint)
+      : { faults: [], notes: [], records: [] };
+  const snapshots = await verifySnapshots(source, records, { tools, before });
+  if (checkpoint === undefined) await noteUnnamed(source, records, snapshots);
+  return { records, snapshots };
+}
+
+async function assertThere(source: ReaderSource, checkpoint: number): Promise<void> {
+  const checkpoints = await listRecordIds(objectsOf(source, source.fs));
+  if (checkpoints.includes(checkpoint)) return;
+  const message = `there is no checkpoint ${checkpoint}`;
+  throw new NotFoundError('CHECKPOINT_NOT_FOUND', message, { id: checkpoint, checkpoints });
+}
+
+/** The log; what one checkpoint stands on has nothing of it. */
+async function logOf(
+  source: ReaderSource,
+  { kind, storeId }: StoreIdentity,
+  { tools, checkpoint }: VerifyOrder,
+  { records }: RecordsReport,
+): Promise<LogReport> {
+  if (checkpoint !== undefined) return emptyLogReport();
+  return verifyLog({
+    fs: source.fs,
+    tools,
+    directory: logDirectoryOf(source),
+    storeDirectory: source.dir,
+    storeId,
+    ofEngine: kind === 'engine',
+    hasBeginning: kind === 'log' || records.length > 0,
+    records: records.filter((record) => record.sound),
+  });
+}
+
+interface CheckedSnapshots {
+  readonly report: SnapshotsReport;
+  /** Names of those that have no fault. */
+  readonly sound: ReadonlySet<string>;
+  /** Names that a record has. */
+  readonly named: ReadonlySet<string>;
 }
 
 /** Checks every snapshot that a record names, but those that were found sound before. */
 async function verifySnapshots(
   source: ReaderSource,
   { records }: RecordsReport,
-  before: ReadonlyMap<string, readonly StoreFault[]>,
-): Promise<{ report: SnapshotsReport; known: Map<string, readonly StoreFault[]> }> {
+  { tools, before }: { readonly tools: VerifyTools; readonly before: ReadonlySet<string> },
+): Promise<CheckedSnapshots> {
   const objects = objectsOf(source, source.fs);
   const report: SnapshotsReport = { faults: [], notes: [], count: 0, bytes: 0 };
-  const known = new Map<string, readonly StoreFault[]>();
+  const sound = new Set<string>();
   const named = new Set<string>();
   for (const { path, record } of records) {
     for (const link of record.chain) {
       if (named.has(link.name)) continue;
       named.add(link.name);
-      const faults = before.get(link.name) ?? (await verifyLink(objects, link, path));
-      if (faults.length === 0) known.set(link.name, faults);
+      const faults = before.has(link.name) ? [] : await verifyLink(objects, link, path, tools);
+      if (faults.length === 0) sound.add(link.name);
       report.faults.push(...faults);
       report.count++;
       report.bytes += link.bytes;
     }
   }
+  return { report, sound, named };
+}
+
+async function noteUnnamed(
+  source: ReaderSource,
+  { records }: RecordsReport,
+  { report, named }: CheckedSnapshots,
+): Promise<void> {
+  if (records.length === 0) return;
+  const objects = objectsOf(source, source.fs);
   for (const { name } of await objects.list(snapshotPrefix)) {
-    if (named.has(name) || records.length === 0) continue;
+    if (named.has(name)) continue;
     report.notes.push(fault(objects.path(name), 'no checkpoint record names this snapshot'));
   }
-  return { report, known };
 }
 
 /** Without its identity nothing of a store can be told from another's. */
-function withoutIdentity(source: ReaderSource, found: StoreFault): StoreVerification {
+function withoutIdentity(
+  source: ReaderSource,
+  { tools, checkpoint }: VerifyOrder,
+  found: StoreFault,
+): StoreVerification {
   return {
     dir: source.dir,
+    level: tools.level,
+    checkpoint,
     faults: [found],
     notes: [],
     checkpointCount: 0,

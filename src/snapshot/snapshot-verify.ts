@@ -9,7 +9,8 @@ import { toHex } from '../std/bytes.ts';
 import type { SlabPool } from './slab-pool.ts';
 import { findSliceFault } from './slice-check.ts';
 import { encodeSnapshotHeader } from './snapshot-format.ts';
-import { SnapshotReader, type BlockPlace } from './snapshot-reader.ts';
+import { SnapshotReader, type BlockPlace, type Verification } from './snapshot-reader.ts';
+import type { SnapshotFooter } from './snapshot-footer.ts';
 import type { Turns } from './task-context.ts';
 
 /** Something that is wrong with a snapshot. */
@@ -26,8 +27,15 @@ export interface SnapshotChecks {
   readonly sha256?: string | undefined;
   /** Size that its record says. */
   readonly bytes?: number | undefined;
-  /** Also the digest, and the index against the entries. */
-  readonly full: boolean;
+  /**
+   * `none` and `basic`: header, footer, sizes and tables of blocks; `standard`: also every block;
+   * `full`: also the digest, and the index against the entries.
+   */
+  readonly level: Verification;
+  /** Slices to check. @defaultValue all */
+  readonly sliceIndexes?: readonly number[];
+  /** Leaves out what is not of those slices. @defaultValue false */
+  readonly onlySlices?: boolean;
 }
 
 const READ_BYTES = 1024 * 1024;
@@ -49,48 +57,72 @@ export async function hashFile(handle: FileHandle, path: string, turns: Turns): 
   }
 }
 
+/** What checking a file gave. */
+export interface FoundFaults {
+  readonly faults: SnapshotFault[];
+  /** Undefined: its footer cannot be read. */
+  readonly footer: SnapshotFooter | undefined;
+}
+
 /** All faults of an open file that is to be a snapshot. */
 export async function findSnapshotFaults(
   handle: FileHandle,
   path: string,
   checks: SnapshotChecks,
   tools: { readonly slabs: SlabPool; readonly turns: Turns },
-): Promise<SnapshotFault[]> {
+): Promise<FoundFaults> {
   const faults: SnapshotFault[] = [];
-  const { sha256, full } = checks;
-  if (full && sha256 !== undefined) {
-    const actual = await hashFile(handle, path, tools.turns);
-    if (actual !== sha256) faults.push({ path, offset: 0, what: `digest is ${actual}` });
-  }
+  const { level, onlySlices = false } = checks;
+  if (!onlySlices) await checkDigest(handle, path, { checks, faults, turns: tools.turns });
   const reader = await collect(faults, path, () => SnapshotReader.open(handle, path));
-  if (!reader) return faults;
-  if (checks.bytes !== undefined && checks.bytes !== reader.bytes) {
-    const what = `has ${reader.bytes} bytes where ${checks.bytes} are due`;
+  if (!reader) return { faults, footer: undefined };
+  if (!onlySlices) await checkWhole(reader, checks, faults);
+  for (const index of checks.sliceIndexes ?? reader.footer.slices.keys()) {
+    const before = faults.length;
+    await checkBlocks(reader, index, { faults, turns: tools.turns, level });
+    if (level !== 'full' || faults.length > before) continue;
+    await checkEntries(reader, index, faults, tools);
+  }
+  return { faults, footer: reader.footer };
+}
+
+async function checkDigest(
+  handle: FileHandle,
+  path: string,
+  { checks, faults, turns }: { checks: SnapshotChecks; faults: SnapshotFault[]; turns: Turns },
+): Promise<void> {
+  const { sha256, level } = checks;
+  if (level !== 'full' || sha256 === undefined) return;
+  const actual = await hashFile(handle, path, turns);
+  if (actual !== sha256) faults.push({ path, offset: 0, what: `digest is ${actual}` });
+}
+
+async function checkWhole(
+  reader: SnapshotReader,
+  { bytes }: SnapshotChecks,
+  faults: SnapshotFault[],
+): Promise<void> {
+  const { path } = reader;
+  if (bytes !== undefined && bytes !== reader.bytes) {
+    const what = `has ${reader.bytes} bytes where ${bytes} are due`;
     faults.push({ path, offset: reader.bytes, what });
   }
   const front = await collect(faults, path, () => reader.readFrontHeader());
-  if (front) {
-    const same = toHex(encodeSnapshotHeader(front)) === toHex(encodeSnapshotHeader(reader.header));
-    if (!same) faults.push({ path, offset: 0, what: 'header and footer differ' });
-  }
-  for (let index = 0; index < reader.sliceCount; index++) {
-    const before = faults.length;
-    await checkBlocks(reader, index, faults, tools.turns);
-    if (!full || faults.length > before) continue;
-    await checkEntries(reader, index, faults, tools);
-  }
-  return faults;
+  if (!front) return;
+  const same = toHex(encodeSnapshotHeader(front)) === toHex(encodeSnapshotHeader(reader.header));
+  if (!same) faults.push({ path, offset: 0, what: 'header and footer differ' });
 }
 
 async function checkBlocks(
   reader: SnapshotReader,
   index: number,
-  faults: SnapshotFault[],
-  turns: Turns,
+  to: { readonly faults: SnapshotFault[]; readonly turns: Turns; readonly level: Verification },
 ): Promise<void> {
+  const { faults, turns, level } = to;
   const { table } = reader.slice(index);
   const { path } = reader;
   const blocks = await collect(faults, path, () => reader.readBlockTable(index), table);
+  if (level === 'none' || level === 'basic') return;
   for (const block of blocks ?? []) {
     await collect(faults, path, () => checkBlock(reader, block), table);
     if (turns.spend(block.storedBytes)) await turns.pause();

@@ -15,10 +15,15 @@ import { foldLog, type LogInput } from './log-fold.ts';
 import { MergeIterator } from './merge-iterator.ts';
 import { collectSlices, writeMerge, type WrittenMerge } from './merge-sink.ts';
 import type { SliceDescriptor } from './slice.ts';
-import type { SliceRecord, TableTotals } from './snapshot-footer.ts';
+import { sliceEnd, type SliceRecord, type TableTotals } from './snapshot-footer.ts';
 import { corruptSnapshot, type SnapshotHeader } from './snapshot-format.ts';
 import { SnapshotReader, type Verification } from './snapshot-reader.ts';
-import { findSnapshotFaults, hashFile, type SnapshotFault } from './snapshot-verify.ts';
+import {
+  findSnapshotFaults,
+  hashFile,
+  type SnapshotChecks,
+  type SnapshotFault,
+} from './snapshot-verify.ts';
 import type { TaskContext } from './task-context.ts';
 import { startTask, type SparedMemory, type TaskMemory } from './task-memory.ts';
 
@@ -170,32 +175,41 @@ export async function loadSnapshot(
 }
 
 /** Input of `verifySnapshot`. */
-export interface VerifySnapshotInput extends TaskMemory {
+export interface VerifySnapshotInput extends TaskMemory, SnapshotChecks {
   readonly path: string;
-  /** SHA-256 that the file must have; only compared when `full`. */
-  readonly sha256?: string;
-  /** Bytes that the file must have. */
-  readonly bytes?: number;
-  /** Also the digest, order, hashes and the index against the entries. */
-  readonly full: boolean;
 }
 
 /** Output of `verifySnapshot`. */
 export interface VerifySnapshotOutput extends SparedMemory {
   readonly faults: SnapshotFault[];
+  /** Undefined: the footer cannot be read. */
+  readonly found: VerifiedSnapshot | undefined;
 }
 
-/** Finds all faults of a snapshot. */
+/** What the footer of a snapshot says. */
+export interface VerifiedSnapshot {
+  readonly header: SnapshotHeader;
+  readonly entryCount: number;
+  /** Bytes of the file that each slice takes. */
+  readonly sliceBytes: readonly number[];
+}
+
+/** Finds all faults of a snapshot, or of some of its slices. */
 export async function verifySnapshot(
   fs: FileSystem,
   input: VerifySnapshotInput,
   context: TaskContext,
 ): Promise<VerifySnapshotOutput> {
   const tools = startTask(input, context);
-  const faults = await withFile(fs, input.path, (handle) =>
+  const { faults, footer } = await withFile(fs, input.path, (handle) =>
     findSnapshotFaults(handle, input.path, input, tools),
   );
-  return { faults, spareSlabs: tools.slabs.drain() };
+  const found = footer && {
+    header: footer.header,
+    entryCount: footer.tables.reduce((sum, table) => sum + table.entryCount, 0),
+    sliceBytes: footer.slices.map((slice) => sliceEnd(slice) - slice.offset),
+  };
+  return { faults, found, spareSlabs: tools.slabs.drain() };
 }
 
 function writerOptions(

@@ -317,6 +317,38 @@ describe('verify', () => {
   });
 });
 
+describe('verify --level and --checkpoint', () => {
+  test('a level that does not look, a checkpoint that is not concerned: sound; else status 1', async () => {
+    const damaged = copied('damaged-block');
+    const [snapshot] = readdirSync(join(damaged, 'snapshots'));
+    flip(join(damaged, 'snapshots', snapshot!), 130);
+    const basic = await runHere('verify', damaged, '--level', 'basic');
+    expect(basic.status).toBe(0);
+    expect(basic.stdout).toMatch(
+      /^sound at level basic: 1 checkpoint, .* through LSN 2, proved 2\n$/,
+    );
+    const none = await runHere('verify', damaged, '--level', 'none');
+    expect(none.stdout).toMatch(/^sound at level none: 1 checkpoint, .*, 1 segment\n$/);
+    expect((await runHere('verify', damaged, '--level', 'standard')).status).toBe(1);
+    expect((await runHere('verify', damaged, '--checkpoint', '1')).status).toBe(1);
+    const sound = await runHere('verify', store, '--checkpoint', '1');
+    expect(sound.stdout).toMatch(/^sound: checkpoint 1, 1 snapshot \(.*\)\n$/);
+  });
+
+  test('what is not there, or goes with no file: status 2 with the code', async () => {
+    const none = await runHere('verify', store, '--checkpoint', '9');
+    expect([none.status, none.stderr]).toEqual([
+      2,
+      expect.stringContaining('CHECKPOINT_NOT_FOUND'),
+    ]);
+    const level = await runHere('verify', store, '--level', 'most');
+    expect([level.status, level.stderr]).toEqual([2, expect.stringContaining('INVALID_OPTION')]);
+    const [snapshot] = readdirSync(join(store, 'snapshots'));
+    const file = await runHere('verify', join(store, 'snapshots', snapshot!), '--level', 'full');
+    expect([file.status, file.stderr]).toEqual([2, expect.stringContaining('--level')]);
+  });
+});
+
 describe('wrong usage', () => {
   test.each([
     ['no verb', []],

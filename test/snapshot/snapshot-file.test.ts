@@ -115,7 +115,7 @@ describe('damage', () => {
         const damaged = bytes.slice();
         damaged[at]! ^= 1 << (at % 8);
         await writeFile(fs, path, damaged);
-        const found = await verifySnapshot(fs, { path, full: false }, context);
+        const found = await verifySnapshot(fs, { path, level: 'standard' }, context);
         expect(found.faults.length, `byte ${at}`).toBeGreaterThan(0);
         expect(found.faults.every((fault) => fault.path === path)).toBe(true);
       }
@@ -123,7 +123,7 @@ describe('damage', () => {
       const { sha256 } = output;
       const sound = await verifySnapshot(
         fs,
-        { path, sha256, bytes: bytes.length, full: true },
+        { path, sha256, bytes: bytes.length, level: 'full' },
         context,
       );
       expect(sound.faults).toEqual([]);
@@ -154,7 +154,7 @@ describe('damage', () => {
     await loadSnapshot(fs, { path, verification: 'basic' }, context);
     await loadSnapshot(fs, { path, sliceIndexes: [0, 2] }, context);
     const { sha256 } = output;
-    const { faults } = await verifySnapshot(fs, { path, sha256, full: true }, context);
+    const { faults } = await verifySnapshot(fs, { path, sha256, level: 'full' }, context);
     expect(faults).toEqual([
       { path, offset: 0, what: expect.stringContaining('digest') },
       { path, offset: place.offset, table: place.table, what: expect.stringContaining('checksum') },
@@ -167,7 +167,7 @@ describe('damage', () => {
     const places = [await firstBlockOf(fs, 0), await firstBlockOf(fs, 3)];
     for (const { offset } of places) bytes[offset]! ^= 1;
     await writeFile(fs, path, bytes);
-    const { faults } = await verifySnapshot(fs, { path, full: true }, context);
+    const { faults } = await verifySnapshot(fs, { path, level: 'full' }, context);
     expect(faults.map((fault) => fault.offset)).toEqual(places.map((place) => place.offset));
   });
 
@@ -208,7 +208,7 @@ describe('damage', () => {
       if (seen) expect((await errorOf(loading)).message).toContain('has a hash');
       else await loading;
     }
-    const { faults } = await verifySnapshot(fs, { path: '/again', full: true }, context);
+    const { faults } = await verifySnapshot(fs, { path: '/again', level: 'full' }, context);
     expect(faults).toEqual([
       {
         path: '/again',
@@ -225,7 +225,7 @@ describe('damage', () => {
     const { header } = await loadSnapshot(fs, { path }, context);
     bytes.set(encodeSnapshotHeader({ ...header, epoch: 4 }));
     await writeFile(fs, path, bytes);
-    const { faults } = await verifySnapshot(fs, { path, full: false }, context);
+    const { faults } = await verifySnapshot(fs, { path, level: 'standard' }, context);
     expect(faults).toEqual([{ path, offset: 0, what: 'header and footer differ' }]);
   });
 
@@ -236,7 +236,7 @@ describe('damage', () => {
     const sha256 = 'ab'.repeat(32);
     const digest = await errorOf(loadSnapshot(fs, { path, sha256, verification: 'full' }, context));
     expect(digest.details).toMatchObject({ expected: sha256, actual: output.sha256 });
-    const { faults } = await verifySnapshot(fs, { path, sha256, bytes: 5, full: true }, context);
+    const { faults } = await verifySnapshot(fs, { path, sha256, bytes: 5, level: 'full' }, context);
     expect(faults).toHaveLength(2);
   });
 });

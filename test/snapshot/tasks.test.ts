@@ -182,7 +182,7 @@ describe('failure', () => {
 
   test('cancelled before it starts: ABORTED, nothing is read', async () => {
     const cancelled = { yieldNow: async () => {}, cancelled: () => true };
-    const input = { path: '/none', full: true };
+    const input = { path: '/none', level: 'full' } as const;
     expect((await errorOf(verifySnapshot(new MemoryFileSystem(), input, cancelled))).code).toBe(
       'ABORTED',
     );

@@ -228,7 +228,8 @@ class FileSnapshot implements Snapshot {
     knownOnly(options, ['sha256']);
     const { file, slabs, turns } = this.#input;
     const { handle, path } = file;
-    const faults = await findSnapshotFaults(handle, path, { full: true }, { slabs, turns });
+    const checks = { level: 'full' } as const;
+    const { faults } = await findSnapshotFaults(handle, path, checks, { slabs, turns });
     const sha256 = await hashFile(handle, path, turns);
     if (options.sha256 !== undefined && options.sha256 !== sha256) {
       faults.unshift({ path, offset: 0, what: `digest is ${sha256}` });
