@@ -13,6 +13,9 @@ export type {
 } from './engine.ts';
 export type { View } from './view.ts';
 export type { EngineOptions } from './options.ts';
+export type { OpeningOptions, OpeningProgress } from './opening-options.ts';
+export type { OpeningPhase } from '../recovery/opening-run.ts';
+export type { RunProgress } from '../recovery/limited-run.ts';
 export type { ChainOptions, MergeOptions } from './chain-options.ts';
 export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-options.ts';
 export type { CheckpointingStats, RestoreStats, StorageStats } from './engine-stats.ts';

@@ -48,7 +48,7 @@ export async function mergeStore(options: MergeStoreOptions): Promise<MergeOutco
     backgroundThreads: threadsMax,
   };
   const engine = await openEngineWith(
-    { ...where, ...kept, merge, checkpointing: false },
+    { ...where, ...kept, merge, checkpointing: false, threadsMax },
     components,
   );
   try {

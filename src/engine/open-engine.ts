@@ -3,7 +3,6 @@
  * read before anything is written (but lock and, in a new directory, identity), so a refused opening
  * changes nothing. Nothing is served before the new segment is durable (O3).
  */
-import { availableParallelism } from 'node:os';
 import { ChainImages } from '../checkpoint/chain-images.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
@@ -17,6 +16,7 @@ import { ConflictError, InvalidArgumentError, errnoOf, toStorageError } from '..
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { OpeningRun } from '../recovery/opening-run.ts';
 import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { toHex } from '../std/bytes.ts';
@@ -78,6 +78,7 @@ export interface EngineComponents {
  * @throws CorruptionError CORRUPT_FRAME, CORRUPT_SEGMENT, CORRUPT_SNAPSHOT, CORRUPT_RECORD,
  *   CORRUPT_STORE, BROKEN_CHAIN, LOG_HOLE: nothing was changed
  * @throws IncompatibleError UNSUPPORTED_FORMAT, CODEC_UNAVAILABLE, STORE_MISMATCH
+ * @throws AbortedError ABORTED, TIMEOUT: nothing was changed
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const resolved = resolveOptions(options);
@@ -103,20 +104,28 @@ async function openWith(options: ResolvedEngineOptions, on: EngineComponents): P
   await registerCodecs(options.codecs);
   void new BlockPacker(options.compression);
   const codec = createValueCodec(options.types);
-  const lock = await lockDirectory(on.fs, options.dir);
-  const opening = new Opening(options, on, codec, lock);
+  const run = new OpeningRun('opening', options.opening, on.clock);
   try {
-    return await opening.open();
+    run.check();
+    const lock = await lockDirectory(on.fs, options.dir);
+    const opening = new Opening(options, { ...on, run }, codec, lock);
+    try {
+      return await opening.open();
+    } catch (error) {
+      await opening.release();
+      throw run.failure(error);
+    }
   } catch (error) {
-    await opening.release();
     // What the file system said about a path; everything else says itself what it is.
     throw errnoOf(error) === undefined ? error : toStorageError(error, 'open', options.dir);
+  } finally {
+    run.end();
   }
 }
 
 class Opening {
   readonly #options: ResolvedEngineOptions;
-  readonly #on: EngineComponents;
+  readonly #on: EngineComponents & { readonly run: OpeningRun };
   readonly #codec: ValueCodec;
   readonly #lock: FileLock;
   readonly #life = new EngineLife();
@@ -126,7 +135,7 @@ class Opening {
 
   constructor(
     options: ResolvedEngineOptions,
-    on: EngineComponents,
+    on: EngineComponents & { readonly run: OpeningRun },
     codec: ValueCodec,
     lock: FileLock,
   ) {
@@ -166,7 +175,7 @@ class Opening {
     await makeDirectory(fs, `${dir}/wal`);
     const transfer = new SnapshotTransfer(fs, store, `${dir}/staging`);
     await transfer.prepare();
-    const threads = new ThreadPool(availableParallelism());
+    const threads = new ThreadPool(this.#options.opening.threadsMax);
     this.#pool = this.#on.threads ? threads : new InlinePool(fs);
     return {
       identity,
@@ -180,13 +189,14 @@ class Opening {
   }
 
   #recoveryInput(found: Found): RecoveryInput {
-    const { fs, clock } = this.#on;
+    const { fs, clock, run } = this.#on;
     const { dir, log, verification } = this.#options;
     const { identity } = found;
     return {
       ...found,
       fs,
       clock,
+      run,
       dir,
       logDirectory: `${dir}/wal`,
       roomBytes: Math.min(openingRoomBytes, log.segmentBytesMax),
@@ -201,6 +211,8 @@ class Opening {
   async #serve(found: Found, recovered: Recovered, state: OpenedState): Promise<Engine> {
     const { fs, clock } = this.#on;
     const { plan, opening } = recovered;
+    this.#writes();
+    this.#on.run.progress('openLog');
     const startedAt = clock.monotonicMs();
     const logDirectory = `${this.#options.dir}/wal`;
     const opened = await applyOpening(fs, logDirectory, plan, opening, this.#on);
@@ -250,7 +262,15 @@ class Opening {
       checkPlace(found.place, place, dir);
       return found;
     }
+    this.#writes();
     return createIdentity(fs, dir, 'engine', keyGroups ?? keyGroupsDefault, random, place);
+  }
+
+  /** What has begun to write is finished: the last moment at which the opening can be ended. */
+  #writes(): void {
+    const { run } = this.#on;
+    run.check();
+    run.end();
   }
 
   /** An opening that fails here leaves no handle behind. */
@@ -311,7 +331,8 @@ class Opening {
   }
 
   get #backgroundThreads(): number {
-    return this.#on.backgroundThreads ?? backgroundThreadsMax();
+    const most = this.#options.opening.threadsMax;
+    return Math.min(this.#on.backgroundThreads ?? backgroundThreadsMax(), most);
   }
 }
 

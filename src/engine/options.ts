@@ -47,10 +47,18 @@ import {
   type ResolvedRetentionOptions,
 } from './retention-options.ts';
 
+import {
+  openingOptionNames,
+  resolveOpening,
+  type OpeningLimits,
+  type OpeningOptions,
+} from './opening-options.ts';
+
 export { badOption } from '../std/option-checks.ts';
 
 /** Options of `openEngine`. */
-export interface EngineOptions extends LogOptions, ChainOptions, EngineRetentionOptions {
+export interface EngineOptions
+  extends LogOptions, ChainOptions, EngineRetentionOptions, OpeningOptions {
   /** Directory of the store, made if it is not there; `':memory:'` keeps everything in memory. */
   readonly dir: string;
   /**
@@ -126,6 +134,7 @@ export interface ResolvedEngineOptions {
   /** Absolute path of the recording of the workload. */
   readonly record: string | undefined;
   readonly retention: ResolvedRetentionOptions;
+  readonly opening: OpeningLimits;
 }
 
 export const keyGroupsDefault = 128;
@@ -151,6 +160,7 @@ export const engineOptionNames: readonly string[] = [
   ...logOptionNames,
   ...chainOptionNames,
   ...engineRetentionNames,
+  ...openingOptionNames,
 ] satisfies readonly (keyof EngineOptions)[];
 
 /** Fills in the defaults; an unknown option, or a bad value, is INVALID_OPTION with its name. */
@@ -190,6 +200,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     checkpointing: resolveCheckpointing(options.checkpointing),
     retention: resolveRetentionOptions(options),
     record: record === undefined ? undefined : absolute(record),
+    opening: resolveOpening(options),
   });
 }
 

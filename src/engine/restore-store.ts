@@ -3,7 +3,6 @@
  * recovery/restore-run.ts.
  */
 import { resolve } from 'node:path';
-import { availableParallelism } from 'node:os';
 import { retentionDefault } from '../checkpoint/retention/retention-settings.ts';
 import { registerCodecs, type CodecModule } from '../codec/compression-modules.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
@@ -16,6 +15,7 @@ import { systemClock } from '../std/clock.ts';
 import { badOption, directoryPath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import { systemRandom } from '../std/random.ts';
 import { resolveChainOptions } from './chain-options.ts';
+import { resolveLimits, resolveThreads } from './opening-options.ts';
 
 /** Options that every copy of a store has. */
 export interface CopyOptions {
@@ -63,9 +63,6 @@ const restoreNames: readonly string[] = [
   'threadsMax',
   'codecs',
 ] satisfies readonly (keyof RestoreOptions)[];
-
-/** Time that a copy may take unless it is said. */
-export const copyTimeoutMsDefault = 300_000;
 
 /** What copies run on unless a test says otherwise. */
 export const machine: CopyComponents = {
@@ -151,19 +148,7 @@ export async function exportSavepointWith(
 
 /** Limits of a copy, checked. */
 export function copyLimits(options: CopyOptions, threads: number | undefined): CopyLimits {
-  const { signal, timeoutMs = copyTimeoutMsDefault, onProgress } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw badOption('signal', 'must be an AbortSignal', signal);
-  }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw badOption('onProgress', 'must be a function', onProgress);
-  }
-  return {
-    signal,
-    timeoutMs: wholeNumber('timeoutMs', timeoutMs, 1),
-    threadsMax: wholeNumber('threadsMax', threads ?? availableParallelism(), 1),
-    onProgress,
-  };
+  return { ...resolveLimits(options), threadsMax: resolveThreads(threads) };
 }
 
 function checkOperators(operators: readonly string[]): readonly string[] {

@@ -27,6 +27,7 @@ export interface ChainLoaderInput {
   readonly slabs: SlabPool;
   /** How much of each snapshot is checked. @defaultValue `standard` */
   readonly verification?: Verification;
+  readonly signal?: AbortSignal;
 }
 
 /** Damage of one snapshot. */
@@ -41,7 +42,7 @@ export interface ReadLink extends LoadedLink {
 }
 
 /** What the snapshot of a link is loaded with. */
-export interface LoadInput extends Omit<ChainLoaderInput, 'identity'>, LoadTools {
+export interface LoadInput extends Omit<ChainLoaderInput, 'identity' | 'signal'>, LoadTools {
   readonly storeId: string;
 }
 
@@ -62,12 +63,15 @@ export class ChainLoader {
   }
 
   /** The images of a chain, base first, or the damage that keeps it from being whole. */
-  async load(record: CheckpointRecord): Promise<LoadedLink[] | LinkDamage[]> {
+  async load(
+    record: CheckpointRecord,
+    onPart?: LoadTools['onPart'],
+  ): Promise<LoadedLink[] | LinkDamage[]> {
     const known = this.#damageOf(record);
     if (known.length > 0) return known;
     const names = new Set(record.chain.map(({ name }) => name));
     for (const name of this.#loaded.keys()) if (!names.has(name)) this.#release(name);
-    const loading = record.chain.map((link) => this.#loadLink(link));
+    const loading = record.chain.map((link) => this.#loadLink(link, onPart));
     const settled = await Promise.allSettled(loading);
     for (const result of settled) if (result.status === 'rejected') throw result.reason;
     const found = this.#damageOf(record);
@@ -95,13 +99,13 @@ export class ChainLoader {
     this.#loaded.delete(name);
   }
 
-  async #loadLink(link: ChainLink): Promise<void> {
+  async #loadLink(link: ChainLink, onPart: LoadTools['onPart']): Promise<void> {
     const { transfer } = this.#in;
     const { name } = link;
     try {
       const loaded = this.#loaded.get(name);
       const storeId = toHex(this.#in.identity.storeId);
-      const input = { ...this.#in, storeId, queue: this.#queue };
+      const input = { ...this.#in, storeId, queue: this.#queue, onPart };
       if (loaded) checkHeader(input, link, loaded.header);
       else this.#loaded.set(name, await loadLink(input, link));
     } catch (error) {

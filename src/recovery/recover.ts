@@ -32,6 +32,7 @@ import type { LoadedLink } from '../checkpoint/chain-images.ts';
 import { estimateRestore } from '../checkpoint/restore-estimate.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { ChainLoader, checkRecord } from './chain-loader.ts';
+import type { OpeningRun } from './opening-run.ts';
 import { checkBeginning } from './log-beginning.ts';
 import { examinePaths, isWhole, plainPath } from './losing-paths.ts';
 import {
@@ -76,6 +77,8 @@ export interface RecoveryInput {
   readonly slabs: SlabPool;
   /** How much of each snapshot is checked. */
   readonly verification: Verification;
+  /** Ends it when it takes too long, and hears how far it is. */
+  readonly run: OpeningRun;
 }
 
 /** What a recovery did, for people and for `engine.recovery`. */
@@ -151,15 +154,19 @@ class Search {
 
   constructor(input: RecoveryInput) {
     this.#in = input;
-    this.loader = new ChainLoader(input);
+    this.loader = new ChainLoader({ ...input, signal: input.run.signal });
   }
 
   async run(): Promise<Recovered> {
+    const { run } = this.#in;
+    run.progress('plan');
     const ids = await this.#timed('plan', () => this.#in.checkpoints.ids());
     for (const id of ids.toReversed()) {
+      run.check();
       const record = await this.#timed('plan', () => this.#read(id));
       if (!record) continue;
-      const loaded = await this.#timed('load', () => this.loader.load(record));
+      const onPart = run.loads(record.chain.reduce((sum, { bytes }) => sum + bytes, 0));
+      const loaded = await this.#timed('load', () => this.loader.load(record, onPart));
       if (isWhole(loaded)) return this.#take(record, loaded);
       const faults = loaded.map(({ name, error }) => skippedFault(error, name));
       this.#skip(record, faults, loaded[0]!.error);
@@ -202,7 +209,9 @@ class Search {
   ): Promise<Recovered> {
     const opening = this.#opening(record);
     try {
+      this.#in.run.check();
       const plan = await this.#timed('plan', () => this.#plan(record, opening));
+      this.#in.run.check();
       const replayed = await this.#timed('replay', () => replay(this.#in, record, plan));
       const lastTimestamp = Math.max(replayed.lastTimestamp, record?.timestamp ?? 0);
       const { tail } = replayed;
@@ -328,16 +337,22 @@ async function replay(
 ): Promise<Replayed> {
   const { ranges } = plan;
   if (ranges.length === 0) return { tail: undefined, commits: 0, bytes: 0, lastTimestamp: 0 };
-  const { pool, slabs, groupBits, seed } = input;
-  const output = await pool.run('buildTail', {
-    ranges,
-    seed,
-    groupBits,
-    // The log may say that a list keeps more than the record knows: nothing is trimmed here.
-    rules: [],
-    fromLsn: record?.lsn ?? 0,
-    fromTimestamp: record?.timestamp ?? 0,
-  });
+  const { pool, slabs, groupBits, seed, run } = input;
+  const bytes = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
+  const onPart = run.replays(bytes);
+  const output = await pool.run(
+    'buildTail',
+    {
+      ranges,
+      seed,
+      groupBits,
+      // The log may say that a list keeps more than the record knows: nothing is trimmed here.
+      rules: [],
+      fromLsn: record?.lsn ?? 0,
+      fromTimestamp: record?.timestamp ?? 0,
+    },
+    run.signal,
+  );
   if (output.lastLsn !== 0 && output.lastLsn !== plan.lastLsn) {
     throw new CorruptionError(
       'CORRUPT_FRAME',
@@ -345,7 +360,7 @@ async function replay(
       { lsn: output.lastLsn, expected: plan.lastLsn },
     );
   }
-  const bytes = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
   const tail = new Image(output.slices, { slabs, groupBits });
+  onPart({ storedBytes: bytes, entryCount: tail.entryCount });
   return { tail, commits: output.commitCount, bytes, lastTimestamp: output.lastTimestamp };
 }

@@ -33,7 +33,7 @@ const elsewhere: StoreOf = ({ fs }) => new FileObjectStore(fs, '/elsewhere');
 const inside: StoreOf = ({ fs }) => new FileObjectStore(fs, '/store');
 const none: StoreOf = () => undefined;
 
-function given(store: ObjectStore | undefined): Partial<EngineOptions> {
+function given(store: ObjectStore | undefined): Pick<EngineOptions, 'store'> {
   return store ? { store } : {};
 }
 

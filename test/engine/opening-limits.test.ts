@@ -1,0 +1,250 @@
+/*
+ * The course of an opening: one that is given up at any moment leaves no file, handle, lock, timer or
+ * thread behind, and what it found can be opened again; who listens hears how far it is.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
+import { describe, expect, test } from 'vitest';
+import { openEngine, type EngineOptions, type OpeningProgress } from '../../src/engine/index.ts';
+import type { TidemarkError } from '../../src/errors.ts';
+import type { FileHandle, OpenMode } from '../../src/fs/file-system.ts';
+import { FaultyFileSystem } from '../tools/faulty-file-system.ts';
+import { ManualClock } from '../tools/manual-clock.ts';
+import { digests, errorOf, noise, open, worldOn, type World } from './engine-fixture.ts';
+
+const options: Partial<EngineOptions> = { compression: 'none', checkpointing: false };
+
+/** A closed store: a base, a delta, and commits behind them. */
+async function closedStore(): Promise<World> {
+  const world = worldOn();
+  const engine = await open(world, options);
+  const state = engine.operator('op').value('v');
+  for (let n = 0; n < 3; n++) {
+    for (let i = 0; i < 50; i++) state.set(`k${n} ${i}`, noise(300, i));
+    await engine.commit();
+    if (n < 2) await engine.checkpoint();
+  }
+  await engine.close();
+  return world;
+}
+
+/** The same files, all durable. */
+async function copyOf(fs: FaultyFileSystem): Promise<FaultyFileSystem> {
+  const copy = new FaultyFileSystem();
+  for (const [path, bytes] of await fs.contents()) {
+    await copy.makeDirectory(path.slice(0, path.lastIndexOf('/')));
+    await copy.put(path, bytes);
+  }
+  copy.calls.length = 0;
+  return copy;
+}
+
+/** Handles that are open. */
+function countHandles(fs: FaultyFileSystem): { open: number } {
+  const count = { open: 0 };
+  const real = fs.open.bind(fs);
+  fs.open = async (path: string, mode: OpenMode): Promise<FileHandle> => {
+    const handle = await real(path, mode);
+    count.open++;
+    const close = handle.close.bind(handle);
+    return Object.assign(handle, {
+      close: async () => {
+        await close();
+        count.open--;
+      },
+    });
+  };
+  return count;
+}
+
+interface Ended {
+  readonly code: string | undefined;
+  /** Calls of the file system so far. */
+  readonly calls: number;
+}
+
+/** Opens a copy of a store, and gives up at a call of the file system. */
+async function endedAt(
+  from: World,
+  at: number,
+  how: 'signal' | 'time',
+): Promise<Ended & { world: World; handles: number }> {
+  const world = worldOn(await copyOf(from.fs), new ManualClock(), 3);
+  const handles = countHandles(world.fs);
+  const abort = new AbortController();
+  let calls = 0;
+  world.fs.before = () => {
+    if (++calls !== at) return;
+    if (how === 'signal') abort.abort(new Error('enough'));
+    else world.clock.advance(500);
+  };
+  const opening = open(world, { ...options, signal: abort.signal, timeoutMs: 500 });
+  const error = await opening.then(
+    async (engine) => {
+      await engine.close();
+      return undefined;
+    },
+    (reason: TidemarkError) => reason,
+  );
+  world.fs.before = () => {};
+  return { code: error?.code, calls, world, handles: handles.open };
+}
+
+describe('an opening that is given up', () => {
+  test.each([
+    ['signal', 'ABORTED'],
+    ['time', 'TIMEOUT'],
+  ] as const)('by %s at any call of the file system: nothing is left', async (how, code) => {
+    const store = await closedStore();
+    const before = await digests(store.fs);
+    const codes: (string | undefined)[] = [];
+    for (let at = 1; ; at++) {
+      const ended = await endedAt(store, at, how);
+      const { world } = ended;
+      expect(ended.handles).toBe(0);
+      expect(world.clock.timerCount).toBe(0);
+      codes.push(ended.code);
+      if (ended.code === undefined) {
+        // It had begun to write, and was finished.
+        if (ended.calls >= at && codes.length < 500) continue;
+        break;
+      }
+      expect(ended.code).toBe(code);
+      expect(await digests(world.fs)).toEqual(before);
+      const engine = await open(world, options);
+      expect(engine.operator('op').value('v').get('k2 49')).toEqual(noise(300, 49));
+      await engine.close();
+    }
+    // Up to one moment it ends, and from there on it is finished.
+    const ended = codes.filter((one) => one === code).length;
+    expect(ended).toBeGreaterThan(20);
+    expect(codes.indexOf(undefined)).toBe(ended);
+  });
+
+  test('of a new directory: no store is there, or a whole one', async () => {
+    const seen = new Set<string>();
+    for (let at = 1; at < 20; at++) {
+      const { code, world, handles } = await endedAt(worldOn(), at, 'signal');
+      expect(handles).toBe(0);
+      const files = [...(await world.fs.contents()).keys()];
+      const isThere = files.includes('/store/store.json');
+      expect(isThere).toBe(code === undefined);
+      if (!isThere) expect(files).toEqual([]);
+      seen.add(String(code));
+    }
+    expect([...seen].sort()).toEqual(['ABORTED', 'undefined']);
+  });
+
+  test('before it begins: not even the directory is made', async () => {
+    const world = worldOn();
+    const reason = new Error('no');
+    const error = await errorOf(open(world, { signal: AbortSignal.abort(reason) }));
+    expect(error).toMatchObject({ code: 'ABORTED', cause: reason });
+    expect(world.fs.calls).toEqual([]);
+    expect(await world.fs.stat('/store')).toBeUndefined();
+  });
+
+  test('afterwards: neither signal nor time touches the engine', async () => {
+    const world = worldOn();
+    const abort = new AbortController();
+    const engine = await open(world, { ...options, signal: abort.signal, timeoutMs: 100 });
+    abort.abort();
+    world.clock.advance(1000);
+    engine.operator('op').value('v').set('k', 1);
+    await engine.commit();
+    await engine.checkpoint();
+    await engine.close();
+  });
+
+  test('a longer time than it takes: it opens', async () => {
+    const store = await closedStore();
+    const { code, calls } = await endedAt(store, 100_000, 'time');
+    expect([code, calls > 20]).toEqual([undefined, true]);
+  });
+});
+
+describe('progress of an opening', () => {
+  test('every phase in its order, with bytes and entries up to their totals', async () => {
+    const store = await closedStore();
+    const seen: OpeningProgress[] = [];
+    const onProgress = (progress: OpeningProgress): void => void seen.push(progress);
+    // A millisecond each call: rates have something to be measured by.
+    store.fs.before = () => store.clock.advance(1);
+    const engine = await open(store, { ...options, onProgress });
+    const phases = seen.map(({ phase }) => phase);
+    expect([...new Set(phases)]).toEqual(['plan', 'load', 'replay', 'openLog']);
+    expect(phases).toEqual([...phases].sort((a, b) => order.indexOf(a) - order.indexOf(b)));
+    const { chainBytes, chainEntries, replayedBytes } = engine.recovery;
+    const last = (phase: string): OpeningProgress | undefined =>
+      seen.findLast((progress) => progress.phase === phase);
+    expect(last('load')).toMatchObject({ bytesTotal: chainBytes, entries: chainEntries });
+    expect(last('load')!.bytes).toBeGreaterThan(chainBytes / 2);
+    expect(last('load')!.bytesPerSecond).toBeGreaterThan(0);
+    const replayed = { bytes: replayedBytes, bytesTotal: replayedBytes, entries: 50 };
+    expect(last('replay')).toMatchObject(replayed);
+    await engine.close();
+  });
+});
+
+const order: readonly string[] = ['plan', 'load', 'replay', 'openLog'];
+
+/** Workers that are started while something is done; `-1` is the number of one that has ended. */
+async function workersOf(act: () => Promise<void>): Promise<Worker[]> {
+  const started: Worker[] = [];
+  const note = (worker: Worker): void => void started.push(worker);
+  process.on('worker', note);
+  try {
+    await act();
+  } finally {
+    process.off('worker', note);
+  }
+  return started;
+}
+
+describe('threads of an opening', () => {
+  test('threadsMax: so many at most; of one that is given up none is left', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'tidemark-opening-'));
+    try {
+      const where = { dir, ...options, segmentBytesMax: 1 << 20 };
+      const made = await openEngine(where);
+      for (let n = 0; n < 4; n++) {
+        for (let i = 0; i < 200; i++)
+          made.operator('op').value('v').set(`${n} ${i}`, noise(900, i));
+        await made.commit();
+        await made.checkpoint();
+      }
+      await made.close();
+      for (const threadsMax of [1, 3]) {
+        const started = await workersOf(async () => {
+          const engine = await openEngine({ ...where, threadsMax });
+          await engine.close();
+        });
+        expect(started).toHaveLength(threadsMax);
+      }
+      const abort = new AbortController();
+      const onProgress = ({ phase }: OpeningProgress): void => {
+        if (phase === 'load') abort.abort();
+      };
+      const started = await workersOf(async () => {
+        const { signal } = abort;
+        const error = await errorOf(openEngine({ ...where, threadsMax: 2, signal, onProgress }));
+        expect(error.code).toBe('ABORTED');
+      });
+      expect(started.map(({ threadId }) => threadId)).toEqual(started.map(() => -1));
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+
+  test.each([
+    ['threadsMax', { threadsMax: 0 }],
+    ['timeoutMs', { timeoutMs: 0.5 }],
+    ['signal', { signal: 'stop' as never }],
+    ['onProgress', { onProgress: true as never }],
+  ])('a bad %s: INVALID_OPTION with its name', async (option, given) => {
+    const error = await errorOf(open(worldOn(), given));
+    expect(error).toMatchObject({ code: 'INVALID_OPTION', details: { option } });
+  });
+});
