@@ -7,15 +7,15 @@ import { errnoOf } from '../errors.ts';
 import { wholeNumber } from '../std/option-checks.ts';
 import type { FileHandle, FileLock, FileStat, FileSystem, OpenMode } from './file-system.ts';
 import { MemoryFile } from './memory-file.ts';
+import { MemorySpace } from './memory-space.ts';
 import {
   MemoryDirectory,
+  checkReplacement,
   findNode,
   findPlace,
-  holdsDirectory,
   makeDirectories,
   mustFindDirectory,
   mustFindNode,
-  type MemoryPlace,
 } from './memory-tree.ts';
 import { checkOffset, systemError } from './system-error.ts';
 
@@ -141,34 +141,6 @@ export class MemoryFileSystem implements FileSystem {
   }
 }
 
-/** The space that all files share. */
-class MemorySpace {
-  readonly #capacityBytes: number;
-  #usedBytes = 0;
-
-  constructor(capacityBytes: number) {
-    this.#capacityBytes = capacityBytes;
-  }
-
-  get freeBytes(): number {
-    return this.#capacityBytes - this.#usedBytes;
-  }
-
-  /** Takes the space that a file of the new size needs more, or gives back what it needs less. */
-  resize(file: MemoryFile, bytes: number, path: string): void {
-    const more = bytes - file.bytes;
-    if (more > this.freeBytes) throw systemError('ENOSPC', 'write', path);
-    this.#usedBytes += more;
-  }
-
-  /** Gives a file's space back once it has no name and no handle. */
-  drop(file: MemoryFile): void {
-    if (file.names > 0 || file.handles > 0) return;
-    this.#usedBytes -= file.bytes;
-    file.resize(0);
-  }
-}
-
 class MemoryHandle implements FileHandle {
   readonly #space: MemorySpace;
   readonly #file: MemoryFile;
@@ -238,17 +210,4 @@ class MemoryHandle implements FileHandle {
     if (this.#closed) throw systemError('EBADF', syscall, this.#path);
     return this.#file;
   }
-}
-
-/** What rename(2) refuses: mixing files and directories, a full target, a directory into itself. */
-function checkReplacement(source: MemoryPlace, target: MemoryPlace, to: string): void {
-  if (source.node instanceof MemoryFile) {
-    if (target.node instanceof MemoryDirectory) throw systemError('EISDIR', 'rename', to);
-    return;
-  }
-  if (target.node instanceof MemoryFile) throw systemError('ENOTDIR', 'rename', to);
-  if (source.node && holdsDirectory(source.node, target.directory)) {
-    throw systemError('EINVAL', 'rename', to);
-  }
-  if (target.node && target.node.entries.size > 0) throw systemError('ENOTEMPTY', 'rename', to);
 }

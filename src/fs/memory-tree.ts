@@ -85,6 +85,19 @@ export function holdsDirectory(outer: MemoryDirectory, inner: MemoryDirectory): 
   return false;
 }
 
+/** What rename(2) refuses: mixing files and directories, a full target, a directory into itself. */
+export function checkReplacement(source: MemoryPlace, target: MemoryPlace, to: string): void {
+  if (source.node instanceof MemoryFile) {
+    if (target.node instanceof MemoryDirectory) throw systemError('EISDIR', 'rename', to);
+    return;
+  }
+  if (target.node instanceof MemoryFile) throw systemError('ENOTDIR', 'rename', to);
+  if (source.node && holdsDirectory(source.node, target.directory)) {
+    throw systemError('EINVAL', 'rename', to);
+  }
+  if (target.node && target.node.entries.size > 0) throw systemError('ENOTEMPTY', 'rename', to);
+}
+
 function walk(
   root: MemoryDirectory,
   parts: readonly string[],

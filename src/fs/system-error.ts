@@ -4,32 +4,40 @@
  */
 import { constants } from 'node:os';
 
-/** Errno names that Tidemark's own file-system code raises. */
+/** Errno names that Tidemark's own file-system code raises, or is asked to raise in tests. */
 export type SystemErrorCode =
+  | 'EACCES'
   | 'EBADF'
   | 'EBUSY'
+  | 'EDQUOT'
   | 'EEXIST'
   | 'EINVAL'
   | 'EIO'
   | 'EISDIR'
+  | 'EMFILE'
   | 'ENOENT'
   | 'ENOSPC'
   | 'ENOTDIR'
   | 'ENOTEMPTY'
-  | 'EPERM';
+  | 'EPERM'
+  | 'EROFS';
 
 const meanings: Readonly<Record<SystemErrorCode, string>> = {
+  EACCES: 'permission denied',
   EBADF: 'bad file descriptor',
   EBUSY: 'resource busy or locked',
+  EDQUOT: 'disk quota exceeded',
   EEXIST: 'file already exists',
   EINVAL: 'invalid argument',
   EIO: 'i/o error',
   EISDIR: 'illegal operation on a directory',
+  EMFILE: 'too many open files',
   ENOENT: 'no such file or directory',
   ENOSPC: 'no space left on device',
   ENOTDIR: 'not a directory',
   ENOTEMPTY: 'directory not empty',
   EPERM: 'operation not permitted',
+  EROFS: 'read-only file system',
 };
 
 /** Makes an error with `code`, `errno`, `syscall` and `path`, as Node does. */

@@ -26,7 +26,7 @@ import { toHex } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { checkPlace, placeOf } from '../store/store-place.ts';
-import { yieldNow } from '../threads/task-pool.ts';
+import { yieldNow } from '../threads/turns.ts';
 import { directoryError, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { planOpening, type OpeningPlan } from '../wal/log-opening.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';

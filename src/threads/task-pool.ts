@@ -7,6 +7,7 @@ import { AbortedError, InternalError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { errorFromPlain } from './error-transfer.ts';
 import type { TaskReply } from './task-messages.ts';
+import { yieldNow } from './turns.ts';
 import { tasks, type TaskInput, type TaskName, type TaskOutput } from './tasks.ts';
 import { startWorker, type WorkerThread } from './worker-thread.ts';
 
@@ -61,13 +62,6 @@ export class InlinePool implements TaskPool {
     this.#closed = true;
     await Promise.allSettled(this.#running);
   }
-}
-
-/** Lets other work of this thread go on. */
-export function yieldNow(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 interface Pending {

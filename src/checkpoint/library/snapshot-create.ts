@@ -24,7 +24,7 @@ import { sliceBytesDefault } from '../../snapshot/task-memory.ts';
 import { Turns } from '../../snapshot/task-context.ts';
 import { must } from '../../std/assert.ts';
 import { definitionToPlain, type TableDefinition } from '../../state/table-definition.ts';
-import { yieldNow } from '../../threads/task-pool.ts';
+import { yieldNow } from '../../threads/turns.ts';
 import { badOption, knownOnly, wholeNumber } from '../../std/option-checks.ts';
 import type { ArenaEntry } from './snapshot-arena.ts';
 import { checkLineage } from './snapshot-chain.ts';

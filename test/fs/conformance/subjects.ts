@@ -11,6 +11,7 @@ import { blockingFileSystem } from '../../../src/fs/blocking-file-system.ts';
 import type { FileSystem } from '../../../src/fs/file-system.ts';
 import { MemoryFileSystem } from '../../../src/fs/memory-file-system.ts';
 import { nodeFileSystem } from '../../../src/fs/node-file-system.ts';
+import { SimulatedFileSystem } from '../../../src/testing/simulated-file-system.ts';
 
 interface Place {
   readonly fs: FileSystem;
@@ -23,8 +24,7 @@ async function onDisk(fs: FileSystem): Promise<Place> {
   return { fs, directory, cleanUp: () => rmSync(directory, { recursive: true }) };
 }
 
-async function inMemory(): Promise<Place> {
-  const fs = new MemoryFileSystem();
+async function inMemory(fs: FileSystem): Promise<Place> {
   await fs.makeDirectory('/tmp/tidemark');
   return { fs, directory: '/tmp/tidemark', cleanUp: () => {} };
 }
@@ -32,7 +32,12 @@ async function inMemory(): Promise<Place> {
 const subjects: { name: string; prepare: () => Promise<Place> }[] = [
   { name: 'nodeFileSystem', prepare: () => onDisk(nodeFileSystem) },
   { name: 'blockingFileSystem', prepare: () => onDisk(blockingFileSystem) },
-  { name: 'MemoryFileSystem', prepare: inMemory },
+  { name: 'MemoryFileSystem', prepare: () => inMemory(new MemoryFileSystem()) },
+  { name: 'SimulatedFileSystem', prepare: () => inMemory(new SimulatedFileSystem()) },
+  {
+    name: 'SimulatedFileSystem in random order',
+    prepare: () => inMemory(new SimulatedFileSystem({ order: 'random' })),
+  },
 ];
 
 /** A file system with an empty directory, fresh for each case. */
