@@ -6,7 +6,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { errnoOf } from '../../src/errors.ts';
-import type { FileHandle, FileSystem } from '../../src/fs/file-system.ts';
+import type { FileHandle, FileSystem, OpenMode } from '../../src/fs/file-system.ts';
 import { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
 import { SimulatedFileSystem } from '../../src/testing/index.ts';
 
@@ -19,9 +19,9 @@ const at = <T>(list: readonly T[], index: number): T | undefined => list[index %
 
 const call: fc.Arbitrary<Call> = fc.oneof(
   fc
-    .tuple(path, fc.constantFrom('read', 'write', 'create', 'create'))
+    .tuple(path, fc.constantFrom<OpenMode>('read', 'write', 'create', 'create'))
     .map(([path, mode]): Call => async (fs, handles) => {
-      handles.push(await fs.open(path, mode as 'read'));
+      handles.push(await fs.open(path, mode));
     }),
   fc.tuple(fc.nat(20), fc.nat(9000), fc.nat(9000), fc.nat(255)).map(
     ([handle, position, bytes, value]): Call =>
