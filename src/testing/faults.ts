@@ -20,6 +20,7 @@ export const fileCalls = [
   'lock',
   'freeBytes',
   'read',
+  'readNow',
   'write',
   'sync',
   'size',

@@ -64,7 +64,8 @@ export class SimulatedFileSystem implements FileSystem {
   #callCount = 0;
   /**
    * Is told each call before it is done, and waited for; what it throws, the call fails with. The
-   * power can be cut in it: the call has changed nothing yet.
+   * power can be cut in it: the call has changed nothing yet. `freeBytes` and `readNow`, which change
+   * nothing and cannot wait, are not told.
    */
   beforeCall: (call: FileCall) => unknown = () => {};
 
@@ -82,7 +83,11 @@ export class SimulatedFileSystem implements FileSystem {
     this.#clock = options.clock ?? systemClock;
     this.#scheduler = order === 'random' ? new CallScheduler(this.#random) : undefined;
     const space = new MemorySpace(capacityBytes);
-    this.#gate = { space, enter: (call) => this.#enter(call) };
+    this.#gate = {
+      space,
+      enter: (call) => this.#enter(call),
+      enterNow: (call) => this.#enterNow(call),
+    };
     for (const file of filesOf(this.#root)) space.count(file.bytes);
     for (const fault of faults) this.inject(fault);
   }
@@ -259,9 +264,8 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   freeBytes(path: string): number {
-    this.#callCount++;
     const call: FileCall = { call: 'freeBytes', path };
-    throwFirst(this.#faults.striking(call), call);
+    throwFirst(this.#enterNow(call), call);
     mustFindNode(this.#root, path, 'statfs');
     return this.#gate.space.freeBytes;
   }
@@ -312,6 +316,14 @@ export class SimulatedFileSystem implements FileSystem {
       }
       await act?.(call);
     }
+    return faults;
+  }
+
+  /** For a call that cannot wait: no delay holds it, and what is thrown fails it. */
+  #enterNow(call: FileCall): readonly Fault[] {
+    this.#callCount++;
+    const faults = this.#faults.striking(call);
+    for (const { act } of faults) void act?.(call);
     return faults;
   }
 

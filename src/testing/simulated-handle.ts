@@ -13,6 +13,8 @@ export interface CallGate {
   readonly space: MemorySpace;
   /** Waits for the call's turn; resolves with the faults that strike it. */
   enter(call: FileCall): Promise<readonly Fault[]>;
+  /** As `enter`, for a call that cannot wait: delays are left out. */
+  enterNow(call: FileCall): readonly Fault[];
 }
 
 /** An open file. */
@@ -33,11 +35,15 @@ export class SimulatedHandle implements FileHandle {
 
   read(target: Uint8Array, position: number): Promise<number> {
     const call = this.#call('read', { position, bytes: target.byteLength });
-    return this.#run(call, (faults) => {
-      checkOffset(position, 'read', call.path);
-      const bytes = Math.min(target.byteLength, ...faults.map((one) => one.bytes ?? Infinity));
-      return this.#file.read(target.subarray(0, bytes), position);
-    });
+    return this.#run(call, (faults) => this.#read(target, position, faults));
+  }
+
+  readNow(target: Uint8Array, position: number): number {
+    const call = this.#call('readNow', { position, bytes: target.byteLength });
+    if (this.#closed) throw systemError('EBADF', 'read', call.path);
+    const faults = this.#gate.enterNow(call);
+    throwFirst(faults, call);
+    return this.#read(target, position, faults);
   }
 
   write(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {
@@ -97,6 +103,12 @@ export class SimulatedHandle implements FileHandle {
     }
   }
 
+  #read(target: Uint8Array, position: number, faults: readonly Fault[]): number {
+    checkOffset(position, 'read', this.#file.path);
+    const bytes = Math.min(target.byteLength, ...faults.map((one) => one.bytes ?? Infinity));
+    return this.#file.read(target.subarray(0, bytes), position);
+  }
+
   #write(bytes: Uint8Array, position: number): void {
     const { path } = this.#file;
     if (!this.#writable) throw systemError('EBADF', 'write', path);
@@ -109,7 +121,7 @@ export class SimulatedHandle implements FileHandle {
   }
 
   #call(
-    syscall: 'read' | 'write' | 'fdatasync' | 'fstat' | 'ftruncate',
+    syscall: keyof typeof callNames,
     more: { readonly position?: number; readonly bytes?: number } = {},
   ): FileCall {
     return { call: callNames[syscall], path: this.#file.path, ...more };
@@ -140,6 +152,7 @@ export class SimulatedHandle implements FileHandle {
 
 const callNames = {
   read: 'read',
+  readNow: 'readNow',
   write: 'write',
   fdatasync: 'sync',
   fstat: 'size',
