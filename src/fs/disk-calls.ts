@@ -40,11 +40,13 @@ export function readNow(
 
 /** Flags of `open`. Node adds O_CLOEXEC, so no child process inherits a file or its lock. */
 export const openFlags: Readonly<
-  Record<'read' | 'write' | 'create' | 'lock' | 'directory', number>
+  Record<'read' | 'write' | 'create' | 'lock' | 'directory' | 'through', number>
 > = {
   read: constants.O_RDONLY,
   write: constants.O_RDWR,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
   lock: constants.O_RDWR | constants.O_CREAT,
   directory: constants.O_RDONLY | constants.O_DIRECTORY,
+  // Each write returns when what it wrote is durable (open(2): as if followed by fdatasync).
+  through: constants.O_WRONLY | constants.O_DSYNC,
 };

@@ -2,7 +2,7 @@
  * The seam below the log and the file store. Implementations: the real file system, asynchronous
  * (main thread) or resolving from synchronous calls (worker threads), and one in memory.
  *
- * Durability: a write is durable after `sync` of its handle. A new name, a removed name or a rename
+ * Durability: a write is durable after `sync` of its handle, or when it was a `writeThrough`. A new name, a removed name or a rename
  * is durable after `syncDirectory` of the directory that holds it. Nothing else promises anything.
  * Errors are those of Node, with `code` (`ENOENT`, `EEXIST`, `ENOSPC` …); callers wrap them.
  */
@@ -24,6 +24,11 @@ export interface FileHandle {
   readNow(target: Uint8Array, position: number): number;
   /** Writes everything, in order, from `position`, or throws. */
   write(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void>;
+  /**
+   * As `write`, and what it wrote is durable when it returns. Earlier writes that were not synced
+   * stay so: for one call in the place of two, where everything before is durable.
+   */
+  writeThrough(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void>;
   /** Makes the file's data, and the size needed to read it, durable. */
   sync(): Promise<void>;
   size(): Promise<number>;

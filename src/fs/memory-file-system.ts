@@ -183,6 +183,10 @@ class MemoryHandle implements FileHandle {
     }
   }
 
+  writeThrough(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {
+    return this.write(source, position);
+  }
+
   async sync(): Promise<void> {
     this.#open('fdatasync');
   }

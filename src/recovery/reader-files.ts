@@ -112,6 +112,10 @@ class PinnedHandle implements FileHandle {
     throw refused('write', this.#path);
   }
 
+  async writeThrough(): Promise<void> {
+    throw refused('write', this.#path);
+  }
+
   async sync(): Promise<void> {
     throw refused('sync', this.#path);
   }

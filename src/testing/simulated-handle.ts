@@ -6,7 +6,7 @@ import type { FileHandle } from '../fs/file-system.ts';
 import type { MemorySpace } from '../fs/memory-space.ts';
 import { checkOffset, systemError } from '../fs/system-error.ts';
 import { faultError, type Fault, type FileCall } from './faults.ts';
-import type { SimulatedFile } from './simulated-file.ts';
+import type { FileChange, SimulatedFile } from './simulated-file.ts';
 
 /** What a handle needs of its file system. */
 export interface CallGate {
@@ -57,9 +57,20 @@ export class SimulatedHandle implements FileHandle {
     );
   }
 
+  /** Passes the gate twice, as a write and as a sync of nothing else: either may fail. */
+  async writeThrough(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {
+    const before = this.#file.unsynced();
+    await this.write(source, position);
+    const own = [...this.#file.unsynced()].filter((change) => !before.has(change));
+    await this.#sync(new Set(own));
+  }
+
   sync(): Promise<void> {
     // What is written while the sync is under way is not promised.
-    const changes = this.#file.unsynced();
+    return this.#sync(this.#file.unsynced());
+  }
+
+  #sync(changes: ReadonlySet<FileChange>): Promise<void> {
     return this.#run(
       this.#call('fdatasync'),
       () => this.#file.settle(changes, 'synced'),

@@ -127,14 +127,17 @@ export class LogOutput {
     this.#onRotate = listener;
   }
 
-  /** Writes groups in order, rotating where they were placed in another segment. */
-  async write(groups: readonly PendingGroup[]): Promise<void> {
+  /**
+   * Writes groups in order, rotating where they were placed in another segment. With `through` the
+   * last call makes durable what it writes, if all before it is: `sync` has nothing left to do then.
+   */
+  async write(groups: readonly PendingGroup[], through: boolean): Promise<void> {
     for (let i = 0; i < groups.length;) {
       const { segment } = groups[i]!;
       if (segment !== this.#planned) await this.#rotate(segment);
       let next = i;
       while (next < groups.length && groups[next]!.segment === segment) next++;
-      await this.#writeTogether(groups.slice(i, next));
+      await this.#writeTogether(groups.slice(i, next), through && next === groups.length);
       i = next;
     }
   }
@@ -170,7 +173,7 @@ export class LogOutput {
     await this.#handle.close();
   }
 
-  async #writeTogether(groups: readonly PendingGroup[]): Promise<void> {
+  async #writeTogether(groups: readonly PendingGroup[], through: boolean): Promise<void> {
     const { header } = this.#segment;
     let { end } = this.#segment;
     let first = end.offset;
@@ -188,18 +191,31 @@ export class LogOutput {
       this.counts.groups++;
       turnBytes += bytes.codec === 0 ? 0 : group.at;
       if (turnBytes < compressedTurnBytes) continue;
-      await this.#writeBuffers(buffers, first, end);
+      await this.#writeBuffers(buffers, first, end, false);
       first = end.offset;
       buffers = [];
       turnBytes = 0;
     }
-    if (buffers.length > 0) await this.#writeBuffers(buffers, first, end);
+    if (buffers.length > 0) await this.#writeBuffers(buffers, first, end, through);
   }
 
-  async #writeBuffers(buffers: readonly Uint8Array[], first: number, end: Border): Promise<void> {
+  async #writeBuffers(
+    buffers: readonly Uint8Array[],
+    first: number,
+    end: Border,
+    through: boolean,
+  ): Promise<void> {
+    const source = buffers.length === 1 ? buffers[0]! : buffers;
+    // What was written before and is not synced would stay so.
+    const durable = through && !this.#unsynced;
     this.#unsynced = true;
-    await this.#handle.write(buffers.length === 1 ? buffers[0]! : buffers, first);
+    if (durable) await this.#handle.writeThrough(source, first);
+    else await this.#handle.write(source, first);
     this.#segment.end = end;
+    if (!durable) return;
+    this.#durable = end;
+    this.#unsynced = false;
+    this.counts.syncs++;
   }
 
   /** What of a group goes into the file; its header is still to be encoded. */

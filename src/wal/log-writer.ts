@@ -417,7 +417,7 @@ export class LogWriter {
     if (mark) this.#tailOffset += groupHeaderBytes;
     const wanted = this.#syncWanted || prove;
     this.#syncWanted = false;
-    if (groups.length > 0) await this.#output.write(groups);
+    if (groups.length > 0) await this.#output.write(groups, syncsAtOnce(groups));
     this.#afterWrite(groups);
     const bound = this.#options.undurableBytesMax / 2;
     const sync = wanted || this.#undurableBytes >= bound || groups.some((g) => g.needsSync);
@@ -489,4 +489,9 @@ export class LogWriter {
     this.#queue = [];
     this.#onFailure(this.#failure);
   }
+}
+
+/** One call for write and sync, unless somebody waits for the write alone. */
+function syncsAtOnce(groups: readonly PendingGroup[]): boolean {
+  return groups.some((g) => g.needsSync) && !groups.some((g) => g.osWaiters.length > 0);
 }

@@ -320,6 +320,7 @@ function methodsOf(handle: FileHandle): FileHandle {
     read: (target, position) => handle.read(target, position),
     readNow: (target, position) => handle.readNow(target, position),
     write: (source, position) => handle.write(source, position),
+    writeThrough: (source, position) => handle.writeThrough(source, position),
     sync: () => handle.sync(),
     size: () => handle.size(),
     truncate: (bytes) => handle.truncate(bytes),

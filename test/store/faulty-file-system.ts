@@ -31,6 +31,8 @@ export class FaultyFileSystem implements FileSystem {
         ),
       readNow: (target, position) => handle.readNow(target, position),
       write: (source, position) => this.#do('write', path, () => handle.write(source, position)),
+      writeThrough: (source, position) =>
+        this.#do('write', path, () => handle.writeThrough(source, position)),
       sync: () => this.#do('sync', path, () => handle.sync()),
       size: () => this.#do('size', path, () => handle.size()),
       truncate: (bytes) => handle.truncate(bytes),

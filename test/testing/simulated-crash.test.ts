@@ -55,6 +55,15 @@ describe('contents', () => {
     expect(bytesOf(fs.crash('kept'), '/d/a')).toEqual([1, 9, 1]);
   });
 
+  test('a write through: is there after any crash, an earlier one that was not synced may be gone', async () => {
+    const fs = await world();
+    const handle = await durableFile(fs, '/d/a', 2);
+    await handle.write(Uint8Array.of(8), 0);
+    await handle.writeThrough(Uint8Array.of(9), 1);
+    const found = new Set(many(fs).map((after) => bytesOf(after, '/d/a').join()));
+    expect([...found].sort()).toEqual(['1,9', '8,9']);
+  });
+
   test('of two writes: the later may be there and the earlier not', async () => {
     const fs = await world();
     const handle = await durableFile(fs, '/d/a', 2);

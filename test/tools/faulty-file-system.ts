@@ -215,6 +215,18 @@ export class FaultyFileSystem implements FileSystem {
         await handle.write(bytes, position);
         file.pending.push({ position, bytes });
       },
+      // Two calls to whoever looks: a crash, or a failure, may come between write and sync.
+      writeThrough: async (source, position) => {
+        const bytes = Buffer.concat(ArrayBuffer.isView(source) ? [source] : source);
+        await this.#note({ call: 'write', path: file.path, position, bytes: bytes.length });
+        await handle.write(bytes, position);
+        const change = { position, bytes };
+        file.pending.push(change);
+        await this.#note({ call: 'sync', path: file.path });
+        // Nothing but this write is promised.
+        file.durable = contentAfter(file.durable, [change], 'kept');
+        file.pending = file.pending.filter((other) => other !== change);
+      },
       sync: async () => {
         // Only what was written when the sync was asked for is promised.
         const count = file.pending.length;
