@@ -9,6 +9,7 @@ import { isArrayWithExtras, writeBuiltIn, type WalkContext } from './value-built
 import { EXT_NULL_OBJECT, EXT_TYPE, VALUE_BYTES_MAX, VALUE_DEPTH_MAX } from './value-format.ts';
 import { formatPath, step, STEP_ENCODED, typeOf, type Step } from './value-path.ts';
 import type { TypeDefinition } from './value-type.ts';
+import { MARK } from './value-skip.ts';
 import { ValueTooLarge, ValueWriter } from './value-writer.ts';
 
 const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } =
@@ -32,7 +33,8 @@ export class ValueEncoder implements WalkContext {
     this.#types = types;
   }
 
-  encode(value: unknown): Uint8Array {
+  /** Encodes a value, behind its version where that is above 1. */
+  encode(value: unknown, version = 1): Uint8Array {
     if (this.#busy) {
       throw new InvalidArgumentError(
         'INVALID_CALL',
@@ -42,6 +44,7 @@ export class ValueEncoder implements WalkContext {
     this.#busy = true;
     this.writer.start();
     try {
+      if (version > 1) this.#version(version);
       this.write(value, 0);
       return this.writer.finish();
     } catch (error) {
@@ -131,6 +134,12 @@ export class ValueEncoder implements WalkContext {
       { path, reason, type: typeOf(value) },
       cause,
     );
+  }
+
+  #version(version: number): void {
+    this.writer.byte(MARK);
+    this.writer.byte(version >>> 8);
+    this.writer.byte(version & 0xff);
   }
 
   #object(value: object, depth: number): void {

@@ -4,7 +4,10 @@
  * a value costs no stack. What a head means is in value-format.ts.
  */
 
-/** Never the head of a value; a merge patch marks with it what replaces (patch-format.ts). */
+/**
+ * Never the head of a value: it stands before the version of one (value-version.ts), and marks what
+ * replaces in a merge patch (patch-format.ts).
+ */
 export const MARK = 0xc1;
 
 /** Bytes of payload, or of a length, behind the heads 0xc4 to 0xdf; -1: a head of no value. */

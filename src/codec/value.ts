@@ -15,13 +15,14 @@ export type { TypeDefinition } from './value-type.ts';
 /** Encodes and decodes values. */
 export interface ValueCodec {
   /**
-   * Encodes a value. The result is borrowed: it is valid until the next call of `encode`.
+   * Encodes a value, behind its version where that is above 1 (value-version.ts). The result is
+   * borrowed: it is valid until the next call of `encode`.
    * @throws InvalidArgumentError INVALID_VALUE, with `path`, `reason` and `type`, before anything
    * is kept; INVALID_CALL from within the `encode` of a registered type.
    */
-  encode(value: unknown): Uint8Array;
+  encode(value: unknown, version?: number): Uint8Array;
   /**
-   * Decodes a copy: nothing of the result aliases `bytes`, which may be shared memory.
+   * Decodes a copy of a value without version: nothing of the result aliases `bytes`, which may be shared memory.
    * @throws CorruptionError CORRUPT_SNAPSHOT when the bytes are not those of a value.
    * @throws IncompatibleError CODEC_UNAVAILABLE for a type that is not registered, SCHEMA_CHANGED
    * for a version that its `decode` does not take.
@@ -48,7 +49,7 @@ export function createValueCodec(types: readonly TypeDefinition[] = []): ValueCo
   const encoder = new ValueEncoder(byPrototype);
   const decoder = new ValueDecoder(byName);
   return {
-    encode: (value) => encoder.encode(value),
+    encode: (value, version) => encoder.encode(value, version),
     decode: (bytes, start, end) => decoder.decode(bytes, start, end),
   };
 }

@@ -64,6 +64,7 @@ export type { ExtremumState } from '../state/extremum-state.ts';
 export type { BlobTotals } from '../state/blob-totals.ts';
 export type { BlobState } from '../state/blob-state.ts';
 export type { EventTime, ListOptions, StateOptions, WriteOptions } from '../state/write-options.ts';
+export type { VersionedOptions } from '../state/value-versions.ts';
 export type { StateKind, TableDefinition, TtlType } from '../state/table-definition.ts';
 export type { Key } from '../codec/key.ts';
 export type { TypeDefinition } from '../codec/value.ts';

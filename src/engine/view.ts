@@ -59,6 +59,7 @@ export function viewSpace(live: StateSpace, life: ViewLife, now: number): StateS
     assertWritable: () => life.assertWritable(),
     whileCalling: (call) => call(),
     isView: true,
+    versioningOf: (operator, state) => live.versioningOf(operator, state),
   });
 }
 

@@ -4,6 +4,7 @@
  * images of the moment; nothing is decoded before it is asked for. Readers and time travel stand on it.
  */
 import type { ValueDecoder } from '../codec/value-decoder.ts';
+import { decodeVersioned } from '../codec/value-version.ts';
 import { mapKeyOf, decodeKey, type Key } from '../codec/key.ts';
 import { CorruptionError, NotFoundError } from '../errors.ts';
 import type { Entry } from '../snapshot/entry.ts';
@@ -119,7 +120,7 @@ export function decodeStored(
 ): unknown {
   if (kind === 'counter') return Number(decodeInt64(bytes, subKeyEnd));
   if (kind === 'blob') return describeStoredBlob(bytes, subKeyEnd, valueEnd);
-  return decoder.decode(bytes, subKeyEnd, valueEnd);
+  return decodeVersioned(decoder, bytes, subKeyEnd, valueEnd);
 }
 
 /** The sub-key of a map's entry; of an item of a list, the LSN of its commit and its place in it. */

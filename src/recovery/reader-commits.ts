@@ -5,6 +5,7 @@
  */
 import { decodeKey, type Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
+import { decodeVersioned } from '../codec/value-version.ts';
 import { NotFoundError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import {
@@ -212,7 +213,7 @@ function decodeChanged(
   }
   if (definition?.kind === 'blob') return describeStoredBlob(bytes, start, end);
   if (!definition) return bytes.slice(start, end);
-  return decoder.decode(bytes, start, end);
+  return decodeVersioned(decoder, bytes, start, end);
 }
 
 /** Walks the log as it is now: where the directory has changed, the moment's ranges are not there. */

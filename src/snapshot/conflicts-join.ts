@@ -14,6 +14,7 @@
  * Invariants: J1 inputs stand side by side in one range of hashes, groups' clears first (E5). J2 an
  * entry that is given out lies in memory that does not change.
  */
+import { storedVersion } from '../codec/value-version.ts';
 import {
   compareWrites,
   sameResult,
@@ -233,7 +234,10 @@ function resultsOver(base: Entry | undefined, candidates: readonly Candidate[]):
   });
 }
 
-/** Operands of one operator become one candidate, unless their sum leaves int64. */
+/**
+ * Operands of one operator become one candidate, unless their sum leaves int64. Patches of different
+ * versions of a value do not combine.
+ */
 function combineOperands(effects: readonly Effect[]): {
   candidates: Candidate[];
   overflow: boolean;
@@ -245,9 +249,10 @@ function combineOperands(effects: readonly Effect[]): {
       candidates.push(effect);
       continue;
     }
-    const same = byOperator.get(effect.entry.operator);
+    const kind = kindOfOperand(effect.entry);
+    const same = byOperator.get(kind);
     if (same) same.push(effect);
-    else byOperator.set(effect.entry.operator, [effect]);
+    else byOperator.set(kind, [effect]);
   }
   for (const same of byOperator.values()) {
     same.sort(compareWrites);
@@ -261,6 +266,12 @@ function combineOperands(effects: readonly Effect[]): {
     candidates.push({ entry: combined, lineage: same.at(-1)!.lineage });
   }
   return { candidates, overflow: false };
+}
+
+/** Equal for operands that combine. */
+function kindOfOperand({ operator, bytes, subKeyEnd, valueEnd }: Entry): number {
+  if (operator !== operatorIds.patch) return operator;
+  return operator + 0x100 * storedVersion(bytes, subKeyEnd, valueEnd);
 }
 
 /** Whether folding a sum over an entry leaves int64. */

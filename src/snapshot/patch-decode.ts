@@ -4,6 +4,7 @@
  * there (several patches of one commit are logged as one, patch-format.ts).
  */
 import type { ValueDecoder } from '../codec/value-decoder.ts';
+import { versionBytes } from '../codec/value-version.ts';
 import { isObjectHead, MARK, PLACES, readFields, type BytesRange } from './patch-format.ts';
 
 /** An object that takes the place of a field, and does not patch it. */
@@ -15,11 +16,16 @@ export class PatchReplacement {
   }
 }
 
-/** Decodes the operand of a patch. */
-export function decodePatch(
+/** Decodes the operand of a patch, whatever its version. */
+export function decodePatch(range: BytesRange, decoder: ValueDecoder): Record<string, unknown> {
+  const start = range.start + versionBytes(range.bytes, range.start, range.end);
+  return decodeObject({ ...range, start }, decoder, 0);
+}
+
+function decodeObject(
   range: BytesRange,
   decoder: ValueDecoder,
-  depth = 0,
+  depth: number,
 ): Record<string, unknown> {
   const { bytes, places } = readFields(range, 'patch', depth);
   const patch: [string, unknown][] = [];
@@ -28,7 +34,7 @@ export function decodePatch(
     const [start, end] = [places[at + 2]!, places[at + 3]!];
     const head = bytes[start]!;
     if (isObjectHead(head))
-      patch.push([name, decodePatch({ bytes, start, end }, decoder, depth + 1)]);
+      patch.push([name, decodeObject({ bytes, start, end }, decoder, depth + 1)]);
     else if (head !== MARK) patch.push([name, decoder.decode(bytes, start, end)]);
     else patch.push([name, new PatchReplacement(decoder.decode(bytes, start + 1, end))]);
   }

@@ -9,7 +9,8 @@
  * | 0xc1, then an object     | the field becomes this object, whatever it was                      |
  * | any other value          | the field becomes this value; its bytes are copied, never decoded   |
  *
- * 0xc1 is the head of no value. Only plain objects are patched into: objects without prototype, maps
+ * 0xc1 is the head of no value. In front of the object stands the version of the value that the patch
+ * makes, where that is above 1 (value-version.ts). Only plain objects are patched into: objects without prototype, maps
  * and instances of classes are values like any other.
  *
  * Invariant N1: the fields of every object that a patch made or met stand in the order of names

@@ -4,11 +4,16 @@
  *
  *   P1 apply(compose(p, q), v) = apply(q, apply(p, v)), byte for byte;
  *   P2 compose(compose(p, q), r) = compose(p, compose(q, r)), byte for byte;
- *   P3 what comes out is no deeper than the deeper of the two, and its names are in order (N1).
+ *   P3 what comes out is no deeper than the deeper of the two, and its names are in order (N1);
+ *   P4 all that meet have one version, which what comes out has too: no patch is applied to a value
+ *      of another version, whose fields may mean something else.
  *
  * Pure. The kernel calls it for operands, the open transaction for what it shows, so the two cannot
  * differ.
  */
+import { versionBytes } from '../codec/value-version.ts';
+import { CorruptionError } from '../errors.ts';
+import { compareBytes } from '../std/bytes.ts';
 import {
   compareNames,
   isObjectHead,
@@ -25,7 +30,8 @@ import {
 
 /** Writes the patch that does what `older` and then `newer` do. */
 export function composePatches(older: BytesRange, newer: BytesRange, out: PatchWriter): void {
-  composeObjects(readFields(older, 'patch', 0), readFields(newer, 'patch', 0), out, 0);
+  const [under, over] = withoutVersions(older, newer, out);
+  composeObjects(readFields(under, 'patch', 0), readFields(over, 'patch', 0), out, 0);
 }
 
 /** Writes what a patch makes of a value; of what is no object, or of nothing, it makes an object. */
@@ -34,16 +40,38 @@ export function applyPatch(
   value: BytesRange | undefined,
   out: PatchWriter,
 ): void {
-  const isObject = value && value.start < value.end && isObjectHead(value.bytes[value.start]!);
-  const fields = isObject ? readFields(value, 'value', 0) : noFields;
-  applyFields(readFields(patch, 'patch', 0), fields, out, 0);
+  const [under, over] = withoutVersions(value, patch, out);
+  const isObject = under && under.start < under.end && isObjectHead(under.bytes[under.start]!);
+  const fields = isObject ? readFields(under, 'value', 0) : noFields;
+  applyFields(readFields(over, 'patch', 0), fields, out, 0);
 }
 
 /** Makes the encoded plain object that a user gave a patch: names are put in order. */
 export function patchOfObject(encoded: Uint8Array): Uint8Array {
   const out = new PatchWriter(encoded.length);
-  orderFields({ bytes: encoded, start: 0, end: encoded.length }, out, 0);
+  const end = encoded.length;
+  const start = versionBytes(encoded, 0, end);
+  out.copy(encoded, 0, start);
+  orderFields({ bytes: encoded, start, end }, out, 0);
   return out.bytes.subarray(0, out.length);
+}
+
+/** Both without their version, which is written; one that differs is refused (P4). */
+function withoutVersions<V extends BytesRange | undefined>(
+  older: V,
+  newer: BytesRange,
+  out: PatchWriter,
+): [V, BytesRange] {
+  const over = newer.start + versionBytes(newer.bytes, newer.start, newer.end);
+  out.copy(newer.bytes, newer.start, over);
+  const rest = { ...newer, start: over };
+  if (older === undefined) return [older, rest];
+  const { bytes, start, end } = older;
+  const under = start + versionBytes(bytes, start, end);
+  if (compareBytes(bytes, start, under, newer.bytes, newer.start, over) !== 0) {
+    throw new CorruptionError('CORRUPT_SNAPSHOT', 'a merge patch meets a value of another version');
+  }
+  return [{ ...older, start: under }, rest];
 }
 
 function orderFields(range: BytesRange, out: PatchWriter, depth: number): void {

@@ -11,10 +11,11 @@ import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import { callUser, checkStorable, copyForUser } from './user-function.ts';
 import { ValueState } from './value-state.ts';
-import type { StateOptions, WriteOptions } from './write-options.ts';
+import type { VersionedOptions } from './value-versions.ts';
+import type { WriteOptions } from './write-options.ts';
 
 /** The functions of an aggregating state; all are synchronous, may read states, and change none. */
-export interface AggregatingOptions<In, Accumulator, Out> extends StateOptions {
+export interface AggregatingOptions<In, Accumulator, Out> extends VersionedOptions<Accumulator> {
   /** Makes an accumulator to which nothing was added. */
   readonly create: () => Accumulator;
   /** Gives the accumulator with a value added; it is given a copy, which it may change and return. */

@@ -36,7 +36,7 @@ export class MapState<K extends Key = Key, V = unknown> {
       if (this.#table.hidesImages) return undefined;
       const entry = space.images.find(this.#table.id, mapKey, mapSubKey, space.now());
       if (!entry) return undefined;
-      const value = space.decode(this.#table, entry.bytes, entry.subKeyEnd, entry.valueEnd);
+      const value = space.decode(this.#table, entry);
       return (space.checks ? deepFreeze(value) : value) as V;
     }
     if (found === undefined || found.value === deleted) return undefined;

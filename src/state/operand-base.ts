@@ -26,8 +26,8 @@ export function valueBefore<V>(
   if (table.hidesImages) return undefined;
   const entry = space.images.find(table.id, key, undefined, 0);
   if (!entry) return undefined;
-  const value = space.decode(table, entry.bytes, entry.subKeyEnd, entry.valueEnd) as V;
-  return { value, expiry: entry.expiry };
+  const { expiry } = entry;
+  return { value: space.decode(table, entry) as V, expiry };
 }
 
 /** Whether an operand that comes at a time goes on from a value, and does not start from nothing. */

@@ -16,6 +16,12 @@ import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import type { StateKind } from './table-definition.ts';
 import { checkFunction, checkOptionsWith } from './user-function.ts';
+import {
+  checkVersioning,
+  versionNames,
+  type VersionedOptions,
+  type Versioning,
+} from './value-versions.ts';
 import { ValueState } from './value-state.ts';
 import {
   checkItemsMax,
@@ -27,6 +33,15 @@ import {
 } from './write-options.ts';
 
 const nameCharactersMax = 256;
+
+/** Options of the kinds whose values are the user's own. */
+const versioned = ['ttlMs', 'compression', ...versionNames];
+
+interface TableSettings {
+  readonly options?: StateOptions;
+  readonly itemsMax?: number | undefined;
+  readonly version?: Versioning | undefined;
+}
 
 /** Checks a name that goes into the store: 1 to 256 characters, well formed. */
 export function checkName(what: string, name: unknown): string {
@@ -56,24 +71,30 @@ export class Operator {
   }
 
   /** One value a key. */
-  value<V = unknown>(name: string, options: StateOptions = {}): ValueState<V> {
-    const ttlMs = stateTtl(options, ['ttlMs', 'compression']);
-    const table = this.#table<Cell>('value', name, ttlMs, { options });
+  value<V = unknown>(name: string, options: VersionedOptions<V> = {}): ValueState<V> {
+    const ttlMs = stateTtl(options, versioned);
+    const version = checkVersioning(options);
+    const table = this.#table<Cell>('value', name, ttlMs, { options, version });
     return new ValueState<V>(this.#space, table, ttlMs);
   }
 
   /** Values by key and sub-key. */
-  map<K extends Key = Key, V = unknown>(name: string, options: StateOptions = {}): MapState<K, V> {
-    const ttlMs = stateTtl(options, ['ttlMs', 'compression']);
-    const table = this.#table<MapCell>('map', name, ttlMs, { options });
+  map<K extends Key = Key, V = unknown>(
+    name: string,
+    options: VersionedOptions<V> = {},
+  ): MapState<K, V> {
+    const ttlMs = stateTtl(options, versioned);
+    const version = checkVersioning(options);
+    const table = this.#table<MapCell>('map', name, ttlMs, { options, version });
     return new MapState<K, V>(this.#space, table, ttlMs);
   }
 
   /** Appended items by key. */
-  list<V = unknown>(name: string, options: ListOptions = {}): ListState<V> {
-    const ttlMs = stateTtl(options, ['ttlMs', 'itemsMax', 'compression']);
+  list<V = unknown>(name: string, options: ListOptions & VersionedOptions<V> = {}): ListState<V> {
+    const ttlMs = stateTtl(options, [...versioned, 'itemsMax']);
     const itemsMax = checkItemsMax(options.itemsMax);
-    const table = this.#table<ListCell>('list', name, ttlMs, { options, itemsMax });
+    const version = checkVersioning(options);
+    const table = this.#table<ListCell>('list', name, ttlMs, { options, itemsMax, version });
     return new ListState<V>(this.#space, table, ttlMs);
   }
 
@@ -106,9 +127,10 @@ export class Operator {
    */
   reducing<V = unknown>(name: string, options: ReducingOptions<V>): ReducingState<V> {
     checkOptionsWith(options, ['reduce']);
-    const ttlMs = stateTtl(options, ['ttlMs', 'compression', 'reduce']);
+    const ttlMs = stateTtl(options, [...versioned, 'reduce']);
     checkFunction(options, 'reduce');
-    const table = this.#table<Cell>('reducing', name, ttlMs, { options });
+    const version = checkVersioning(options);
+    const table = this.#table<Cell>('reducing', name, ttlMs, { options, version });
     return new ReducingState<V>(this.#space, table, ttlMs, options.reduce);
   }
 
@@ -122,9 +144,10 @@ export class Operator {
   ): AggregatingState<In, Accumulator, Out> {
     const functions = ['create', 'add', 'result'];
     checkOptionsWith(options, functions);
-    const ttlMs = stateTtl(options, ['ttlMs', 'compression', ...functions]);
+    const ttlMs = stateTtl(options, [...versioned, ...functions]);
     for (const one of functions) checkFunction(options, one);
-    const table = this.#table<Cell>('aggregating', name, ttlMs, { options });
+    const version = checkVersioning(options);
+    const table = this.#table<Cell>('aggregating', name, ttlMs, { options, version });
     return new AggregatingState(this.#space, table, ttlMs, { ...options });
   }
 
@@ -150,14 +173,14 @@ export class Operator {
     kind: StateKind,
     name: string,
     ttlMs: number | undefined,
-    settings: { readonly options?: StateOptions; readonly itemsMax?: number | undefined },
+    settings: TableSettings,
   ): Table<C> {
     const state = checkName('state', name);
     const ttlType = ttlMs === undefined ? 'none' : 'write';
     const operator = this.name;
-    const { itemsMax, options = {} } = settings;
+    const { itemsMax, options = {}, version } = settings;
     const compression = stateCompression(options);
     const asked = { operator, state, kind, ttlType, itemsMax, compression } as const;
-    return this.#space.table(asked) as unknown as Table<C>;
+    return this.#space.table(asked, version) as unknown as Table<C>;
   }
 }

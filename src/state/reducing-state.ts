@@ -8,10 +8,11 @@ import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import { callUser, checkStorable, copyForUser } from './user-function.ts';
 import { ValueState } from './value-state.ts';
-import type { StateOptions, WriteOptions } from './write-options.ts';
+import type { VersionedOptions } from './value-versions.ts';
+import type { WriteOptions } from './write-options.ts';
 
 /** Options of a reducing state. */
-export interface ReducingOptions<V> extends StateOptions {
+export interface ReducingOptions<V> extends VersionedOptions<V> {
   /**
    * Makes one value of what there is and what is added; synchronously. It is given a copy that it
    * may change, and may read states, but change none.

@@ -111,7 +111,7 @@ class Scan<T> implements IterableIterator<T>, Scanned {
   value(): unknown {
     const entry = this.#merged;
     if (this.#overlay.owns(entry)) return this.#overlay.decodedOf(entry);
-    return this.#space.decode(this.#table, entry.bytes, entry.subKeyEnd, entry.valueEnd);
+    return this.#space.decode(this.#table, entry);
   }
 
   get lsn(): number {

@@ -6,6 +6,7 @@ import type { HashSeed } from '../codec/hash.ts';
 import { checksum } from '../codec/checksum.ts';
 import { encodeKey, keyBytesMax, keyOfMapKey } from '../codec/key.ts';
 import type { ValueCodec } from '../codec/value.ts';
+import { decodeVersioned, hasVersion, storedVersion } from '../codec/value-version.ts';
 import { InvalidArgumentError, TidemarkError } from '../errors.ts';
 import { firstUserTable, reservedTables } from '../snapshot/entry-format.ts';
 import type { Image } from '../snapshot/image.ts';
@@ -24,6 +25,15 @@ import {
   type TableDefinition,
 } from './table-definition.ts';
 import { Transaction } from './transaction.ts';
+import {
+  agreed,
+  checkVersion,
+  unversioned,
+  upgraded,
+  versionOf,
+  type EntryPlace,
+  type Versioning,
+} from './value-versions.ts';
 
 export type AnyTable = Table<Cell> | Table<MapCell> | Table<ListCell>;
 
@@ -45,6 +55,8 @@ export interface StateSpaceInput {
    * to be the stored one. @defaultValue false
    */
   readonly isView?: boolean;
+  /** Of a view: how the engine that it belongs to reads a state. @defaultValue no state is known */
+  readonly versioningOf?: (operator: string, state: string) => Versioning | undefined;
 }
 
 const chunkDefinition: TableDefinition = {
@@ -69,6 +81,7 @@ export class StateSpace implements ValueEncoder {
   blobs: BlobCounter = new BlobCounter();
   readonly #clock: Pick<Clock, 'nowMicros'>;
   readonly #isView: boolean;
+  readonly #liveVersioning: NonNullable<StateSpaceInput['versioningOf']>;
   readonly #recordBytesMax: number;
   readonly assertOpen: () => void;
   readonly assertWritable: () => void;
@@ -88,6 +101,7 @@ export class StateSpace implements ValueEncoder {
     this.checks = input.checks;
     this.#clock = input.clock;
     this.#isView = input.isView ?? false;
+    this.#liveVersioning = input.versioningOf ?? (() => undefined);
     this.#recordBytesMax = input.recordBytesMax;
     this.assertOpen = input.assertOpen;
     this.assertWritable = input.assertWritable;
@@ -153,16 +167,22 @@ export class StateSpace implements ValueEncoder {
 
   /**
    * The table of a state, made if it is new. The same name with another kind or TTL type is
-   * SCHEMA_CHANGED; another `itemsMax` or `compression` takes the place of the old one.
+   * SCHEMA_CHANGED, and so is an older version, or a newer one without `upgrade`; another `itemsMax`
+   * or `compression` takes the place of the old one.
    */
-  table(given: Omit<TableDefinition, 'id'>): AnyTable {
+  table(given: Omit<TableDefinition, 'id' | 'version'>, version?: Versioning): AnyTable {
     this.assertOpen();
     const name = nameOf(given.operator, given.state);
     const stored = this.#stored.get(name);
-    const asked = this.#isView && stored ? { ...stored, kind: given.kind } : given;
+    const known = this.#tables.get(name);
+    const versioning = this.#versioningFor(given, known, version);
+    const ofGiven = versioning.version === 1 ? {} : { version: versioning.version };
+    const asked =
+      this.#isView && stored ? { ...stored, kind: given.kind } : { ...given, ...ofGiven };
     const definition = { ...asked, id: stored?.id ?? this.#nextTable };
     if (stored) checkSameSchema(stored, definition);
-    const known = this.#tables.get(name);
+    if (stored && !versioning.lenient) checkVersion(stored, versioning);
+    if (known) known.versioning = versioning;
     if (known && sameSettings(known.definition, asked)) return known;
     if (!stored || !sameSettings(stored, asked)) {
       this.#define(definition);
@@ -172,8 +192,25 @@ export class StateSpace implements ValueEncoder {
       ];
     }
     const table = this.#newTable(definition, known);
+    table.versioning = versioning;
     this.#tables.set(name, table);
     return table;
+  }
+
+  /** How handles of a state read it; undefined where there are none. */
+  versioningOf(operator: string, state: string): Versioning | undefined {
+    return this.#tables.get(nameOf(operator, state))?.versioning;
+  }
+
+  #versioningFor(
+    given: Pick<TableDefinition, 'operator' | 'state'>,
+    known: AnyTable | undefined,
+    asked: Versioning | undefined,
+  ): Versioning {
+    if (!this.#isView) return agreed(given, known?.versioning, asked ?? unversioned);
+    const live = this.#liveVersioning(given.operator, given.state);
+    const open = live ?? (known?.versioning.lenient ? undefined : known?.versioning);
+    return asked ? agreed(given, open, asked) : { ...(open ?? unversioned), lenient: true };
   }
 
   #newTable(definition: TableDefinition, known: AnyTable | undefined): AnyTable {
@@ -228,7 +265,8 @@ export class StateSpace implements ValueEncoder {
     const raw = table.definition.kind === 'blob';
     let encoded: Uint8Array;
     try {
-      encoded = raw ? (value as Uint8Array) : this.codec.encode(value);
+      const version = versionOf(table.definition);
+      encoded = raw ? (value as Uint8Array) : this.codec.encode(value, version);
     } catch (error) {
       throw this.#placed(error, table, key, subKey);
     }
@@ -257,11 +295,21 @@ export class StateSpace implements ValueEncoder {
     );
   }
 
-  /** Decodes a stored value of a table; the result never aliases the bytes. */
-  decode(table: AnyTable, bytes: Uint8Array, start: number, end: number): unknown {
-    if (table === this.chunks || table.definition.kind === 'blob') return bytes.slice(start, end);
-    if (table.definition.kind === 'counter') return Number(decodeInt64(bytes, start));
-    return this.codec.decode(bytes, start, end);
+  /**
+   * Decodes the value of an entry, in the form that the state has in this process. The result never
+   * aliases the entry, which code of the user may have overwritten afterwards if it is borrowed.
+   */
+  decode(table: AnyTable, entry: EntryPlace & { readonly valueEnd: number }): unknown {
+    const { bytes, subKeyEnd: start, valueEnd: end } = entry;
+    const { definition, versioning } = table;
+    if (table === this.chunks || definition.kind === 'blob') return bytes.slice(start, end);
+    if (definition.kind === 'counter') return Number(decodeInt64(bytes, start));
+    const isPlain = versioning.version === 1 && !hasVersion(bytes, start, end);
+    if (isPlain) return this.codec.decode(bytes, start, end);
+    const from = storedVersion(bytes, start, end);
+    const value = decodeVersioned(this.codec, bytes, start, end);
+    const guard = this.whileCalling;
+    return upgraded(value, from, versioning, { definition, at: entry, guard });
   }
 
   crcOf(encoded: Uint8Array): number {

@@ -7,6 +7,7 @@ import {
   sameCompression,
   type CompressionSetting,
 } from '../codec/compression-setting.ts';
+import { VERSION_MAX } from '../codec/value-version.ts';
 import { IncompatibleError } from '../errors.ts';
 
 export const stateKinds = [
@@ -36,6 +37,8 @@ export interface TableDefinition {
   readonly itemsMax: number | undefined;
   /** Of the snapshots written from then on; left out: the store's. */
   readonly compression?: CompressionSetting | undefined;
+  /** The greatest that values were written with; left out: 1. */
+  readonly version?: number | undefined;
 }
 
 /** The same table as far as stored bytes go: otherwise SCHEMA_CHANGED, naming both. */
@@ -53,15 +56,16 @@ export function checkSameSchema(stored: TableDefinition, asked: TableDefinition)
 
 /** The same in what may be changed at any time. */
 export function sameSettings(
-  a: Pick<TableDefinition, 'itemsMax' | 'compression'>,
-  b: Pick<TableDefinition, 'itemsMax' | 'compression'>,
+  a: Pick<TableDefinition, 'itemsMax' | 'compression' | 'version'>,
+  b: Pick<TableDefinition, 'itemsMax' | 'compression' | 'version'>,
 ): boolean {
-  return a.itemsMax === b.itemsMax && sameCompression(a.compression, b.compression);
+  if (a.itemsMax !== b.itemsMax || a.version !== b.version) return false;
+  return sameCompression(a.compression, b.compression);
 }
 
 /** Plain form for the catalogue and for checkpoint records. */
 export function definitionToPlain(definition: TableDefinition): Record<string, unknown> {
-  const { id, operator, state, kind, ttlType, itemsMax, compression } = definition;
+  const { id, operator, state, kind, ttlType, itemsMax, compression, version } = definition;
   return {
     id,
     operator,
@@ -70,20 +74,25 @@ export function definitionToPlain(definition: TableDefinition): Record<string, u
     ttlType,
     ...(itemsMax === undefined ? {} : { itemsMax }),
     ...(compression === undefined ? {} : { compression: { ...compression } }),
+    ...(version === undefined ? {} : { version }),
   };
 }
 
 /** Definition of its plain form, or undefined when it is none. */
 export function definitionFromPlain(plain: unknown): TableDefinition | undefined {
   if (typeof plain !== 'object' || plain === null) return undefined;
-  const { id, operator, state, kind, ttlType, itemsMax } = plain as Record<string, unknown>;
+  const { id, operator, state, kind, ttlType, itemsMax, version } = plain as Record<
+    string,
+    unknown
+  >;
   const sound =
     Number.isSafeInteger(id) &&
     typeof operator === 'string' &&
     typeof state === 'string' &&
     (stateKinds as readonly unknown[]).includes(kind) &&
     (ttlType === 'none' || ttlType === 'write') &&
-    (itemsMax === undefined || Number.isSafeInteger(itemsMax));
+    (itemsMax === undefined || Number.isSafeInteger(itemsMax)) &&
+    (version === undefined || isVersion(version));
   const stored = (plain as Record<string, unknown>)['compression'];
   const compression = compressionFromPlain(stored);
   if (!sound || (stored !== undefined && !compression)) return undefined;
@@ -95,5 +104,11 @@ export function definitionFromPlain(plain: unknown): TableDefinition | undefined
     ttlType,
     itemsMax: itemsMax as number | undefined,
     ...(compression === undefined ? {} : { compression }),
+    ...(version === undefined ? {} : { version: version as number }),
   };
+}
+
+/** A version that is written down: 1 is not. */
+function isVersion(version: unknown): boolean {
+  return Number.isSafeInteger(version) && Number(version) > 1 && Number(version) <= VERSION_MAX;
 }

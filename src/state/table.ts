@@ -4,9 +4,12 @@
  */
 import { emptyTableCells, type MapKey, type TableCells } from './cells.ts';
 import type { TableDefinition } from './table-definition.ts';
+import { unversioned, type Versioning } from './value-versions.ts';
 
 export class Table<C> {
   definition: TableDefinition;
+  /** How its values are read and written here; those of memtables are of its version. */
+  versioning: Versioning = unversioned;
   active: TableCells<C>;
   /** Frozen, newest first. */
   frozen: TableCells<C>[] = [];

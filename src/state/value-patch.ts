@@ -7,11 +7,13 @@
  */
 import { keyOfMapKey } from '../codec/key.ts';
 import { typeOf } from '../codec/value-path.ts';
+import { decodeVersioned, storedVersion, versionBytes } from '../codec/value-version.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { operatorIds } from '../snapshot/entry-format.ts';
 import { applyPatch, composePatches, patchOfObject } from '../snapshot/patch.ts';
 import { isObjectHead, PatchWriter, type BytesRange } from '../snapshot/patch-format.ts';
-import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
+import { deleted, openCell, type Cell, type MapKey, type TableCells } from './cells.ts';
+import { CellChange } from './changes.ts';
 import type { CommitEncoder } from './commit-encoder.ts';
 import { OperandChange, type KeyPlace } from './operand-changes.ts';
 import type { StateSpace } from './state-space.ts';
@@ -63,8 +65,12 @@ export function patchValue(space: StateSpace, table: Table<Cell>, of: PatchOf): 
   const operand = open ? composed(open.patch, patch) : patch;
   space.checkSize(table, key, undefined, stored);
   space.checkSize(table, key, undefined, operand);
-  const value = space.decode(table, stored, 0, stored.length);
-  if (open) {
+  const value = decodeVersioned(space.codec, stored, 0, stored.length);
+  if (before.isOlder) {
+    // A patch is for values of its own version: what it makes is logged as a whole.
+    const place = { key, subKey: undefined, ownerNow: (): TableCells<Cell> => table.active };
+    space.transaction.add(new CellChange(space, table, place, openCell(value, times), previous));
+  } else if (open) {
     open.patch = operand;
     open.bytes = stored.length;
     open.show(value, times);
@@ -128,7 +134,7 @@ class PatchChange extends OperandChange {
     if (expiry !== 0 && expiry <= moment.timestamp) {
       // It was alive when it was patched, perhaps; the commit is what counts.
       const stored = patched(this.patch, undefined);
-      cell.value = space.codec.decode(stored, 0, stored.length);
+      cell.value = decodeVersioned(space.codec, stored, 0, stored.length);
     }
     if (space.checks) {
       cell.crc = space.crcOf(space.encodeValue(table, key, undefined, cell.value));
@@ -144,6 +150,8 @@ interface StoredValue {
   readonly bytes: BytesRange | undefined;
   /** Microseconds; 0 for none. */
   readonly expiry: number;
+  /** It is stored in the form of an older version. */
+  readonly isOlder?: boolean;
 }
 
 function valueOf(space: StateSpace, table: Table<Cell>, key: MapKey, cell: Cell): StoredValue {
@@ -158,13 +166,19 @@ function found(space: StateSpace, table: Table<Cell>, key: MapKey): StoredValue 
   const entry = table.hidesImages ? undefined : space.images.find(table.id, key, undefined, 0);
   if (!entry) return { bytes: undefined, expiry: 0 };
   const { bytes, subKeyEnd: start, valueEnd: end, expiry } = entry;
-  return { bytes: { bytes, start, end }, expiry };
+  if (storedVersion(bytes, start, end) === table.versioning.version) {
+    return { bytes: { bytes, start, end }, expiry };
+  }
+  const value = space.decode(table, entry);
+  const encode = (): Uint8Array => space.encodeValue(table, key, undefined, value);
+  return { bytes: whole(space.whileCalling(encode)), expiry, isOlder: true };
 }
 
 function encodePatch(space: StateSpace, table: Table<Cell>, { key, patch }: PatchOf): Uint8Array {
   const encode = (): Uint8Array => space.encodeValue(table, key, undefined, patch);
   const encoded = space.whileCalling(encode);
-  if (isObjectHead(encoded[0]!)) return patchOfObject(encoded);
+  const at = versionBytes(encoded, 0, encoded.length);
+  if (isObjectHead(encoded[at]!)) return patchOfObject(encoded);
   const { operator, state } = table.definition;
   throw new InvalidArgumentError(
     'INVALID_VALUE',

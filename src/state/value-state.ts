@@ -5,6 +5,7 @@
 import { mapKeyOf, type Key } from '../codec/key.ts';
 import { typeOf } from '../codec/value-path.ts';
 import { deepFreeze } from '../codec/value.ts';
+import { storedVersion } from '../codec/value-version.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { deleted, emptyTableCells, openCell, type Cell, type MapKey } from './cells.ts';
 import { CellChange, cellOwner, ClearTableChange, type CellKey } from './changes.ts';
@@ -25,6 +26,11 @@ export interface ValueEntry<V> {
   readonly expiresAt: number | undefined;
   /** As the write, or its commit, gave it; microseconds. */
   readonly eventTime: number | undefined;
+  /**
+   * Version that the value was written with. `value` is of that of the handle, unless this is a view
+   * to which nobody said one.
+   */
+  readonly version: number;
 }
 
 /**
@@ -69,11 +75,19 @@ export class ValueState<V = unknown> {
       return undefined;
     }
     const value = (space.checks ? deepFreeze(cell.value) : cell.value) as V;
-    return entryOf(value, cell);
+    return entryOf(value, cell, this.#table.versioning.version);
   }
 
   has(key: Key): boolean {
-    return this.getEntry(key) !== undefined;
+    const space = this.#space;
+    space.assertOpen();
+    const mapKey = mapKeyOf(key);
+    const cell = this.#table.find(mapKey);
+    if (cell !== undefined) {
+      return cell.value !== deleted && (cell.expiry === 0 || cell.expiry > space.now());
+    }
+    if (this.#table.hidesImages) return false;
+    return space.images.find(this.#table.id, mapKey, undefined, space.now()) !== undefined;
   }
 
   /**
@@ -148,8 +162,11 @@ export class ValueState<V = unknown> {
     if (this.#table.hidesImages) return undefined;
     const entry = space.images.find(this.#table.id, key, undefined, space.now());
     if (!entry) return undefined;
-    const value = space.decode(this.#table, entry.bytes, entry.subKeyEnd, entry.valueEnd);
-    return entryOf((space.checks ? deepFreeze(value) : value) as V, entry);
+    // Decoding may run code of the user, which may read: the entry is borrowed.
+    const { bytes, subKeyEnd, valueEnd } = entry;
+    const found = entryOf(undefined, entry, storedVersion(bytes, subKeyEnd, valueEnd));
+    const value = space.decode(this.#table, entry);
+    return { ...found, value: (space.checks ? deepFreeze(value) : value) as V };
   }
 
   #put(key: MapKey, value: unknown, times: WriteTimes): void {
@@ -159,7 +176,7 @@ export class ValueState<V = unknown> {
   }
 }
 
-function entryOf<V>(value: V, of: Omit<Cell, 'value' | 'crc'>): ValueEntry<V> {
+function entryOf<V>(value: V, of: Omit<Cell, 'value' | 'crc'>, version: number): ValueEntry<V> {
   const { lsn, timestamp, expiry, eventTime } = of;
   return {
     value,
@@ -167,6 +184,7 @@ function entryOf<V>(value: V, of: Omit<Cell, 'value' | 'crc'>): ValueEntry<V> {
     timestamp,
     expiresAt: expiry === 0 ? undefined : expiry,
     eventTime: eventTime === 0 ? undefined : eventTime,
+    version,
   };
 }
 

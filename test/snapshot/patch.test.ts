@@ -4,6 +4,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { VALUE_DEPTH_MAX } from '../../src/codec/value-format.ts';
+import { createValueCodec } from '../../src/codec/value.ts';
 import { applyPatch, composePatches, patchOfObject } from '../../src/snapshot/patch.ts';
 import { PatchWriter, type BytesRange } from '../../src/snapshot/patch-format.ts';
 import { decodeValue, encodeValue, hex, inOrder, mergePatch } from './model.ts';
@@ -93,6 +94,33 @@ describe('a patch over a value', () => {
     const over = Buffer.concat([bytesOf('81 a1 61'), patchOf(nest(VALUE_DEPTH_MAX))]);
     expect(() => apply(over, undefined)).toThrow(/nested too deep/);
     expect(() => patchOfObject(over)).toThrow(/nested too deep/);
+  });
+});
+
+describe('versions', () => {
+  const codec = createValueCodec();
+  const two = (object: unknown): Uint8Array => patchOfObject(codec.encode(object, 2).slice());
+  const valueOfTwo = (value: unknown): Uint8Array => codec.encode(value, 2).slice();
+
+  test('a patch of a version: has it, and gives a value that has it', () => {
+    expect(hex(two({ b: 1, a: 2 }))).toBe(hex(bytesOf('c10002 82 a161 02 a162 01')));
+    expect(hex(apply(two({ a: 2, c: null }), undefined))).toBe(hex(valueOfTwo({ a: 2 })));
+    expect(hex(apply(two({ a: 2 }), valueOfTwo({ a: 1, b: 3 })))).toBe(
+      hex(valueOfTwo({ a: 2, b: 3 })),
+    );
+    expect(hex(apply(two({ a: 2 }), valueOfTwo(7)))).toBe(hex(valueOfTwo({ a: 2 })));
+    expect(hex(compose(two({ a: null }), two({ b: 1 })))).toBe(hex(two({ a: null, b: 1 })));
+  });
+
+  test.each<[string, () => unknown]>([
+    ['a patch over a value of an older one', () => apply(two({ a: 1 }), encodeValue({ a: 0 }))],
+    ['a patch over a value of a newer one', () => apply(patchOf({ a: 1 }), valueOfTwo({ a: 0 }))],
+    ['a patch over another value of an older one', () => apply(two({ a: 1 }), encodeValue(7))],
+    ['a patch behind one of an older one', () => compose(patchOf({ a: 1 }), two({ a: 0 }))],
+    ['a patch behind one of a newer one', () => compose(two({ a: 1 }), patchOf({ a: 0 }))],
+  ])('%s: is refused', (_, meet) => {
+    expect(meet).toThrow(/meets a value of another version/);
+    expect(meet).toThrow(expect.objectContaining({ code: 'CORRUPT_SNAPSHOT' }));
   });
 });
 

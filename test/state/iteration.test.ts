@@ -160,17 +160,30 @@ describe('an iterator', () => {
     const value = engine.operator('op').value('v');
     value.set('k', 1, { ttlMs: 10 });
     value.set('forever', undefined);
-    expect(value.getEntry('k')).toEqual({ value: 1, lsn: 0, timestamp: 0, expiresAt: 15_000 });
+    expect(value.getEntry('k')).toEqual({
+      value: 1,
+      lsn: 0,
+      timestamp: 0,
+      expiresAt: 15_000,
+      version: 1,
+    });
     expect([value.has('forever'), value.get('forever')]).toEqual([true, undefined]);
     const { lsn, timestamp } = await engine.commit();
     for (const checkpoint of [false, true]) {
       if (checkpoint) await engine.checkpoint();
-      expect(value.getEntry('k')).toEqual({ value: 1, lsn, timestamp, expiresAt: 15_000 });
+      expect(value.getEntry('k')).toEqual({
+        value: 1,
+        lsn,
+        timestamp,
+        expiresAt: 15_000,
+        version: 1,
+      });
       expect(value.getEntry('forever')).toEqual({
         value: undefined,
         lsn,
         timestamp,
         expiresAt: undefined,
+        version: 1,
       });
       expect(value.getEntry('none')).toBeUndefined();
     }

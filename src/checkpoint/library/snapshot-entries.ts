@@ -4,6 +4,7 @@
  */
 import { decodeKey, type Key } from '../../codec/key.ts';
 import type { ValueDecoder } from '../../codec/value-decoder.ts';
+import { decodeVersioned } from '../../codec/value-version.ts';
 import type { Entry } from '../../snapshot/entry.ts';
 import { entryFlags, operatorIds, ops } from '../../snapshot/entry-format.ts';
 import { decodePatch } from '../../snapshot/patch-decode.ts';
@@ -118,7 +119,7 @@ export function decodeValue(
   }
   if (!definition) return bytes.slice(subKeyEnd, valueEnd);
   if (definition.kind === 'blob') return describeBlob(bytes, subKeyEnd, valueEnd);
-  return decoder.decode(bytes, subKeyEnd, valueEnd);
+  return decodeVersioned(decoder, bytes, subKeyEnd, valueEnd);
 }
 
 function describeBlob(bytes: Uint8Array, start: number, end: number): StoredBlob {
