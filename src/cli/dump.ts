@@ -38,7 +38,7 @@ export async function dump(
 
 function describeEntry(entry: ReaderEntry): string {
   const { operator, state, kind, key, subKey, index, value, lsn, timestamp } = entry;
-  const { expiresAt, eventTime } = entry;
+  const { expiresAt, eventTime, version } = entry;
   const shown = {
     operator,
     state,
@@ -51,6 +51,7 @@ function describeEntry(entry: ReaderEntry): string {
     timestamp,
     expiresAt,
     eventTime,
+    version,
   };
   return toJson(entry.unproved ? { ...shown, unproved: true } : shown);
 }

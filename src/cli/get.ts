@@ -46,7 +46,7 @@ export async function get(
       await streams.output.line(toJson(value));
       return status.fine;
     }
-    const { lsn, timestamp, expiresAt, eventTime, unproved } = entry;
+    const { lsn, timestamp, expiresAt, eventTime, unproved, version } = entry;
     const keys = subKey === undefined ? {} : { subKey: renderValue(subKey) };
     const shown = {
       operator,
@@ -58,6 +58,7 @@ export async function get(
       timestamp,
       expiresAt,
       eventTime,
+      version,
     };
     await streams.output.line(toJson(unproved ? { ...shown, unproved } : shown));
     return status.fine;

@@ -49,6 +49,7 @@ function versionToJson(version: HistoryVersion): Record<string, unknown> {
     positions: positions && renderValue(positions),
     source,
     unproved: unproved ? true : undefined,
+    version: version.version,
   };
 }
 
@@ -60,6 +61,7 @@ function describe(version: HistoryVersion): string {
     parts.push(`positions ${toJson(renderValue(positions))}`);
   }
   if (source === 'checkpoint') parts.push('(from a checkpoint: there may be others before it)');
+  if (version.version !== undefined) parts.push(`version ${version.version}`);
   if (unproved) parts.push('unproved');
   return parts.join('  ');
 }

@@ -1,7 +1,12 @@
 /*
  * `tidemark inspect DIR|FILE`: checkpoints, chains, segments, tables, positions, timelines and sizes.
  */
-import { inspectStore, type InspectedCheckpoint, type StoreInspection } from '../engine/index.ts';
+import {
+  inspectStore,
+  type InspectedCheckpoint,
+  type InspectedTable,
+  type StoreInspection,
+} from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import { describeRetained, describeRetention } from './gc.ts';
 import type { Output } from './output.ts';
@@ -143,7 +148,7 @@ async function printState(output: Output, { lsn, state }: StoreInspection): Prom
   const rows = state.tables.map((table) => [
     printable(table.operator),
     printable(table.state),
-    table.itemsMax === undefined ? table.kind : `${table.kind}, newest ${table.itemsMax}`,
+    kindOf(table),
     table.entryCount,
     formatBytes(table.bytes),
   ]);
@@ -159,6 +164,12 @@ async function printState(output: Output, { lsn, state }: StoreInspection): Prom
     ['source', 'position'],
     positions.map(([source, position]) => [printable(source), toJson(renderValue(position))]),
   );
+}
+
+/** The kind, and what a program may change of it. */
+function kindOf({ kind, itemsMax, version }: InspectedTable): string {
+  const newest = itemsMax === undefined ? kind : `${kind}, newest ${itemsMax}`;
+  return version === undefined ? newest : `${newest}, version ${version}`;
 }
 
 /** A name as it is, without its control characters. */

@@ -58,6 +58,7 @@ export function commitToJson(commit: LoggedCommit): Record<string, unknown> {
       value: hasValue(change) ? renderValue(change.value) : undefined,
       expiresAt: change.expiresAt,
       eventTime: change.eventTime,
+      version: change.version,
     })),
     unproved: unproved ? true : undefined,
   };
@@ -74,13 +75,14 @@ export function* describeCommit(commit: LoggedCommit, count: number): Generator<
 }
 
 function describeChange(change: LoggedChange): string {
-  const { operator, state, op, key, subKey, expiresAt, eventTime } = change;
+  const { operator, state, op, key, subKey, expiresAt, eventTime, version } = change;
   const parts = [op, printable(`${operator}.${state}`)];
   if (key !== undefined) parts.push(toJson(renderValue(key)));
   if (subKey !== undefined) parts.push(toJson(renderValue(subKey)));
   if (hasValue(change)) parts.push(toJson(renderValue(change.value)));
   if (expiresAt !== undefined) parts.push(`expires ${formatTime(expiresAt)}`);
   if (eventTime !== undefined) parts.push(`happened ${formatTime(eventTime)}`);
+  if (version !== undefined) parts.push(`version ${version}`);
   return parts.join(' ');
 }
 

@@ -159,6 +159,7 @@ function describe(entry: SnapshotEntry, kind: SnapshotMetadata['kind']): string 
     timestamp: entry.timestamp,
     expiresAt: entry.expiresAt,
     eventTime: entry.eventTime,
+    version: entry.version,
   });
 }
 

@@ -21,6 +21,7 @@ import { readU32, toHex } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
 import type { Random } from '../std/random.ts';
 import type { StateSpace } from '../state/state-space.ts';
+import { UpgradingDecoder } from '../state/upgrading-decoder.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { LogSegments } from '../wal/log-segments.ts';
 import { LogWriter } from '../wal/log-writer.ts';
@@ -175,7 +176,7 @@ function newTravel(
   const { dir, store, types } = options;
   return new TimeTravel({
     source: sourceOf({ fs, clock }, store === undefined ? { dir } : { dir, store }),
-    decoder: createReaderDecoder(types),
+    decoder: new UpgradingDecoder(createReaderDecoder(types), space),
     pins: pinsOf(fs, dir),
     durableLsn: () => writer.durableLsn,
     definitions: () => space.loggedDefinitions(),

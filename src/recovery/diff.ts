@@ -15,6 +15,7 @@ import { systemClock } from '../std/clock.ts';
 import { knownOnly } from '../std/option-checks.ts';
 import { checkName } from '../state/operator.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
+import { shownVersion } from '../state/value-versions.ts';
 import {
   decodeStored,
   decodeSubKey,
@@ -51,6 +52,10 @@ export interface StateChange {
   readonly oldValue: unknown;
   /** Undefined for a delete. */
   readonly newValue: unknown;
+  /** Version that the old value was written with; left out: 1. */
+  readonly oldVersion?: number;
+  /** Version that the new value was written with; left out: 1. */
+  readonly newVersion?: number;
 }
 
 /** States to look at. */
@@ -229,6 +234,8 @@ export function describeChange(
 ): StateChange {
   const { operator, state } = definition;
   const entry = (after ?? before)!;
+  const { version: oldVersion } = before ? shownVersion(definition, before) : {};
+  const { version: newVersion } = after ? shownVersion(definition, after) : {};
   return {
     operator,
     state,
@@ -237,5 +244,7 @@ export function describeChange(
     kind: before && after ? 'update' : after ? 'insert' : 'delete',
     oldValue: before && decodeStored(definition, before, decoder),
     newValue: after && decodeStored(definition, after, decoder),
+    ...(oldVersion !== undefined && { oldVersion }),
+    ...(newVersion !== undefined && { newVersion }),
   };
 }

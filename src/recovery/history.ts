@@ -18,6 +18,7 @@ import type { Entry } from '../snapshot/entry.ts';
 import { ops, reservedTables } from '../snapshot/entry-format.ts';
 import { readU32 } from '../std/bytes.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
+import { shownVersion } from '../state/value-versions.ts';
 import { readRecords } from '../wal/log-records.ts';
 import { commitEntries, entriesOfKey, timestampOf, type CommitRecord } from './commit-entries.ts';
 import type { KeyPlace } from './commit-entries.ts';
@@ -55,6 +56,11 @@ export interface HistoryVersion {
   readonly source: 'log' | 'checkpoint';
   /** Above the LSN that is proved to be durable: a crash of the machine can still undo it. */
   readonly unproved: boolean;
+  /**
+   * Version that the value was written with; left out: 1, and for lists and whole maps. A reader shows
+   * the value in it, an engine as its handles read it.
+   */
+  readonly version?: number;
 }
 
 /** What a history is read from. */
@@ -259,7 +265,16 @@ class HistoryWalk {
       positions: this.#positionsKnown ? Object.freeze(Object.fromEntries(known)) : undefined,
       source: this.#source,
       unproved: lsn > this.#durableLsn,
+      ...this.#shownVersion(after),
     };
+  }
+
+  #shownVersion(entries: readonly Entry[]): { readonly version?: number } {
+    const { definition, subKey } = this.#in;
+    const { kind } = definition;
+    const [only] = entries;
+    if (!only || kind === 'list' || (kind === 'map' && subKey === undefined)) return {};
+    return shownVersion(definition, only);
   }
 
   #value(entries: readonly Entry[]): unknown {

@@ -73,6 +73,8 @@ export interface InspectedTable {
   readonly state: string;
   readonly kind: StateKind;
   readonly itemsMax: number | undefined;
+  /** The greatest that its values were written with; left out: 1. */
+  readonly version?: number;
   /** Entries that are live: keys, sub-keys of maps, items of lists. */
   readonly entryCount: number;
   /** Bytes of keys, sub-keys and values as they are stored; of blobs without their chunks. */
@@ -281,9 +283,10 @@ async function inspectState(
   try {
     for (const { code, what } of reader.damage) faults.push({ code, message: what });
     const tables = reader.definitions().map((definition): InspectedTable => {
-      const { operator, state, kind, itemsMax } = definition;
+      const { operator, state, kind, itemsMax, version } = definition;
       const { entryCount, bytes } = reader.measure(operator, state);
-      return { operator, state, kind, itemsMax, entryCount, bytes };
+      const table = { operator, state, kind, itemsMax, entryCount, bytes };
+      return version === undefined ? table : Object.assign(table, { version });
     });
     const { lsn, timestamp } = reader;
     return {

@@ -13,6 +13,7 @@ import { MergeIterator } from '../snapshot/merge-iterator.ts';
 import { readU32BigEndian } from '../std/bytes.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import { definitionFromPlain, type TableDefinition } from '../state/table-definition.ts';
+import { UpgradingDecoder } from '../state/upgrading-decoder.ts';
 import { describeStoredBlob } from './reader-blobs.ts';
 import type { StateMoment } from './state-moment.ts';
 
@@ -111,16 +112,19 @@ export function selectTables(
 
 /**
  * The value of an entry without its surroundings: of a counter a number, of a blob its length and
- * the digests of its chunks, of other kinds what is stored.
+ * the digests of its chunks, of other kinds what is stored, up to date where an engine reads it.
  */
 export function decodeStored(
-  { kind }: Pick<TableDefinition, 'kind'>,
-  { bytes, subKeyEnd, valueEnd }: Entry,
+  definition: TableDefinition,
+  entry: Entry,
   decoder: ValueDecoder,
 ): unknown {
+  const { kind } = definition;
+  const { bytes, subKeyEnd, valueEnd } = entry;
   if (kind === 'counter') return Number(decodeInt64(bytes, subKeyEnd));
   if (kind === 'blob') return describeStoredBlob(bytes, subKeyEnd, valueEnd);
-  return decodeVersioned(decoder, bytes, subKeyEnd, valueEnd);
+  const value = decodeVersioned(decoder, bytes, subKeyEnd, valueEnd);
+  return decoder instanceof UpgradingDecoder ? decoder.upToDate(value, definition, entry) : value;
 }
 
 /** The sub-key of a map's entry; of an item of a list, the LSN of its commit and its place in it. */

@@ -17,6 +17,7 @@ import {
 import { entryFlags, operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
+import { shownVersion } from '../state/value-versions.ts';
 import { readRecords } from '../wal/log-records.ts';
 import { decodePatch } from '../snapshot/patch-decode.ts';
 import { findKeptLog, type KeptLog } from './kept-log.ts';
@@ -63,6 +64,8 @@ export interface LoggedChange {
   readonly expiresAt: number | undefined;
   /** As the write, or its commit, gave it; microseconds. */
   readonly eventTime: number | undefined;
+  /** Version that the value, or the patch, was written with; left out: 1. */
+  readonly version?: number;
 }
 
 /** One commit of the log. */
@@ -181,6 +184,7 @@ function decodeChange(
     value: decodeChanged(bytes, entry, definition, decoder),
     expiresAt: expiry === 0 ? undefined : expiry,
     eventTime: eventTime === 0 ? undefined : eventTime,
+    ...shownVersion(definition, { bytes, subKeyEnd, valueEnd: entry.end }),
   };
 }
 

@@ -18,6 +18,7 @@ import type { MergeIterator } from '../snapshot/merge-iterator.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { knownOnly, wholeNumber } from '../std/option-checks.ts';
 import type { StateKind, TableDefinition } from '../state/table-definition.ts';
+import { shownVersion } from '../state/value-versions.ts';
 import { checkKeyOf, readHistory, type HistoryVersion } from './history.ts';
 import {
   decodeStored,
@@ -85,6 +86,11 @@ export interface FoundEntry {
   readonly eventTime: number | undefined;
   /** Above the LSN that is proved to be durable: a crash of the machine can still undo it. */
   readonly unproved: boolean;
+  /**
+   * Version that the value was written with, and that it is shown in; left out: 1, and for lists and
+   * whole maps.
+   */
+  readonly version?: number;
 }
 
 /** One entry of an iteration; each item of a list is one. */
@@ -251,7 +257,7 @@ class StateReader implements Reader {
     const { layers, now } = this.#moment;
     const mapSubKey = subKey === undefined ? undefined : mapKeyOf(subKey);
     const entry = layers.find(definition.id, mapKeyOf(key), mapSubKey, now);
-    return entry && this.#found(entry, this.#value(definition, entry));
+    return entry && this.#found(definition, entry);
   }
 
   *entries(operator?: string, state?: string): IterableIterator<ReaderEntry> {
@@ -362,21 +368,22 @@ class StateReader implements Reader {
         key: decodeKey(bytes, keyStart, keyEnd),
         subKey: kind === 'map' ? decodeKey(bytes, keyEnd, subKeyEnd) : undefined,
         index: kind === 'list' ? index : undefined,
-        ...this.#found(merged, this.#value(definition, merged)),
+        ...this.#found(definition, merged),
       };
       this.#assertOpen();
     }
   }
 
-  #found(entry: Entry, value: unknown): FoundEntry {
+  #found(definition: TableDefinition, entry: Entry): FoundEntry {
     const { lsn, timestamp, expiry, eventTime } = entry;
     return {
-      value,
+      value: this.#value(definition, entry),
       lsn,
       timestamp,
       expiresAt: expiry === 0 ? undefined : expiry,
       eventTime: eventTime === 0 ? undefined : eventTime,
       unproved: lsn > this.provedLsn,
+      ...shownVersion(definition, entry),
     };
   }
 

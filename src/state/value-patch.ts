@@ -12,7 +12,7 @@ import { InvalidArgumentError } from '../errors.ts';
 import { operatorIds } from '../snapshot/entry-format.ts';
 import { applyPatch, composePatches, patchOfObject } from '../snapshot/patch.ts';
 import { isObjectHead, PatchWriter, type BytesRange } from '../snapshot/patch-format.ts';
-import { deleted, openCell, type Cell, type MapKey, type TableCells } from './cells.ts';
+import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
 import { CellChange } from './changes.ts';
 import type { CommitEncoder } from './commit-encoder.ts';
 import { OperandChange, type KeyPlace } from './operand-changes.ts';
@@ -68,8 +68,8 @@ export function patchValue(space: StateSpace, table: Table<Cell>, of: PatchOf): 
   const value = decodeVersioned(space.codec, stored, 0, stored.length);
   if (before.isOlder) {
     // A patch is for values of its own version: what it makes is logged as a whole.
-    const place = { key, subKey: undefined, ownerNow: (): TableCells<Cell> => table.active };
-    space.transaction.add(new CellChange(space, table, place, openCell(value, times), previous));
+    const put = { cell: openCell(value, times), previous, owner: table.active };
+    space.transaction.add(new CellChange(space, table, { key, subKey: undefined }, put));
   } else if (open) {
     open.patch = operand;
     open.bytes = stored.length;

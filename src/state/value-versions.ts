@@ -9,12 +9,12 @@
  * user runs on the main thread only, in calls of the user: no opening, merge or restore needs it.
  */
 import { decodeKey, type Key } from '../codec/key.ts';
-import { VERSION_MAX } from '../codec/value-version.ts';
+import { storedVersion, VERSION_MAX } from '../codec/value-version.ts';
 import { IncompatibleError, InvalidArgumentError } from '../errors.ts';
 import type { Entry } from '../snapshot/entry.ts';
 import { entryFlags } from '../snapshot/entry-format.ts';
 import { badOption, wholeNumber } from '../std/option-checks.ts';
-import type { TableDefinition } from './table-definition.ts';
+import type { StateKind, TableDefinition } from './table-definition.ts';
 import type { StateOptions } from './write-options.ts';
 
 /** Options of a state whose values have a version. */
@@ -97,6 +97,19 @@ export function agreed(
     asked.version,
     { operator, state, open: open.version },
   );
+}
+
+/** Kinds of state whose values are the user's own. */
+const versionedKinds: readonly StateKind[] = ['value', 'map', 'list', 'reducing', 'aggregating'];
+
+/** The version of what an entry holds, for who shows entries: nothing where it is 1, or has none. */
+export function shownVersion(
+  definition: Pick<TableDefinition, 'kind'> | undefined,
+  { bytes, subKeyEnd, valueEnd }: Pick<Entry, 'bytes' | 'subKeyEnd' | 'valueEnd'>,
+): { readonly version?: number } {
+  if (!definition || !versionedKinds.includes(definition.kind)) return {};
+  const version = storedVersion(bytes, subKeyEnd, valueEnd);
+  return version === 1 ? {} : { version };
 }
 
 /** What of an entry says where it stands. */

@@ -4,6 +4,8 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createValueCodec } from '../../src/codec/value.ts';
+import { decodeVersioned, storedVersion } from '../../src/codec/value-version.ts';
 import { LineageJoin } from '../../src/snapshot/conflicts-join.ts';
 import {
   builtInPolicies,
@@ -13,6 +15,7 @@ import {
 } from '../../src/snapshot/conflicts.ts';
 import { operatorIds, ops } from '../../src/snapshot/entry-format.ts';
 import { MergeIterator } from '../../src/snapshot/merge-iterator.ts';
+import { patchOfObject } from '../../src/snapshot/patch.ts';
 import type { RunCursor } from '../../src/snapshot/run-cursor.ts';
 import { int64, type Change, type Commit } from './log-builder.ts';
 import { describeEntry, runOf, slicesOf, sliceTexts, type HashOf } from './runs.ts';
@@ -274,4 +277,46 @@ test('a value given instead of a candidate: takes the place of the key', () => {
   expect(joined).toMatchObject({ op: ops.put, expiry: 5000, timestamp: 201 });
   expect([...joined.bytes.subarray(joined.subKeyEnd, joined.valueEnd)]).toEqual([7]);
   expect(joined.next()).toBe(false);
+});
+
+describe('patches of different versions of a value', () => {
+  const codec = createValueCodec();
+  const patching = (object: object, version: number, timestamp: number): RunCursor => {
+    const value = patchOfObject(codec.encode(object, version).slice());
+    const { merge: op } = ops;
+    const change = { table: TABLE, op, operator: operatorIds.patch, key: 'a', value };
+    return foldedRun([{ timestamp, changes: [change] }], BASE_LSN + 1, hashes['one']!);
+  };
+  const joinPatches = (versions: readonly number[]): unknown[] => {
+    const reasons: string[] = [];
+    const resolve = resolveBy('last-write-wins');
+    const joined = new LineageJoin({
+      base: baseRun([], hashes['one']!),
+      lineages: versions.map((version, i) => patching({ [`f${i}`]: i }, version, 200 + i)),
+      groupBits,
+      resolve: (conflict) => {
+        reasons.push(conflict.reason);
+        return resolve(conflict);
+      },
+    });
+    const merged = new MergeIterator([joined], {
+      base: true,
+      lastTimestamp: 10_000,
+      rules: [],
+      groupBits,
+    });
+    expect(merged.next()).toBe(true);
+    const { bytes, subKeyEnd, valueEnd } = merged;
+    const version = storedVersion(bytes, subKeyEnd, valueEnd);
+    return [decodeVersioned(codec, bytes, subKeyEnd, valueEnd), version, ...reasons];
+  };
+
+  test('of one version: combine, and are no conflict', () => {
+    expect(joinPatches([2, 2])).toEqual([{ f0: 0, f1: 1 }, 2]);
+  });
+
+  test('of two: a conflict, and the last write wins', () => {
+    expect(joinPatches([1, 2])).toEqual([{ f1: 1 }, 2, 'operand']);
+    expect(joinPatches([2, 1, 2])).toEqual([{ f0: 0, f2: 2 }, 2, 'operand']);
+  });
 });

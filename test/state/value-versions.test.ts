@@ -195,7 +195,10 @@ test('a value of version 5 read by version 7: upgrade is told which it was', asy
 test('upgrade changes what it is given: what is stored stays as it is', async () => {
   const world = await written('log', (engine) => engine.operator('op').value('v').set('k', [1]));
   const engine = await open(world, { checks: true });
-  const upgrade = (old: number[]): number[] => (old.push(2), old);
+  const upgrade = (old: number[]): number[] => {
+    old.push(2);
+    return old;
+  };
   const state = engine.operator('op').value<number[]>('v', { version: 2, upgrade });
   expect([state.get('k'), state.get('k')]).toEqual([
     [1, 2],
@@ -313,7 +316,7 @@ describe('what is refused', () => {
     const world = await written('log', writeUsers);
     const engine = await open(world);
     const other = engine.operator('op').value<number>('other');
-    const upgrade = (): number => (other.set('k', 7), 7);
+    const upgrade = (): void => other.set('k', 7);
     const users = engine.operator('op').value('users', { version: 2, upgrade });
     expect((await errorOf(() => users.get('ada'))).cause).toMatchObject({ code: 'INVALID_CALL' });
     expect(other.get('k')).toBe(1);

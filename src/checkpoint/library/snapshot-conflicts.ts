@@ -22,6 +22,7 @@ import { ops, reservedTables } from '../../snapshot/entry-format.ts';
 import { must } from '../../std/assert.ts';
 import { encodeInt64 } from '../../state/operand-changes.ts';
 import type { StateKind, TableDefinition } from '../../state/table-definition.ts';
+import { shownVersion, versionOf } from '../../state/value-versions.ts';
 import { badOption, knownOnly } from '../../std/option-checks.ts';
 import { decodeValue, nameOfTable } from './snapshot-entries.ts';
 import { checkTime, type Time } from './snapshot-options.ts';
@@ -45,6 +46,8 @@ export interface ConflictCandidate {
    * that of the last of them.
    */
   readonly lineage: number;
+  /** Version that the value was written with; left out: 1. */
+  readonly version?: number;
 }
 
 /** A key that lineages disagree about. */
@@ -173,7 +176,7 @@ export class ConflictJudge {
       knownOnly(answer, ['value', 'expiresAt']);
       const expiresAt = 'expiresAt' in answer ? answer.expiresAt : undefined;
       return {
-        value: this.#encode(answer.value, described),
+        value: this.#encode(answer.value, described, this.#definitionOf(conflict)),
         expiry: checkTime('expiresAt', expiresAt),
       };
     }
@@ -184,8 +187,12 @@ export class ConflictJudge {
     );
   }
 
-  /** As the table stores it. */
-  #encode(value: unknown, conflict: LineageConflict): Uint8Array {
+  /** As the table stores it, in the newest form that it has. */
+  #encode(
+    value: unknown,
+    conflict: LineageConflict,
+    definition: TableDefinition | undefined,
+  ): Uint8Array {
     const { kind } = conflict;
     const isNumber = typeof value === 'number' || typeof value === 'bigint';
     if (kind === 'counter') {
@@ -194,7 +201,8 @@ export class ConflictJudge {
         return encodeInt64(BigInt(value as number));
       }
     } else if (kind !== 'blob' && (isNumber || (kind !== 'min' && kind !== 'max'))) {
-      return this.#input.codec.encode(value).slice();
+      const version = definition ? versionOf(definition) : 1;
+      return this.#input.codec.encode(value, version).slice();
     }
     throw new InvalidArgumentError(
       'INVALID_VALUE',
@@ -245,6 +253,7 @@ export class ConflictJudge {
           eventTime: eventTime === 0 ? undefined : eventTime,
           expiresAt: expiry === 0 ? undefined : expiry,
           lineage: index,
+          ...shownVersion(definition, entry),
         };
       }),
     };

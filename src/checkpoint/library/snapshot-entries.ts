@@ -11,6 +11,7 @@ import { decodePatch } from '../../snapshot/patch-decode.ts';
 import { readU64, toHex } from '../../std/bytes.ts';
 import { decodeInt64 } from '../../state/operand-changes.ts';
 import type { StateKind, TableDefinition } from '../../state/table-definition.ts';
+import { shownVersion } from '../../state/value-versions.ts';
 
 /** What an entry does. A base has puts only. */
 export type SnapshotOp = 'put' | 'delete' | 'merge' | 'clear' | 'clearAll';
@@ -46,6 +47,8 @@ export interface SnapshotEntry {
   readonly expiresAt: number | undefined;
   /** Microseconds; undefined when the commit gave none. */
   readonly eventTime: number | undefined;
+  /** Version that the value was written with; left out: 1. */
+  readonly version?: number;
 }
 
 /** A blob as it is stored. */
@@ -99,6 +102,7 @@ export function describeEntry(
     timestamp: entry.timestamp,
     expiresAt: expiry === 0 ? undefined : expiry,
     eventTime: eventTime === 0 ? undefined : eventTime,
+    ...shownVersion(definition, entry),
   };
 }
 

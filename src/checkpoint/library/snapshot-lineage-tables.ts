@@ -6,6 +6,7 @@
 import { CorruptionError } from '../../errors.ts';
 import { firstUserTable, reservedTables } from '../../snapshot/entry-format.ts';
 import { checkSameSchema, type TableDefinition } from '../../state/table-definition.ts';
+import { versionOf } from '../../state/value-versions.ts';
 
 export type Definitions = ReadonlyMap<number, TableDefinition>;
 
@@ -28,7 +29,7 @@ export interface JoinedTables {
 
 /**
  * Matches tables by name. Settings that may change, such as `itemsMax`, are those of the lineage that
- * was written last of those that changed them.
+ * was written last of those that changed them; the version of values is the greatest.
  * @throws IncompatibleError SCHEMA_CHANGED when two lineages keep a state in different ways
  * @throws CorruptionError BROKEN_CHAIN when a lineage has renamed a table of the base
  */
@@ -48,7 +49,7 @@ export function joinTables(base: Definitions, lineages: readonly LineageTables[]
       else added.add(name);
       const original = base.get(definition.id);
       const changed = original === undefined || !sameSettings(original, definition);
-      if (!known || changed) joined.set(name, { ...definition, id: known?.id ?? 0 });
+      if (!known || changed) joined.set(name, newer(known, definition));
     }
   }
   let next = Math.max(firstUserTable - 1, ...base.keys());
@@ -66,6 +67,11 @@ export function joinTables(base: Definitions, lineages: readonly LineageTables[]
     base: numbers(base),
     lineages: lineages.map(({ definitions }) => numbers(definitions)),
   };
+}
+
+function newer(known: TableDefinition | undefined, changed: TableDefinition): TableDefinition {
+  const version = Math.max(versionOf(known ?? changed), versionOf(changed));
+  return { ...changed, id: known?.id ?? 0, ...(version > 1 && { version }) };
 }
 
 function checkKept(
