@@ -1,0 +1,17 @@
+/*
+ * better-sqlite3: SQLite, built with the package; see sqlite.mjs.
+ */
+import { load, versionOf } from '../install.mjs';
+import { openSqlite, sqliteDurability } from './sqlite.mjs';
+
+export const name = 'better-sqlite3';
+export const durability = sqliteDurability;
+export const refuses = {};
+export const version = () => versionOf('better-sqlite3');
+
+export async function open(dir, options = {}) {
+  const Database = load('better-sqlite3');
+  const connect = (file) => new Database(file);
+  const backup = (database, to) => database.backup(to);
+  return openSqlite(dir, { connect, backup }, options);
+}

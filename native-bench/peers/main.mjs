@@ -1,0 +1,96 @@
+/*
+ * Tidemark beside its peers. Run by `npm run bench:peers`, which builds Tidemark first:
+ *
+ *     npm run bench:peers -- [--quick | --smoke] [--only a,c] [--peers tidemark,lmdb] [--rounds 5]
+ *                            [--json FILE] [--dir DIR]
+ *
+ * Works and sizes are in works/, contenders in contenders/. Every ratio says how many times as good
+ * Tidemark is as the peer: below 1 the peer wins.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { contenders as all } from './contenders/index.mjs';
+import { install } from './install.mjs';
+import { machine, runWork } from './rounds.mjs';
+import { printWork } from './table.mjs';
+import { sizes, works } from './works/index.mjs';
+
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    smoke: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    peers: { type: 'string' },
+    rounds: { type: 'string' },
+    json: { type: 'string' },
+    dir: { type: 'string', default: os.tmpdir() },
+  },
+});
+
+const size = flags.smoke ? 'smoke' : flags.quick ? 'quick' : 'full';
+const wanted = flags.only?.split(',') ?? works.map(({ letter }) => letter);
+const unknown = wanted.filter((letter) => works.every((work) => work.letter !== letter));
+const names = flags.peers?.split(',') ?? all.map(({ name }) => name);
+const strangers = names.filter((name) => all.every((contender) => contender.name !== name));
+const rounds = Number(flags.rounds ?? { full: 5, quick: 2, smoke: 1 }[size]);
+if (unknown.length > 0 || strangers.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+  console.error(`works: ${works.map(({ letter }) => letter).join(', ')}`);
+  console.error(`peers: ${all.map(({ name }) => name).join(', ')}`);
+  console.error('rounds: a whole number from 1');
+  process.exit(2);
+}
+
+install();
+const contenders = [];
+const missing = [];
+for (const contender of all.filter(({ name }) => names.includes(name))) {
+  try {
+    contenders.push({ ...contender, found: await contender.version() });
+  } catch (error) {
+    missing.push({ name: contender.name, why: error.message });
+    console.log(`${contender.name} is not here: ${error.message.split('\n')[0]}`);
+  }
+}
+
+const scratch = fs.mkdtempSync(path.join(flags.dir, 'tidemark-peers-'));
+const report = {
+  kind: 'peers',
+  command: `npm run bench:peers${process.argv
+    .slice(2)
+    .map((part) => ` ${part}`)
+    .join('')}`,
+  size,
+  rounds,
+  machine: { ...machine(), fileSystem: `0x${fs.statfsSync(scratch).type.toString(16)}` },
+  contenders: contenders.map(({ name, found, durability }) => ({
+    name,
+    version: found,
+    durability,
+  })),
+  missing,
+  works: [],
+};
+const say = (line, stays = false) => {
+  if (stays) console.log(line);
+  else if (process.stdout.isTTY) process.stdout.write(`\r${line.padEnd(100)}`);
+};
+try {
+  for (const work of works.filter(({ letter }) => wanted.includes(letter))) {
+    const done = await runWork(work, {
+      contenders,
+      sizes: sizes[size],
+      rounds,
+      scratch,
+      seed: 1,
+      say,
+    });
+    report.works.push(done);
+    printWork(done);
+    // After each work, so that a run that is ended keeps what it has.
+    if (flags.json) fs.writeFileSync(flags.json, `${JSON.stringify(report, null, 2)}\n`);
+  }
+} finally {
+  fs.rmSync(scratch, { recursive: true, force: true });
+}

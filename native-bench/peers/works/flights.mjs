@@ -1,0 +1,30 @@
+/*
+ * (i) The whole flights job of the demo without kills: state and position in one durable transaction for
+ * every thousand events, written for each contender as its documentation recommends (flights-*.mjs).
+ * All have to come to the same sums.
+ */
+import { makeJob } from '../flights-job.mjs';
+
+export const flights = {
+  letter: 'i',
+  title: 'The flights job of the demo',
+  metrics: [{ name: 'rate', unit: 'events/s', better: 'more' }],
+  cases: (sizes) => [
+    { name: `${sizes.events.toLocaleString('en')} events`, events: sizes.events, records: true },
+  ],
+  steps: [
+    {
+      name: 'run',
+      async run({ open, case: { events } }) {
+        const job = await makeJob(events);
+        const store = await open({});
+        const startedAt = performance.now();
+        const sums = await store.flights(job);
+        const ms = performance.now() - startedAt;
+        const agreed = await sums();
+        await store.close();
+        return { rate: (job.events * 1000) / ms, agreed };
+      },
+    },
+  ],
+};
