@@ -25,6 +25,7 @@ import { checkTarget, type CheckedTarget } from '../recovery/target.ts';
 import { Image } from '../snapshot/image.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
 import type { StateSpace } from '../state/state-space.ts';
+import { buildTailInParts } from '../threads/tail-build.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
 import type { LogPosition } from '../wal/log-position.ts';
 import type { LogWriter } from '../wal/log-writer.ts';
@@ -224,8 +225,7 @@ export class Views {
     const { space, pool, slabs } = this.#in;
     const { seed, groupBits } = space.images;
     const { record, ranges, lsn } = plan;
-    const output = await pool.run(
-      'buildTail',
+    const output = await buildTailInParts(
       {
         ranges,
         fromLsn: record?.lsn ?? 0,
@@ -236,9 +236,8 @@ export class Views {
         // Nothing is trimmed before the catalogue says how much of a list is kept.
         rules: [],
       },
-      this.#abort.signal,
+      { pool, slabs, signal: this.#abort.signal },
     );
-    for (const slab of output.spareSlabs) slabs.release(slab);
     const image = new Image(output.slices, { slabs, groupBits });
     if (output.lastLsn === lsn) return { image, lastTimestamp: output.lastTimestamp };
     image.release();

@@ -4,6 +4,7 @@
  */
 import { LimitedRun } from './limited-run.ts';
 import type { LoadedPart } from '../threads/snapshot-load.ts';
+import type { ReplayedPiece } from '../threads/tail-build.ts';
 
 /**
  * What an opening is doing: `plan` looks for the way, `load` reads snapshots, `replay` the log behind
@@ -18,8 +19,9 @@ export class OpeningRun extends LimitedRun<OpeningPhase> {
   }
 
   /** The log behind the chain begins to be read. */
-  replays(bytesTotal: number): (part: Pick<LoadedPart, 'storedBytes' | 'entryCount'>) => void {
-    return this.#parts('replay', bytesTotal);
+  replays(bytesTotal: number): (piece: ReplayedPiece) => void {
+    const tell = this.#parts('replay', bytesTotal);
+    return ({ logBytes, entryCount }) => tell({ storedBytes: logBytes, entryCount });
   }
 
   #parts(

@@ -47,6 +47,7 @@ import { Image } from '../snapshot/image.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
 import type { Verification } from '../snapshot/tasks.ts';
 import type { Clock } from '../std/clock.ts';
+import { buildTailInParts } from '../threads/tail-build.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import {
@@ -339,9 +340,7 @@ async function replay(
   if (ranges.length === 0) return { tail: undefined, commits: 0, bytes: 0, lastTimestamp: 0 };
   const { pool, slabs, groupBits, seed, run } = input;
   const bytes = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
-  const onPart = run.replays(bytes);
-  const output = await pool.run(
-    'buildTail',
+  const output = await buildTailInParts(
     {
       ranges,
       seed,
@@ -351,7 +350,7 @@ async function replay(
       fromLsn: record?.lsn ?? 0,
       fromTimestamp: record?.timestamp ?? 0,
     },
-    run.signal,
+    { pool, slabs, signal: run.signal, onPiece: run.replays(bytes) },
   );
   if (output.lastLsn !== 0 && output.lastLsn !== plan.lastLsn) {
     throw new CorruptionError(
@@ -361,6 +360,5 @@ async function replay(
     );
   }
   const tail = new Image(output.slices, { slabs, groupBits });
-  onPart({ storedBytes: bytes, entryCount: tail.entryCount });
   return { tail, commits: output.commitCount, bytes, lastTimestamp: output.lastTimestamp };
 }

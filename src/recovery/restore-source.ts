@@ -10,13 +10,14 @@ import { recordName } from '../checkpoint/checkpoint-record.ts';
 import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { CorruptionError, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
-import { overlaps, partOf, type MergeRange } from '../snapshot/merge-ranges.ts';
+import type { MergeRange } from '../snapshot/merge-ranges.ts';
+import { cursorIn } from '../snapshot/merge-tasks.ts';
 import type { RunCursor } from '../snapshot/run-cursor.ts';
-import { SliceCursor } from '../snapshot/slice-cursor.ts';
-import { Slice, type SliceDescriptor } from '../snapshot/slice.ts';
+import type { SliceDescriptor } from '../snapshot/slice.ts';
 import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
 import { readU32, toHex } from '../std/bytes.ts';
 import { SliceLoans, type MergeSource } from '../threads/slice-loans.ts';
+import { buildTailInParts } from '../threads/tail-build.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { findChainFault } from './chain-fault.ts';
 import type { CopyRun } from './copy-run.ts';
@@ -109,11 +110,6 @@ export async function eachRange(
   } finally {
     await loans.close();
   }
-}
-
-function cursorIn(slices: readonly SliceDescriptor[], range: MergeRange): RunCursor {
-  const parts = slices.filter((slice) => overlaps(slice, range));
-  return new SliceCursor(parts.map((descriptor) => partOf(new Slice(descriptor), range)));
 }
 
 async function findFiles(
@@ -215,8 +211,7 @@ async function readTail(
   groupBits: number,
   run: CopyRun,
 ): Promise<{ slices: readonly SliceDescriptor[]; lastTimestamp: number }> {
-  const output = await run.pool.run(
-    'buildTail',
+  const { slices, lastTimestamp } = await buildTailInParts(
     {
       ranges,
       fromLsn: record?.lsn ?? 0,
@@ -227,9 +222,7 @@ async function readTail(
       // Nothing is trimmed before the catalogue says how much of a list is kept.
       rules: [],
     },
-    run.signal,
+    run,
   );
-  for (const slab of output.spareSlabs) run.slabs.release(slab);
-  const { slices, lastTimestamp } = output;
   return { slices, lastTimestamp };
 }

@@ -109,7 +109,8 @@ export async function mergeRange(
   return { packed, slices: keepSlices ? slices : [], spareSlabs: tools.slabs.drain() };
 }
 
-function cursorIn(slices: readonly SliceDescriptor[], range: MergeRange): RunCursor {
+/** Reads the entries of a range out of the slices of an image, which are in order. */
+export function cursorIn(slices: readonly SliceDescriptor[], range: MergeRange): RunCursor {
   const parts = slices.filter((slice) => overlaps(slice, range));
   return new SliceCursor(parts.map((descriptor) => partOf(new Slice(descriptor), range)));
 }

@@ -17,11 +17,15 @@ import {
   writeSlices,
 } from '../snapshot/merge-tasks.ts';
 
+import { cutLog, mergeSlices } from '../snapshot/tail-tasks.ts';
+
 export type { TaskContext };
 
 export const tasks: {
   readonly buildDelta: typeof buildDelta;
   readonly buildTail: typeof buildTail;
+  readonly cutLog: typeof cutLog;
+  readonly mergeSlices: typeof mergeSlices;
   readonly mergeRange: typeof mergeRange;
   readonly startSnapshot: typeof startSnapshot;
   readonly writeSlices: typeof writeSlices;
@@ -32,6 +36,8 @@ export const tasks: {
 } = {
   buildDelta,
   buildTail,
+  cutLog,
+  mergeSlices,
   mergeRange,
   startSnapshot,
   writeSlices,
