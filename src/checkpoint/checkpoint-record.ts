@@ -21,6 +21,7 @@ import { retentionFromPlain, type RetentionSettings } from './retention/retentio
 import { RecordFields as Fields } from './record-fields.ts';
 import {
   checkpointTriggers,
+  decodeLoss,
   decodeMerge,
   decodeOrigin,
   decodePolicy,
@@ -28,6 +29,7 @@ import {
   decodeTotals,
   type ChainPolicy,
   type CheckpointTrigger,
+  type LossNote,
   type MergeNote,
   type RestoreOrigin,
   type RestoreRates,
@@ -104,6 +106,8 @@ export interface CheckpointRecord {
   readonly metadata: unknown;
   /** Of a store that a restore made, in every record: what it was made from. */
   readonly origin?: RestoreOrigin;
+  /** Of a record that stands for what was left after a loss. */
+  readonly loss?: LossNote;
 }
 
 export const checkpointPrefix = 'checkpoints/';
@@ -203,6 +207,7 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
     savepoint: typeof savepoint === 'string' ? savepoint : undefined,
     metadata: body['metadata'],
     ...(body['origin'] === undefined ? {} : { origin: decodeOrigin(fields.object('origin')) }),
+    ...(body['loss'] === undefined ? {} : { loss: decodeLoss(fields.object('loss')) }),
   };
 }
 

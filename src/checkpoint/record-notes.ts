@@ -16,6 +16,7 @@ export const checkpointTriggers = [
   'close',
   'merge',
   'restore',
+  'loss',
 ] as const;
 
 /** Why a checkpoint was taken. */
@@ -75,6 +76,18 @@ export interface RestoreOrigin {
   readonly partial: boolean;
 }
 
+/** What was given up where every way to the state had lost commits. */
+export interface LossNote {
+  /** First LSN that is not in the state. */
+  readonly fromLsn: number;
+  /** The last one that is known to have been given; below `fromLsn` when none is. */
+  readonly throughLsn: number;
+  /** There may have been others behind it. */
+  readonly mayBeMore: boolean;
+  /** Where all files are kept as they were, relative to the directory of the store. */
+  readonly keptIn: string;
+}
+
 /** What a user decided about the chain. */
 export interface ChainPolicy {
   readonly strategy: MergeStrategy;
@@ -112,6 +125,17 @@ export function decodeOrigin(fields: RecordFields): RestoreOrigin {
     timeline: fields.count('timeline'),
     lsn: fields.count('lsn'),
     partial,
+  };
+}
+
+export function decodeLoss(fields: RecordFields): LossNote {
+  const { mayBeMore } = fields.body;
+  if (typeof mayBeMore !== 'boolean') throw fields.corrupt('does not say what was lost');
+  return {
+    fromLsn: fields.count('fromLsn'),
+    throughLsn: fields.count('throughLsn'),
+    mayBeMore,
+    keptIn: fields.text('keptIn'),
   };
 }
 

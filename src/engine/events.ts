@@ -13,6 +13,7 @@ export interface EngineWarning {
     | 'TORN_TAIL'
     | 'DAMAGED_HISTORY'
     | 'CHECKPOINT_SKIPPED'
+    | 'COMMITS_LOST'
     | 'LISTENER_FAILED'
     | 'RECORDING_ENDED'
     | 'SNAPSHOT_LARGE'

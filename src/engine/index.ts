@@ -87,6 +87,7 @@ export type { ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 export type { Verification } from '../snapshot/tasks.ts';
 export type { RecoveryReport } from '../recovery/recover.ts';
 export type {
+  AcceptedLoss,
   LosingPath,
   LostCommits,
   RecoveryPath,

@@ -16,6 +16,7 @@ import { ConflictError, InvalidArgumentError, errnoOf, toStorageError } from '..
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { recoverAccepting } from '../recovery/accept-loss.ts';
 import { OpeningRun } from '../recovery/opening-run.ts';
 import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
@@ -158,7 +159,7 @@ class Opening {
 
   async open(): Promise<Engine> {
     const found = await this.#find();
-    const recovered = await recover(this.#recoveryInput(found));
+    const recovered = await this.#recover(found);
     const state = this.#state(recovered, found.identity);
     await found.threads.limit(this.#backgroundThreads);
     return this.#serve(found, recovered, state);
@@ -179,6 +180,7 @@ class Opening {
     this.#pool = this.#on.threads ? threads : new InlinePool(fs);
     return {
       identity,
+      objects: store,
       checkpoints: new CheckpointStore(store, toHex(identity.storeId)),
       transfer,
       slabs: new SlabPool(idleSlabBytesMax),
@@ -205,6 +207,17 @@ class Opening {
       timeline,
       verification,
     };
+  }
+
+  #recover(found: Found): Promise<Recovered> {
+    const input = this.#recoveryInput(found);
+    const { acceptLoss, chain, retention, compression } = this.#options;
+    if (!acceptLoss) return recover(input);
+    return recoverAccepting(input, {
+      objects: found.objects,
+      settings: { policy: chain.policy, retention: retention.settings, compression },
+      threadsMax: this.#options.opening.threadsMax,
+    });
   }
 
   /** Makes the new segment durable, then puts the engine together. */
@@ -339,6 +352,7 @@ class Opening {
 /** What an opening works with. */
 interface Found {
   readonly identity: StoreIdentity;
+  readonly objects: ObjectStore;
   readonly checkpoints: CheckpointStore;
   readonly transfer: SnapshotTransfer;
   readonly slabs: SlabPool;

@@ -6,7 +6,12 @@ import type { EventHub } from './events.ts';
 
 /** What the opening has to say, for the first listener of warnings. */
 export function keepWarnings(hub: EventHub, recovery: RecoveryReport): void {
-  const { tornTail, damagedHistory, lsn, path, skipped } = recovery;
+  const { tornTail, damagedHistory, lsn, path, skipped, loss } = recovery;
+  if (loss) {
+    const { reachedLsn, keptIn } = loss;
+    const message = `commits were given up: the state is that of LSN ${reachedLsn}, all files are kept in ${keptIn}`;
+    hub.warn({ code: 'COMMITS_LOST', message, details: { ...loss } });
+  }
   if (skipped.length > 0) {
     const ids = skipped.map(({ checkpoint }) => checkpoint).join(', ');
     const message = `the state is recovered without checkpoint ${ids}, which is damaged, and is whole`;
@@ -17,7 +22,7 @@ export function keepWarnings(hub: EventHub, recovery: RecoveryReport): void {
     const message = `the end of the log was cut from LSN ${tornTail.lsn} on: ${tornTail.why}`;
     hub.warn({ code: 'TORN_TAIL', message, details: { ...tornTail } });
   }
-  if (damagedHistory) {
+  if (damagedHistory && !loss) {
     const message = `the log ends before the newest checkpoint; it goes on behind LSN ${lsn}`;
     hub.warn({ code: 'DAMAGED_HISTORY', message, details: { lsn } });
   }

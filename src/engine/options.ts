@@ -71,6 +71,13 @@ export interface EngineOptions
   /** Whether a directory that holds state is taken; false refuses it. @defaultValue true */
   readonly recover?: boolean;
   /**
+   * Where damage leaves no way to the state that loses no commit, takes the one that loses least: a
+   * copy of everything is kept first, and the LSNs that are lost are never given again.
+   * `engine.recovery.loss` says what was lost. False refuses the opening and lists the ways. An act
+   * of a person who has seen that list, not a setting. @defaultValue false
+   */
+  readonly acceptLoss?: boolean;
+  /**
    * How much of each snapshot the opening checks; what fails is passed over as damaged. `none`: what
    * is needed to read it, footers and tables of blocks; `basic`: also its header; `standard`: also the
    * checksum of every block; `full`: also its digest, the order of entries, and the index against
@@ -119,6 +126,7 @@ export interface ResolvedEngineOptions {
   readonly store: ObjectStore | undefined;
   readonly durability: Durability;
   readonly recover: boolean;
+  readonly acceptLoss: boolean;
   readonly verification: Verification;
   readonly checks: boolean;
   readonly types: readonly TypeDefinition[];
@@ -148,6 +156,7 @@ export const engineOptionNames: readonly string[] = [
   'store',
   'durability',
   'recover',
+  'acceptLoss',
   'verification',
   'checks',
   'types',
@@ -175,6 +184,9 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     throw badOption('types', 'must be a list of types', types);
   }
   const codecs = options.codecs === undefined ? [] : checkCodecs(options.codecs);
+  if (options.acceptLoss === true && options.recover === false) {
+    throw badOption('acceptLoss', 'cannot be true with recover: false', true);
+  }
   const own = codecs.map(({ name }) => name);
   const record = options.record === undefined ? undefined : filePath('record', options.record);
   const inMemory = dir === ':memory:';
@@ -185,6 +197,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     store,
     durability: resolveDurability(options.durability, 'disk'),
     recover: flag('recover', options.recover, true),
+    acceptLoss: flag('acceptLoss', options.acceptLoss, false),
     verification: checkLevel('verification', options.verification, 'standard'),
     checks: flag('checks', options.checks, environment === 'test' || environment === 'development'),
     types: types ?? [],

@@ -188,7 +188,16 @@ export async function readLogMoment(
     if (identity.kind === 'engine') checkBeginning(directory, lowWater, record);
     const checkpoint = record?.position;
     const storeDirectory = source.dir;
-    const input = { storeDirectory, storeId, timeline, checkpoint, provedKnown, lowWater };
+    const logGivenUp = record?.loss !== undefined;
+    const input = {
+      storeDirectory,
+      storeId,
+      timeline,
+      checkpoint,
+      provedKnown,
+      lowWater,
+      logGivenUp,
+    };
     const plan = await planOpening(files, directory, input);
     if (skipped.length > 0) checkMadeUp(plan, provedKnown, directory);
     const provedLsn = Math.max(plan.proved.lsn, record?.lsn ?? 0);

@@ -34,11 +34,12 @@ import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { ChainLoader, checkRecord } from './chain-loader.ts';
 import type { OpeningRun } from './opening-run.ts';
 import { checkBeginning } from './log-beginning.ts';
-import { examinePaths, isWhole, plainPath } from './losing-paths.ts';
+import { examinePaths, isWhole, plainPath, type ExaminedPaths } from './losing-paths.ts';
 import {
   isDamage,
   lossError,
   skippedFault,
+  type AcceptedLoss,
   type RecoveryPath,
   type SkippedCheckpoint,
   type SkippedFault,
@@ -108,6 +109,8 @@ export interface RecoveryReport {
   readonly tornTail: TornTail | undefined;
   /** The log ended before the newest checkpoint: commits behind that checkpoint may be lost. */
   readonly damagedHistory: boolean;
+  /** With `acceptLoss`: what this opening gave up; undefined: nothing. */
+  readonly loss: AcceptedLoss | undefined;
   /** Files of unfinished checkpoints that were removed. */
   readonly leftoversRemoved: number;
   /** Milliseconds of each phase. */
@@ -133,7 +136,33 @@ export interface Recovered {
   readonly report: Omit<RecoveryReport, 'leftoversRemoved'>;
 }
 
+/** What the search for a way found: the state, or, where every way loses commits, the ways. */
+export type SearchOutcome =
+  | { readonly recovered: Recovered }
+  | { readonly refused: TidemarkError; readonly ways: Ways };
+
+/** The ways that are left. */
+export interface Ways extends ExaminedPaths {
+  /** Greatest epoch that any of the log and the records has. */
+  readonly epochMax: number;
+  /** Greatest number of a segment that is there or that a record names. */
+  readonly segmentMax: number;
+  /** Ids of the records that cannot be read. */
+  readonly unreadable: readonly number[];
+  /** Gives the chain of a way; its images are given back with `release`. */
+  readonly loader: ChainLoader;
+}
+
+/** @throws what the newest way failed with, and the ways that are left, where every way loses */
 export async function recover(input: RecoveryInput): Promise<Recovered> {
+  const found = await searchWays(input);
+  if ('recovered' in found) return found.recovered;
+  found.ways.loader.release();
+  throw found.refused;
+}
+
+/** As {@link recover}, where the caller may go one of the ways that lose. */
+export async function searchWays(input: RecoveryInput): Promise<SearchOutcome> {
   const search = new Search(input);
   try {
     return await search.run();
@@ -158,7 +187,7 @@ class Search {
     this.loader = new ChainLoader({ ...input, signal: input.run.signal });
   }
 
-  async run(): Promise<Recovered> {
+  async run(): Promise<SearchOutcome> {
     const { run } = this.#in;
     run.progress('plan');
     const ids = await this.#timed('plan', () => this.#in.checkpoints.ids());
@@ -207,7 +236,7 @@ class Search {
   async #take(
     record: CheckpointRecord | undefined,
     links: readonly LoadedLink[],
-  ): Promise<Recovered> {
+  ): Promise<SearchOutcome> {
     const opening = this.#opening(record);
     try {
       this.#in.run.check();
@@ -218,10 +247,12 @@ class Search {
       const { tail } = replayed;
       const report = this.#report(record, plan, links, replayed);
       const damaged = new Set(this.loader.damaged.keys());
-      return { record, opening, plan, links, tail, lastTimestamp, damaged, report };
+      return {
+        recovered: { record, opening, plan, links, tail, lastTimestamp, damaged, report },
+      };
     } catch (error) {
       if (!isDamage(error, true)) throw error;
-      throw await this.#lossError(this.#first ?? error);
+      return this.#refuse(this.#first ?? error);
     }
   }
 
@@ -232,6 +263,7 @@ class Search {
       storeId: identity.storeId,
       timeline,
       checkpoint: record?.position,
+      logGivenUp: record?.loss !== undefined,
       provedKnown: this.#provedLsn,
       lowWater,
       epochKnown: Math.max(0, ...this.#records.map(({ epoch }) => epoch)),
@@ -271,15 +303,22 @@ class Search {
     );
   }
 
-  async #lossError(first: TidemarkError): Promise<TidemarkError> {
+  async #refuse(first: TidemarkError): Promise<SearchOutcome> {
     const { fs, logDirectory } = this.#in;
     const { loader } = this;
     const records = this.#records;
     const provedLsn = this.#provedLsn;
     const hasUnreadable = this.#hasUnreadable;
     const store = { fs, logDirectory, loader, records, provedLsn, hasUnreadable };
-    const { paths } = await examinePaths(store);
-    return lossError(first, paths.map(plainPath));
+    const found = await examinePaths(store);
+    const refused = lossError(first, found.paths.map(plainPath));
+    const { extent } = found;
+    const epochMax = Math.max(extent.epochMax, ...records.map(({ epoch }) => epoch));
+    const named = records.map(({ position }) => position.segment);
+    const segmentMax = Math.max(extent.numberMax, ...named);
+    const unreadable = this.#skipped.filter(({ lsn }) => lsn === undefined);
+    const ids = unreadable.map(({ checkpoint }) => checkpoint);
+    return { refused, ways: { ...found, loader, epochMax, segmentMax, unreadable: ids } };
   }
 
   #report(
@@ -308,6 +347,7 @@ class Search {
       estimatedMs: record?.rates && estimateRestore(chainBytes, bytes, record.rates).seconds * 1000,
       tornTail: plan.tornTail,
       damagedHistory: plan.damagedHistory,
+      loss: undefined,
       phasesMs: { plan: planMs, load, replay: replayMs, openLog: 0, total },
     };
   }

@@ -56,6 +56,22 @@ export interface LosingPath {
   readonly why: string;
 }
 
+/** What was given up on purpose. */
+export interface AcceptedLoss {
+  /** The checkpoint that the state was made from; undefined: the log alone. */
+  readonly from: number | undefined;
+  /** Last LSN of that state. */
+  readonly reachedLsn: number;
+  /** Undefined: nothing that is known of. */
+  readonly lost: LostCommits | undefined;
+  /** Why it goes no further. */
+  readonly why: string;
+  /** The checkpoint that stands for it from now on, at an LSN above all that were lost. */
+  readonly checkpoint: number;
+  /** Directory that holds all files as they were. */
+  readonly keptIn: string;
+}
+
 /** Damage of a file, which another way may do without; anything else is thrown on. */
 export function isDamage(error: unknown, isLocal: boolean): error is TidemarkError {
   if (!(error instanceof TidemarkError)) return false;

@@ -23,8 +23,7 @@ import { noBlobs, type BlobTotals } from '../state/blob-totals.ts';
 import { decodeInt64, encodeInt64 } from '../state/operand-changes.ts';
 import { chunkCountBytes } from '../state/stored-chunk.ts';
 import { definitionFromPlain, type TableDefinition } from '../state/table-definition.ts';
-import type { CopyRun } from './copy-run.ts';
-import { eachRange, type RestoreSource } from './restore-source.ts';
+import { eachRange, type RangeTools, type StateSource } from './restore-source.ts';
 
 /** Key groups, half-open. */
 export interface KeyGroupRange {
@@ -57,9 +56,9 @@ const digestBytes = 32;
 
 /** Works out what comes along. */
 export async function chooseParts(
-  source: RestoreSource,
+  source: StateSource,
   { operators, keyGroups }: WantedParts,
-  run: CopyRun,
+  run: RangeTools,
 ): Promise<ChosenParts> {
   const { groupBits, plan } = source;
   const all = await readCatalog(source, run);
@@ -116,7 +115,7 @@ function noOperator(name: string, all: readonly TableDefinition[]): NotFoundErro
 }
 
 /** Definitions by table number. */
-async function readCatalog(source: RestoreSource, run: CopyRun): Promise<TableDefinition[]> {
+async function readCatalog(source: StateSource, run: RangeTools): Promise<TableDefinition[]> {
   const decoder = createReaderDecoder();
   const found: TableDefinition[] = [];
   await eachRange(source, [tableRange(reservedTables.catalog)], run, (cursors) => {
@@ -133,10 +132,10 @@ async function readCatalog(source: RestoreSource, run: CopyRun): Promise<TableDe
 }
 
 async function dropDefinitions(
-  source: RestoreSource,
+  source: StateSource,
   tables: readonly TableDefinition[],
   amendments: Amendments,
-  run: CopyRun,
+  run: RangeTools,
 ): Promise<void> {
   const kept = new Set(tables.map(({ id }) => id));
   await eachRange(source, [tableRange(reservedTables.catalog)], run, (cursors) => {
@@ -149,9 +148,9 @@ async function dropDefinitions(
 
 /** How often the blobs that come along refer to each chunk, by digest. */
 async function countReferences(
-  source: RestoreSource,
+  source: StateSource,
   ranges: readonly MergeRange[],
-  run: CopyRun,
+  run: RangeTools,
 ): Promise<Map<string, number>> {
   const references = new Map<string, number>();
   await eachRange(source, ranges, run, (cursors) => {
@@ -166,7 +165,7 @@ async function countReferences(
 }
 
 /** Totals of the blobs of the whole state; read out only where the log has changed them. */
-async function totals(source: RestoreSource, run: CopyRun): Promise<BlobTotals> {
+async function totals(source: StateSource, run: RangeTools): Promise<BlobTotals> {
   const { record } = source.plan;
   if (!source.tail.some(({ table }) => table === reservedTables.chunks)) {
     return record?.blobs ?? noBlobs;
@@ -178,8 +177,8 @@ async function totals(source: RestoreSource, run: CopyRun): Promise<BlobTotals> 
 
 /** Walks the chunks of the state; `countOf` says how many references each is left with. */
 async function walkChunks(
-  source: RestoreSource,
-  run: CopyRun,
+  source: StateSource,
+  run: RangeTools,
   countOf: (chunk: string, entry: Entry) => number,
 ): Promise<BlobTotals> {
   const sum = { bytes: 0, chunkCount: 0, chunkBytes: 0 };
@@ -199,8 +198,8 @@ async function walkChunks(
 }
 
 async function chunkRanges(
-  { inputs, groupBits }: RestoreSource,
-  run: CopyRun,
+  { inputs, groupBits }: StateSource,
+  run: RangeTools,
 ): Promise<MergeRange[]> {
   const spans = [];
   for (const input of inputs) {
@@ -215,7 +214,7 @@ async function chunkRanges(
 
 function* merged(
   cursors: RunCursor[],
-  { lastTimestamp, groupBits }: RestoreSource,
+  { lastTimestamp, groupBits }: StateSource,
 ): Generator<MergeIterator> {
   const iterator = new MergeIterator(cursors, { base: true, lastTimestamp, rules: [], groupBits });
   while (iterator.next()) yield iterator;
@@ -232,7 +231,7 @@ class Amendments {
   readonly #lsn: number;
   readonly #timestamp: number;
 
-  constructor({ slabs }: CopyRun, lsn: number, timestamp: number) {
+  constructor({ slabs }: RangeTools, lsn: number, timestamp: number) {
     this.#builder = new SliceBuilder(slabs, sliceBytesMax, 0);
     this.#lsn = lsn;
     this.#timestamp = timestamp;

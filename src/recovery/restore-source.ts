@@ -40,9 +40,9 @@ export interface RestoreReading {
   readonly stagedPath: () => string;
 }
 
-/** The state of a moment, ready to be merged. */
-export interface RestoreSource {
-  readonly plan: RestorePlan;
+/** A state that can be merged. */
+export interface StateSource {
+  readonly plan: Pick<RestorePlan, 'lsn' | 'record'>;
   /** Oldest first. */
   readonly inputs: readonly MergeSource[];
   /** Of the log behind the chain. */
@@ -50,6 +50,14 @@ export interface RestoreSource {
   /** Timestamp of the last commit, microseconds; 0 before the first. */
   readonly lastTimestamp: number;
   readonly groupBits: number;
+}
+
+/** What ranges of a state are read with. */
+export type RangeTools = Pick<CopyRun, 'pool' | 'slabs' | 'signal'>;
+
+/** The state of a moment, ready to be merged. */
+export interface RestoreSource extends StateSource {
+  readonly plan: RestorePlan;
   /** Gives memory and pins back. */
   close(): void;
 }
@@ -90,9 +98,9 @@ export async function openRestoreSource(
 
 /** The slices of all inputs, range by range; those of files are loaded and given back. */
 export async function eachRange(
-  { inputs, groupBits }: Pick<RestoreSource, 'inputs' | 'groupBits'>,
+  { inputs, groupBits }: Pick<StateSource, 'inputs' | 'groupBits'>,
   parts: readonly MergeRange[],
-  run: CopyRun,
+  run: RangeTools,
   use: (cursors: RunCursor[], groupBits: number) => void | Promise<void>,
 ): Promise<void> {
   const loans = new SliceLoans(run.pool, inputs, run.slabs);

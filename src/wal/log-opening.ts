@@ -18,6 +18,7 @@
  * | every segment is below the low-water record               | LOG_HOLE: the newest one always stays (R2) |
  * | the newest segment is shorter than its header says        | CORRUPT_SEGMENT (L2)             |
  * | the log ends before the newest checkpoint's LSN           | continues at that LSN + 1, damaged history (L7) |
+ * | the same, and that checkpoint stands for a loss           | the same, without a look at the log before it |
  */
 import { CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
@@ -38,6 +39,11 @@ export interface OpeningInput {
   /** Position of the newest valid checkpoint record. */
   readonly checkpoint: LogPosition | undefined;
   readonly lowWater: LowWater | undefined;
+  /**
+   * The checkpoint stands for what was left after a loss: the log before the one that it starts is
+   * not looked at, whatever is wrong with it. @defaultValue false
+   */
+  readonly logGivenUp?: boolean;
   /**
    * Room of the opening's segment beside the frames that it copies (O3); less where the space is not
    * there. @defaultValue 1 MiB
@@ -91,7 +97,10 @@ export async function planOpening(
   // Before the segments: whoever makes the first one puts the mark behind it.
   const mark = await readLogMark(fs, input.storeDirectory, input.storeId);
   const listing = await listLog(fs, directory);
-  const { checkpoint } = input;
+  const { checkpoint, logGivenUp = false } = input;
+  if (checkpoint && logGivenUp && (listing.segments.at(-1)?.number ?? 0) < checkpoint.segment) {
+    return damagedPlan(listing, mark, checkpoint, []);
+  }
   const through = Math.max(checkpoint?.segment ?? 0, input.lowWater?.segment ?? 0);
   const walk = await walkLog(fs, directory, listing, through);
   const newest = walk.segments.at(-1);
