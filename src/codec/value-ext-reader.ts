@@ -206,15 +206,34 @@ function readType(context: ReadContext, depth: number): unknown {
 
 function revive(type: TypeDefinition, data: unknown, version: number): unknown {
   const known = type.version ?? 1;
-  const details = { type: type.name, version, known };
+  const details = { type: type.name, stored: version, asked: known };
   if (version > known) {
     const message = `a stored ${type.name} has version ${version}, known up to ${known}`;
     throw new IncompatibleError('SCHEMA_CHANGED', message, details);
   }
+  const isOld = version < known && type.upgrade !== undefined;
+  const current = isOld ? running(() => type.upgrade!(data, version), 'upgrade', details) : data;
+  return running(() => type.decode(current, isOld ? known : version), 'decode', details);
+}
+
+function running(
+  call: () => unknown,
+  name: string,
+  details: { readonly type: string; readonly stored: number; readonly asked: number },
+): unknown {
+  const { type, stored } = details;
+  const fail = (did: string, cause?: unknown): IncompatibleError => {
+    const message = `${name} of the registered type ${type} ${did} at version ${stored}`;
+    return new IncompatibleError('SCHEMA_CHANGED', message, details, cause);
+  };
+  let result: unknown;
   try {
-    return type.decode(data, version);
+    result = call();
   } catch (error) {
-    const message = `decode of the registered type ${type.name} threw at version ${version}`;
-    throw new IncompatibleError('SCHEMA_CHANGED', message, details, error);
+    throw fail('threw', error);
   }
+  if (!(result instanceof Promise)) return result;
+  // What becomes of it is not ours; it is refused whole.
+  void result.catch(() => {});
+  throw fail('returned a promise');
 }

@@ -16,8 +16,17 @@ export interface TypeDefinition<T = any> {
   class: abstract new (...args: never[]) => T;
   /** Returns what is stored: any value, other registered types included. */
   encode(value: T): unknown;
-  /** Makes the instance from what `encode` of the given version returned. */
+  /**
+   * Makes the instance from what `encode` of the given version returned; with `upgrade` that is always
+   * this one.
+   */
   decode(data: unknown, version: number): T;
+  /**
+   * Makes of what `encode` of an older version returned what this one's would; synchronously, whenever
+   * such a value is read, and of nothing but its arguments.
+   * @defaultValue none: `decode` is given what older versions stored
+   */
+  upgrade?(data: unknown, fromVersion: number): unknown;
   /**
    * The version that `encode` writes, a positive integer. Data of a later version is refused.
    * @defaultValue 1

@@ -71,12 +71,20 @@ function checkType(type: TypeDefinition, index: number): TypeDefinition {
   if (!Number.isSafeInteger(version) || version < 1) {
     refuse(index, `has a version that is not a positive integer: ${name}`);
   }
+  const hasUpgrade = type.upgrade !== undefined;
+  if (hasUpgrade && typeof type.upgrade !== 'function') {
+    refuse(index, `has an upgrade that is no function: ${name}`);
+  }
+  if (hasUpgrade && version === 1) {
+    refuse(index, `has an upgrade, and no version above 1: ${name}`);
+  }
   return {
     name,
     version,
     class: type.class,
     encode: (value) => type.encode(value),
     decode: (data, stored) => type.decode(data, stored),
+    ...(hasUpgrade && { upgrade: (data, from) => type.upgrade!(data, from) }),
   };
 }
 

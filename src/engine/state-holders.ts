@@ -4,8 +4,18 @@
  * else; chunking keeps an unchanged part from being stored again.
  */
 import { createHash } from 'node:crypto';
-import { IncompatibleError, InvalidArgumentError, TidemarkError } from '../errors.ts';
+import {
+  CorruptionError,
+  IncompatibleError,
+  InvalidArgumentError,
+  TidemarkError,
+} from '../errors.ts';
 import { badOption } from '../std/option-checks.ts';
+import {
+  parseSemanticVersion,
+  readsSemanticVersion,
+  type SemanticVersion,
+} from '../std/semantic-version.ts';
 import type { BlobState } from '../state/blob-state.ts';
 import { checkName, type Operator } from '../state/operator.ts';
 import type { ValueState } from '../state/value-state.ts';
@@ -14,15 +24,15 @@ import type { ValueState } from '../state/value-state.ts';
 export interface StateHolder {
   /** Names the state in the store; unique in the engine. */
   readonly name: string;
-  /** Semantic version of the serialized form, `major.minor.patch`. */
+  /** Semantic version of the serialized form, `major.minor.patch`; read by `register`. */
   readonly schemaVersion: string;
   /** The whole state as bytes; called at each commit, synchronously. */
   serialize(): Uint8Array;
   /** Takes the state that a store holds; called by `register` when there is one. */
   deserialize(bytes: Uint8Array): void;
-  /** Whether `migrate` can take bytes of a version. */
+  /** Whether `migrate` can take bytes of a version, an older one or a newer one. */
   canMigrateFrom?(version: string): boolean;
-  /** Bytes of this version from bytes of another. */
+  /** Bytes of this version from bytes of another; they are stored by the next commit. */
   migrate?(bytes: Uint8Array, fromVersion: string): Uint8Array;
 }
 
@@ -39,6 +49,8 @@ export const holderOperator = '\u0000holders';
 
 interface Registered {
   readonly holder: StateHolder;
+  /** As it was registered. */
+  readonly version: string;
   /** Version and digest of what is committed; undefined: nothing, or of another version. */
   stored: string | undefined;
   /** The open transaction may hold other bytes, from a commit that was refused. */
@@ -64,7 +76,8 @@ export class StateHolders {
       throw new InvalidArgumentError('INVALID_VALUE', 'a holder must be an object');
     }
     const name = checkName('holder', holder.name);
-    parseVersion(holder.schemaVersion, name);
+    const { schemaVersion } = holder;
+    checkHolderVersion(schemaVersion, name);
     checkFunctions(holder);
     if (this.#registered.has(name)) {
       throw new InvalidArgumentError('INVALID_NAME', `holder is registered already: ${name}`, {
@@ -78,7 +91,7 @@ export class StateHolders {
       stored = markOf(version, bytes);
       give(holder, bytes, version);
     }
-    this.#registered.set(name, { holder, stored, pending: false });
+    this.#registered.set(name, { holder, version: schemaVersion, stored, pending: false });
   }
 
   /**
@@ -91,13 +104,14 @@ export class StateHolders {
     const serialized = guard(() => all.map(({ holder }) => serialize(holder)));
     const sealed: (() => void)[] = [];
     all.forEach((registered, i) => {
-      const { name, schemaVersion } = registered.holder;
+      const { holder, version } = registered;
+      const { name } = holder;
       const bytes = serialized[i]!;
-      const mark = markOf(schemaVersion, bytes);
+      const mark = markOf(version, bytes);
       if (mark === registered.stored && !registered.pending) return;
       registered.pending = true;
       this.#bytes.set(name, bytes);
-      this.#versions.set(name, schemaVersion);
+      this.#versions.set(name, version);
       sealed.push(() => {
         registered.stored = mark;
         registered.pending = false;
@@ -176,11 +190,21 @@ function textOf(error: unknown): string {
 /** The same major version and not newer is read as it is; anything else is migrated, or refused. */
 function readable(holder: StateHolder, bytes: Uint8Array, stored: string): Uint8Array {
   const { name, schemaVersion } = holder;
-  const from = parseVersion(stored, name);
-  const to = parseVersion(schemaVersion, name);
-  const newer = from[1] > to[1] || (from[1] === to[1] && from[2] > to[2]);
-  if (from[0] === to[0] && !newer) return bytes;
-  if (holder.migrate && holder.canMigrateFrom?.(stored)) {
+  const from = parseSemanticVersion(stored);
+  if (!from) {
+    const path = { operator: holderOperator, state: 'versions', key: name };
+    throw new CorruptionError('CORRUPT_SNAPSHOT', `holder ${name} has no stored version`, path);
+  }
+  if (readsSemanticVersion(checkHolderVersion(schemaVersion, name), from)) return bytes;
+  const canMigrate: unknown = holder.migrate && holder.canMigrateFrom?.(stored);
+  if (canMigrate !== undefined && typeof canMigrate !== 'boolean') {
+    throw new InvalidArgumentError(
+      'INVALID_VALUE',
+      `canMigrateFrom of holder ${name} must return true or false, at once: ${kindOf(canMigrate)}`,
+      { name, member: 'canMigrateFrom' },
+    );
+  }
+  if (holder.migrate && canMigrate) {
     const migrated: unknown = holder.migrate(bytes, stored);
     if (migrated instanceof Uint8Array) return migrated;
     throw new InvalidArgumentError(
@@ -204,9 +228,9 @@ function whyNotMigrated(holder: StateHolder): string {
     : 'it has no canMigrateFrom';
 }
 
-function parseVersion(version: unknown, name: string): readonly [number, number, number] {
-  const match = /^(\d+)\.(\d+)\.(\d+)$/.exec(String(version));
-  if (match) return [Number(match[1]), Number(match[2]), Number(match[3])];
+function checkHolderVersion(version: unknown, name: string): SemanticVersion {
+  const parsed = parseSemanticVersion(version);
+  if (parsed) return parsed;
   throw badOption('schemaVersion', `of holder ${name} must be major.minor.patch`, version, {
     name,
   });

@@ -6,7 +6,6 @@ import type { HashSeed } from '../codec/hash.ts';
 import { checksum } from '../codec/checksum.ts';
 import { encodeKey, keyBytesMax, keyOfMapKey } from '../codec/key.ts';
 import type { ValueCodec } from '../codec/value.ts';
-import { decodeVersioned, hasVersion, storedVersion } from '../codec/value-version.ts';
 import { InvalidArgumentError, TidemarkError } from '../errors.ts';
 import { firstUserTable, reservedTables } from '../snapshot/entry-format.ts';
 import type { Image } from '../snapshot/image.ts';
@@ -17,6 +16,7 @@ import { deleted, type Cell, type ListCell, type MapCell, type MapKey } from './
 import type { ValueEncoder } from './changes.ts';
 import { ImageLayers } from './image-layers.ts';
 import { decodeInt64 } from './operand-changes.ts';
+import { readStored } from './stored-value.ts';
 import { Table } from './table.ts';
 import {
   checkSameSchema,
@@ -29,7 +29,6 @@ import {
   agreed,
   checkVersion,
   unversioned,
-  upgraded,
   versionOf,
   type EntryPlace,
   type Versioning,
@@ -300,16 +299,12 @@ export class StateSpace implements ValueEncoder {
    * aliases the entry, which code of the user may have overwritten afterwards if it is borrowed.
    */
   decode(table: AnyTable, entry: EntryPlace & { readonly valueEnd: number }): unknown {
-    const { bytes, subKeyEnd: start, valueEnd: end } = entry;
-    const { definition, versioning } = table;
-    if (table === this.chunks || definition.kind === 'blob') return bytes.slice(start, end);
-    if (definition.kind === 'counter') return Number(decodeInt64(bytes, start));
-    const isPlain = versioning.version === 1 && !hasVersion(bytes, start, end);
-    if (isPlain) return this.codec.decode(bytes, start, end);
-    const from = storedVersion(bytes, start, end);
-    const value = decodeVersioned(this.codec, bytes, start, end);
-    const guard = this.whileCalling;
-    return upgraded(value, from, versioning, { definition, at: entry, guard });
+    const { kind } = table.definition;
+    if (table === this.chunks || kind === 'blob') {
+      return entry.bytes.slice(entry.subKeyEnd, entry.valueEnd);
+    }
+    if (kind === 'counter') return Number(decodeInt64(entry.bytes, entry.subKeyEnd));
+    return readStored(this, table, entry);
   }
 
   crcOf(encoded: Uint8Array): number {

@@ -167,7 +167,8 @@ function unreadable(
   );
 }
 
-function placeOf(
+/** Key, and sub-key of a map. */
+export function placeOf(
   { kind }: TableDefinition,
   { bytes, keyStart, keyEnd, subKeyEnd, flags }: EntryPlace,
 ): { readonly key: Key; readonly subKey?: Key } {

@@ -149,8 +149,51 @@ describe('registered types', () => {
     const error = errorOf(() => createValueCodec([pointType]).decode(stored, 0, stored.length));
     expect(error).toMatchObject({
       code: 'SCHEMA_CHANGED',
-      details: { type: 'Point', version: 2, known: 1 },
+      details: { type: 'Point', stored: 2, asked: 1 },
     });
+  });
+
+  test('upgrade: is given what older versions stored, and decode its result', () => {
+    const one = createValueCodec([pointType]);
+    const stored = Uint8Array.from(one.encode([new Point(1, 2)]));
+    const seen: unknown[] = [];
+    const three = createValueCodec([
+      {
+        ...pointType,
+        version: 3,
+        encode: ({ x, y }: Point) => [x, y],
+        upgrade({ x, y }: Point, from) {
+          seen.push(['upgrade', from]);
+          return [x, y];
+        },
+        decode([x, y]: [number, number], version) {
+          seen.push(['decode', version]);
+          return new Point(x, y);
+        },
+      },
+    ]);
+    expect(three.decode(stored, 0, stored.length)).toEqual([new Point(1, 2)]);
+    expect(roundTrip(new Point(3, 4), three)).toEqual(new Point(3, 4));
+    expect(seen).toEqual([
+      ['upgrade', 1],
+      ['decode', 3],
+      ['decode', 3],
+    ]);
+  });
+
+  test.each<[string, Partial<TypeDefinition>, RegExp]>([
+    ['an upgrade that throws', { upgrade: () => JSON.parse('{') as unknown }, /^upgrade .* threw/],
+    ['an upgrade that promises', { upgrade: () => Promise.reject(new Error('late')) }, /^upgrade .* a promise/], // prettier-ignore
+    ['a decode that promises', { decode: () => Promise.resolve(1) }, /^decode .* a promise/],
+  ])('%s: SCHEMA_CHANGED with both versions', (_, more, message) => {
+    const stored = Uint8Array.from(createValueCodec([pointType]).encode(new Point(1, 2)));
+    const later = createValueCodec([{ ...pointType, version: 2, ...more }]);
+    const error = errorOf(() => later.decode(stored, 0, stored.length));
+    expect(error).toMatchObject({
+      code: 'SCHEMA_CHANGED',
+      details: { type: 'Point', stored: 1, asked: 2 },
+    });
+    expect(error.message).toMatch(message);
   });
 
   test('a decode that throws: SCHEMA_CHANGED with the cause, and the codec goes on', () => {
@@ -277,6 +320,8 @@ describe('type definitions that are refused', () => {
     'no decode': [[{ ...pointType, decode: 1 }], /lacks encode or decode/],
     'a version of zero': [[{ ...pointType, version: 0 }], /version/],
     'a fractional version': [[{ ...pointType, version: 1.5 }], /version/],
+    'an upgrade that is no function': [[{ ...pointType, version: 2, upgrade: 1 }], /no function/],
+    'an upgrade to version 1': [[{ ...pointType, upgrade: () => 1 }], /no version above 1/],
   };
   for (const [name, [types, reason]] of Object.entries(bad)) {
     test(`${name}: INVALID_OPTION`, () => {

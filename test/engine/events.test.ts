@@ -266,6 +266,42 @@ describe('state holders', () => {
     await engine.close();
   });
 
+  test.each<[string, object, string, object]>([
+    ['canMigrateFrom promises', { canMigrateFrom: () => Promise.resolve(true) }, 'INVALID_VALUE', { member: 'canMigrateFrom' }], // prettier-ignore
+    ['canMigrateFrom refuses', { canMigrateFrom: () => false }, 'SCHEMA_CHANGED', { stored: '1.0.0', asked: '2.0.0' }], // prettier-ignore
+    ['there is no canMigrateFrom', {}, 'SCHEMA_CHANGED', { stored: '1.0.0', asked: '2.0.0' }],
+    ['migrate promises', { canMigrateFrom: () => true, migrate: () => Promise.resolve() }, 'INVALID_VALUE', { member: 'migrate' }], // prettier-ignore
+    ['migrate throws', { canMigrateFrom: () => true, migrate: () => JSON.parse('{') as never }, 'SCHEMA_CHANGED', { stored: '1.0.0', asked: '2.0.0' }], // prettier-ignore
+  ])('%s: refused, and nothing is given', async (_, members, code, details) => {
+    const world = worldOn();
+    let engine = await open(world);
+    engine.register(new TextHolder('1.0.0'));
+    await engine.commit();
+    await engine.close();
+    engine = await open(world);
+    const migrate = (bytes: Uint8Array): Uint8Array => bytes;
+    const holder = Object.assign(new TextHolder('2.0.0'), { migrate, ...members });
+    const error = await errorOf(() => engine.register(holder));
+    expect([error.code, error.details]).toEqual([code, expect.objectContaining(details)]);
+    expect(holder.restored).toEqual([]);
+    await engine.close();
+  });
+
+  test('a schemaVersion that changes later: the one that was registered is stored', async () => {
+    const world = worldOn();
+    let engine = await open(world);
+    const holder = Object.assign(new TextHolder('1.0.0'), { text: 'kept' });
+    engine.register(holder);
+    Object.assign(holder, { schemaVersion: 'nonsense' });
+    await engine.commit();
+    await engine.close();
+    engine = await open(world);
+    const again = new TextHolder('1.0.0');
+    engine.register(again);
+    expect(again.restored).toEqual(['kept']);
+    await engine.close();
+  });
+
   test('code of a holder that throws: typed, nothing sealed, the commit works when it does not', async () => {
     const world = worldOn();
     let engine = await open(world);

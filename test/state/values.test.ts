@@ -265,7 +265,12 @@ describe('classes as values', () => {
     await engine.close();
     engine = await open(world);
     const state = engine.operator('op').value('s');
-    expect(await codeOf(() => state.get('k'))).toBe('CODEC_UNAVAILABLE');
+    const error = await errorOf(() => state.get('k'));
+    expect([error.code, error.details]).toEqual([
+      'CODEC_UNAVAILABLE',
+      { type: point.name, version: 1, operator: 'op', state: 's', key: 'k' },
+    ]);
+    expect(error.message).toContain('value of op.s cannot be read');
     expect(state.get('plain')).toBe(1);
     await engine.close();
   });
