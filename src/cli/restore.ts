@@ -84,10 +84,26 @@ async function print(
     `restored    LSN ${lsn}${when}${partial ? ', a part' : ''}`,
     `from        ${from} and ${replayedCommits} commits`,
     `to          ${dir}, store ${storeId}`,
+    ...workLines(report),
     `wrote       ${entryCount} entries, ${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(3)} s`,
   ];
   if (unprovedCommits > 0) {
     lines.push(`left out    ${unprovedCommits} commits that the writer has not proved`);
   }
   for (const line of lines) await output.line(line);
+}
+
+/** How it went: phases, rates, and what the threads had to do with it. */
+function workLines(report: RestoreReport): string[] {
+  const { phasesMs, phasesBytes, bytesPerSecond, threads, parallelEfficiency } = report;
+  const { plan, replay, write } = phasesMs;
+  const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(3)} s`;
+  const rate = `${formatBytes(Math.round(bytesPerSecond))}/s`;
+  const busy =
+    parallelEfficiency === undefined ? '' : `, ${Math.round(parallelEfficiency * 100)} % busy`;
+  return [
+    `read        ${formatBytes(phasesBytes.write)}, ${formatBytes(phasesBytes.replay)} of it log, ${rate} while writing`,
+    `phases      plan ${seconds(plan)}, replay ${seconds(replay)}, write ${seconds(write)}`,
+    `threads     ${threads === 0 ? 'none' : threads}${busy}`,
+  ];
 }

@@ -86,6 +86,7 @@ export type {
 export type { ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 export type { Verification } from '../snapshot/tasks.ts';
 export type { RecoveryReport } from '../recovery/recover.ts';
+export type { RecoveryWork, ThreadWork } from '../recovery/recovery-work.ts';
 export type {
   AcceptedLoss,
   LosingPath,

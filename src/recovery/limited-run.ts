@@ -34,8 +34,10 @@ export class LimitedRun<Phase extends string> {
   readonly #limit = new AbortController();
   readonly #onProgress: RunLimits<Phase>['onProgress'];
   readonly #stop: () => void;
+  readonly #phasesMs = new Map<Phase, number>();
   #phase: Phase | undefined;
   #phaseAt = 0;
+  #toldAt = 0;
 
   /** `what` names the call in errors. */
   constructor(what: string, limits: RunLimits<Phase>, clock: Clock) {
@@ -78,7 +80,7 @@ export class LimitedRun<Phase extends string> {
 
   /** Tells how far it is; 0 bytes begin the phase, or begin it again. */
   progress(phase: Phase, bytes = 0, bytesTotal = 0, entries = 0): void {
-    const now = this.clock.monotonicMs();
+    const now = this.#account();
     if (phase !== this.#phase || bytes === 0) {
       this.#phase = phase;
       this.#phaseAt = now;
@@ -86,6 +88,23 @@ export class LimitedRun<Phase extends string> {
     const seconds = (now - this.#phaseAt) / 1000;
     const bytesPerSecond = seconds > 0 ? bytes / seconds : 0;
     this.#onProgress?.({ phase, bytes, bytesTotal, entries, bytesPerSecond });
+  }
+
+  /** Milliseconds of each phase so far, in the order in which they began. */
+  phasesMs(): Partial<Record<Phase, number>> {
+    this.#account();
+    return Object.fromEntries(this.#phasesMs) as Partial<Record<Phase, number>>;
+  }
+
+  /** Counts the time until now to the phase that is going on. */
+  #account(): number {
+    const now = this.clock.monotonicMs();
+    const phase = this.#phase;
+    if (phase !== undefined) {
+      this.#phasesMs.set(phase, (this.#phasesMs.get(phase) ?? 0) + now - this.#toldAt);
+    }
+    this.#toldAt = now;
+    return now;
   }
 
   /** Waits so long, or until the call is to end. */

@@ -35,6 +35,7 @@ import { ChainLoader, checkRecord } from './chain-loader.ts';
 import type { OpeningRun } from './opening-run.ts';
 import { checkBeginning } from './log-beginning.ts';
 import { examinePaths, isWhole, plainPath, type ExaminedPaths } from './losing-paths.ts';
+import { copiedBytes, rateOf, ThreadMeter, type RecoveryWork } from './recovery-work.ts';
 import {
   isDamage,
   lossError,
@@ -84,7 +85,7 @@ export interface RecoveryInput {
 }
 
 /** What a recovery did, for people and for `engine.recovery`. */
-export interface RecoveryReport {
+export interface RecoveryReport extends RecoveryWork {
   /** From what the state was made. */
   readonly path: RecoveryPath;
   /** Checkpoints that were passed over because they are damaged, newest first, and why. */
@@ -176,6 +177,7 @@ export async function searchWays(input: RecoveryInput): Promise<SearchOutcome> {
 class Search {
   readonly #in: RecoveryInput;
   readonly loader: ChainLoader;
+  readonly #threads: ThreadMeter;
   readonly #records: CheckpointRecord[] = [];
   readonly #skipped: SkippedCheckpoint[] = [];
   readonly #phases = { plan: 0, load: 0, replay: 0 };
@@ -185,6 +187,7 @@ class Search {
   constructor(input: RecoveryInput) {
     this.#in = input;
     this.loader = new ChainLoader({ ...input, signal: input.run.signal });
+    this.#threads = new ThreadMeter(input.pool);
   }
 
   async run(): Promise<SearchOutcome> {
@@ -349,6 +352,9 @@ class Search {
       damagedHistory: plan.damagedHistory,
       loss: undefined,
       phasesMs: { plan: planMs, load, replay: replayMs, openLog: 0, total },
+      phasesBytes: { load: chainBytes, replay: bytes, openLog: copiedBytes(plan) },
+      bytesPerSecond: { load: rateOf(chainBytes, load), replay: rateOf(bytes, replayMs) },
+      ...this.#threads.over(load + replayMs),
     };
   }
 

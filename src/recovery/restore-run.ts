@@ -23,6 +23,7 @@ import type { StoreIdentity } from '../wal/identity.ts';
 import { firstEpoch, firstPosition } from '../wal/start-log.ts';
 import { CopyRun, type CopyComponents, type CopyLimits } from './copy-run.ts';
 import { planMoment } from './moment-at.ts';
+import { rateOf, ThreadMeter, type ThreadWork } from './recovery-work.ts';
 import { NewStore } from './new-store.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import {
@@ -49,7 +50,7 @@ export interface RestoreOrder extends WantedParts {
 }
 
 /** What a restore did. */
-export interface RestoreReport {
+export interface RestoreReport extends ThreadWork {
   /** Of the new store, absolute. */
   readonly dir: string;
   /** Of the new store, hexadecimal. */
@@ -76,6 +77,14 @@ export interface RestoreReport {
   /** Of the base's file. */
   readonly bytes: number;
   readonly milliseconds: number;
+  /** Milliseconds of each phase; replaying includes finding the files and reading the log. */
+  readonly phasesMs: { readonly plan: number; readonly replay: number; readonly write: number };
+  /** Bytes of log that were replayed, and of snapshots and log that went into what was written. */
+  readonly phasesBytes: { readonly replay: number; readonly write: number };
+  /** What was written, in bytes of what was read, a second. */
+  readonly bytesPerSecond: number;
+  /** What a plan says of opening the source at that moment, which writes nothing. */
+  readonly estimatedMs: number;
 }
 
 /** Restores; the directory holds a whole store when this resolves, and none when it rejects. */
@@ -149,11 +158,15 @@ async function make(
   making: Making,
 ): Promise<Omit<RestoreReport, 'milliseconds'>> {
   const { run, source, settled, store } = making;
+  const threads = new ThreadMeter(run.pool);
   const created = newIdentity(making);
   const made = await readInAgreement(source, () => writeBase(order, making, created));
   run.check();
   const { state, chosen, base } = made;
   const { plan } = state;
+  const { plan: planMs = 0, replay = 0, write = 0 } = run.phasesMs();
+  const work = threads.over(replay + write);
+  const readBytes = plan.snapshotBytes + plan.logBytes;
   const record = recordOf(order, { ...making, ...made, created });
   await store.publishSnapshot(made.stagedPath, record.chain[0]!.name);
   await store.finish(created, record);
@@ -169,6 +182,11 @@ async function make(
     partial: chosen.parts !== undefined,
     entryCount: base.entryCount,
     bytes: base.bytes,
+    phasesMs: { plan: planMs, replay, write },
+    phasesBytes: { replay: plan.logBytes, write: readBytes },
+    bytesPerSecond: rateOf(readBytes, write),
+    estimatedMs: plan.seconds * 1000,
+    ...work,
   };
 }
 

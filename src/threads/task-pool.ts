@@ -15,6 +15,8 @@ import { startWorker, type WorkerThread } from './worker-thread.ts';
 export interface TaskPool {
   /** Tasks that can run side by side. */
   readonly threadsMax: number;
+  /** Milliseconds for which threads have been busy, all together; undefined where there are none. */
+  readonly busyMs: number | undefined;
   /** A task whose signal is aborted ends with ABORTED at its next turn. */
   run<N extends TaskName>(
     name: N,
@@ -28,6 +30,7 @@ export interface TaskPool {
 /** Runs tasks in this thread, over the given file system. */
 export class InlinePool implements TaskPool {
   readonly threadsMax = 1;
+  readonly busyMs = undefined;
   readonly #fs: FileSystem;
   readonly #running = new Set<Promise<unknown>>();
   #closed = false;
@@ -86,6 +89,10 @@ class PooledThread {
     return this.#pending.size;
   }
 
+  get busyMs(): number {
+    return this.#worker.busyMs();
+  }
+
   run(name: TaskName, input: unknown, signal: AbortSignal | undefined): Promise<unknown> {
     const id = this.#nextId++;
     const cancel = (): void => {
@@ -141,6 +148,11 @@ export class ThreadPool implements TaskPool {
 
   get threadsMax(): number {
     return this.#threadsMax;
+  }
+
+  /** Of the threads that there are: read it before they are limited. */
+  get busyMs(): number {
+    return this.#threads.reduce((sum, thread) => sum + thread.busyMs, 0);
   }
 
   async run<N extends TaskName>(

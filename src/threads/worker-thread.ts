@@ -11,6 +11,8 @@ export interface WorkerThread {
   post(request: WorkerRequest): void;
   /** Whether the thread keeps the process alive. */
   keepAlive(wanted: boolean): void;
+  /** Milliseconds for which it was not waiting for work; calls of the file system count. */
+  busyMs(): number;
   stop(): Promise<void>;
 }
 
@@ -43,6 +45,7 @@ export function startWorker(events: WorkerEvents): WorkerThread {
   return {
     post: (request) => worker.postMessage(request),
     keepAlive: (wanted) => (wanted ? worker.ref() : worker.unref()),
+    busyMs: () => worker.performance.eventLoopUtilization().active,
     async stop() {
       stopping = true;
       await worker.terminate();

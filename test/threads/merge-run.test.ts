@@ -63,6 +63,7 @@ async function viewOfFile(fs: MemoryFileSystem, path: string): Promise<unknown> 
 
 /** Counts what is under way, and can hold or fail tasks. */
 class WatchedPool implements TaskPool {
+  readonly busyMs = undefined;
   readonly threadsMax = 1;
   readonly #pool: InlinePool;
   readonly calls: TaskName[] = [];

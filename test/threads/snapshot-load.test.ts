@@ -25,6 +25,7 @@ async function snapshot(): Promise<{ fs: MemoryFileSystem; built: BuildDeltaOutp
 
 /** A pool that says how many tasks of slices run at once, and can be told to do something before. */
 class CountingPool implements TaskPool {
+  readonly busyMs = undefined;
   readonly threadsMax: number;
   readonly #pool: InlinePool;
   readonly loads: (readonly number[])[] = [];

@@ -22,6 +22,7 @@ const settings = { seed, groupBits, rules };
 
 /** A pool of so many threads, of which tasks run inline. */
 class WidePool implements TaskPool {
+  readonly busyMs = undefined;
   readonly threadsMax: number;
   readonly #pool: InlinePool;
   readonly names: TaskName[] = [];
