@@ -55,6 +55,7 @@ export type ErrorCode =
   | 'CHECKPOINT_NOT_FOUND'
   | 'SAVEPOINT_NOT_FOUND'
   | 'STATE_NOT_FOUND'
+  | 'TIMELINE_NOT_FOUND'
   | 'OUT_OF_RETENTION'
   | 'OUTCOME_UNKNOWN'
   | 'CLOSED'
@@ -182,7 +183,11 @@ export class IncompatibleError extends TidemarkError {
 export class NotFoundError extends TidemarkError {
   constructor(
     code: CodeOf<
-      'CHECKPOINT_NOT_FOUND' | 'SAVEPOINT_NOT_FOUND' | 'STATE_NOT_FOUND' | 'OUT_OF_RETENTION'
+      | 'CHECKPOINT_NOT_FOUND'
+      | 'SAVEPOINT_NOT_FOUND'
+      | 'STATE_NOT_FOUND'
+      | 'TIMELINE_NOT_FOUND'
+      | 'OUT_OF_RETENTION'
     >,
     message: string,
     details?: ErrorDetails,

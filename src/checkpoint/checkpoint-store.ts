@@ -59,6 +59,16 @@ export class CheckpointStore {
     return this.#list(prefix);
   }
 
+  /** Hexadecimal. */
+  get storeId(): string {
+    return this.#storeId;
+  }
+
+  /** The bytes of an object; undefined when there is none. */
+  object(name: string): Promise<Uint8Array | undefined> {
+    return storeCall('read', name, () => this.#store.get(name));
+  }
+
   /** Deletes an object that a plan of retention gives up; durable when it resolves. */
   remove(name: string): Promise<void> {
     return storeCall('delete', name, () => this.#store.delete(name));

@@ -12,6 +12,7 @@ import type {
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { ChainImages } from '../checkpoint/chain-images.ts';
 import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
+import type { Timelines } from '../checkpoint/timelines/timelines.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import type { FileSystem } from '../fs/file-system.ts';
@@ -50,7 +51,7 @@ export interface OpenedState {
 export interface AssemblyInput
   extends
     OpenedState,
-    Pick<CheckpointerInput, 'meter' | 'checkpoints' | 'transfer' | 'pool' | 'slabs' | 'timeline'> {
+    Pick<CheckpointerInput, 'meter' | 'checkpoints' | 'transfer' | 'pool' | 'slabs'> {
   readonly options: ResolvedEngineOptions;
   readonly fs: FileSystem;
   readonly clock: Clock;
@@ -59,6 +60,7 @@ export interface AssemblyInput
   /** Threads that work beside the open engine. */
   readonly backgroundThreads: number;
   readonly identity: StoreIdentity;
+  readonly timelines: Timelines;
   readonly recovered: Recovered;
   readonly opened: OpenedSegment;
   readonly recovery: RecoveryReport;
@@ -144,7 +146,7 @@ function checkpointerFacts(input: AssemblyInput): Omit<CheckpointerInput, 'log' 
     seed: seedOf(identity),
     keyGroups,
     groupBits: Math.log2(keyGroups),
-    timeline: input.timeline,
+    timeline: input.timelines.current,
     epoch: opened.header.epoch,
     compression: options.compression,
     clock: input.clock,
@@ -188,10 +190,13 @@ function newViews(
   input: AssemblyInput,
   on: Collecting & { readonly retention: Retention; readonly writer: LogWriter },
 ): Views {
-  const { fs, options, identity } = input;
-  const logDirectory = `${options.dir}/wal`;
-  const pins = pinsOf(fs, options.dir);
-  return new Views({ ...input, ...on, logDirectory, pins, storeId: toHex(identity.storeId) });
+  const { fs, clock, options, identity } = input;
+  const { dir, store } = options;
+  const logDirectory = `${dir}/wal`;
+  const pins = pinsOf(fs, dir);
+  const storeId = toHex(identity.storeId);
+  const source = sourceOf({ fs, clock }, store === undefined ? { dir } : { dir, store });
+  return new Views({ ...input, ...on, source, logDirectory, pins, storeId });
 }
 
 /** What collections stand on. */
@@ -204,14 +209,13 @@ interface Collecting {
 }
 
 function newRetention(input: AssemblyInput, on: Collecting): Retention {
-  const { fs, clock, timeline, recovered, options } = input;
+  const { fs, clock, recovered, options } = input;
   const { checkpoints, checkpointer, segments, hub, failures } = on;
   return new Retention({
     options: options.retention,
     fs,
     logDirectory: `${options.dir}/wal`,
     clock,
-    timeline,
     checkpoints,
     checkpointer,
     segments,

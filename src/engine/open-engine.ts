@@ -9,6 +9,11 @@ import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
+import {
+  readTimelines,
+  timelineSource,
+  type Timelines,
+} from '../checkpoint/timelines/timelines.ts';
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
 import { registerCodecs } from '../codec/compression-modules.ts';
 import { BlockPacker } from '../snapshot/block-packer.ts';
@@ -47,8 +52,6 @@ import {
 import { PositionTable } from './positions.ts';
 import { loadReserved } from './reserved-tables.ts';
 
-/** Only one timeline is written so far; its number is in every header and record. */
-const timeline = 1;
 /** Slabs kept for the next images. */
 const idleSlabBytesMax = 256 * 1024 * 1024;
 
@@ -186,6 +189,8 @@ class Opening {
       slabs: new SlabPool(idleSlabBytesMax),
       threads,
       pool: this.#pool,
+      // Before the log is looked at, and the records of checkpoints.
+      timelines: await readTimelines(timelineSource(store), toHex(identity.storeId)),
       lowWater: await readLowWater(fs, `${dir}/wal`),
     };
   }
@@ -204,7 +209,7 @@ class Opening {
       roomBytes: Math.min(openingRoomBytes, log.segmentBytesMax),
       seed: seedOf(identity),
       groupBits: Math.log2(identity.keyGroups),
-      timeline,
+      ancestry: found.timelines.ancestry(),
       verification,
     };
   }
@@ -246,7 +251,6 @@ class Opening {
       options: this.#options,
       life: this.#life,
       backgroundThreads: this.#backgroundThreads,
-      timeline,
       meter,
       recovered,
       opened,
@@ -358,6 +362,7 @@ interface Found {
   readonly slabs: SlabPool;
   readonly threads: ThreadPool;
   readonly pool: TaskPool;
+  readonly timelines: Timelines;
   readonly lowWater: LowWater | undefined;
 }
 

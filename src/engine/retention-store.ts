@@ -14,6 +14,7 @@ import {
   type RetentionSettings,
 } from '../checkpoint/retention/retention-settings.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
+import { onlyFirst } from '../checkpoint/timelines/timelines.ts';
 import { InvalidArgumentError, StorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
@@ -54,9 +55,6 @@ export interface CollectStoreComponents {
   readonly fs: FileSystem;
   readonly clock: Clock;
 }
-
-/** Only one timeline is written so far. */
-const timeline = 1;
 
 /**
  * Deletes what retention does not keep, of a store that nobody has open; or, as a dry run, only says
@@ -120,7 +118,9 @@ function inventorySource(source: ReaderSource, storeId: string): InventorySource
   return {
     fs: source.fs,
     logDirectory: logDirectoryOf(source),
+    storeId,
     list: (prefix) => objects.list(prefix),
+    get: (name) => objects.get(name),
     readRecord: (id) => readRecord(objects, id, storeId),
   };
 }
@@ -157,15 +157,15 @@ function planOf(
     readonly pins: ReturnType<typeof pinsOf>;
   },
 ): RetentionPlan {
-  const newest = inventory.records.at(-1)?.id;
+  const { records, timelines = onlyFirst } = inventory;
+  const newest = records.findLast(({ record }) => !record || timelines.isCurrent(record))?.id;
   return planRetention({
     inventory,
     now,
-    timeline,
     settings,
     pins: pins.list(),
     newestFound: newest,
     // Where a writer is at work, its attempts have ids above those of all records.
-    unfinished: (id) => id > (newest ?? 0),
+    unfinished: (id) => id > (records.at(-1)?.id ?? 0),
   });
 }

@@ -58,7 +58,6 @@ export interface RetentionInput {
   readonly fs: FileSystem;
   readonly logDirectory: string;
   readonly clock: Clock;
-  readonly timeline: number;
   readonly checkpoints: CheckpointStore;
   readonly checkpointer: Pick<Checkpointer, 'inTurn' | 'newest' | 'assertMayPublish'>;
   readonly segments: LogSegments;
@@ -98,7 +97,9 @@ export class Retention {
     this.#inventory = new Inventory({
       fs,
       logDirectory,
+      storeId: checkpoints.storeId,
       list: (prefix) => checkpoints.objects(prefix),
+      get: (name) => checkpoints.object(name),
       readRecord: (id) => checkpoints.read(id),
     });
     this.#target = {
@@ -190,7 +191,7 @@ export class Retention {
   }
 
   #plan(): Promise<RetentionPlan> {
-    const { options, clock, timeline, pins, checkpointer, newestFound, damaged } = this.#in;
+    const { options, clock, pins, checkpointer, newestFound, damaged } = this.#in;
     return checkpointer.inTurn(async () => {
       const inventory = await this.#inventory.take();
       this.#ended = this.#findEnded(inventory);
@@ -198,7 +199,6 @@ export class Retention {
       return planRetention({
         inventory,
         now: clock.nowMicros(),
-        timeline,
         settings: options.settings,
         pins: [...pins.list(), ...this.#ownPin()],
         damaged,

@@ -13,13 +13,16 @@ import type { ChainImages, LoadedLink } from '../checkpoint/chain-images.ts';
 import type { ChainLink } from '../checkpoint/checkpoint-record.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
+import type { Timelines } from '../checkpoint/timelines/timelines.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import { ClosedError, CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { findLogThrough } from '../recovery/kept-log.ts';
-import { usableRecordsOf } from '../recovery/moment-at.ts';
+import { planMoment, usableRecordsOf } from '../recovery/moment-at.ts';
 import { describePlan, type StoreRestorePlan } from '../recovery/plan-store.ts';
 import { checkChain, loadLink } from '../recovery/chain-loader.ts';
+import { ReadOnlyFiles } from '../recovery/reader-files.ts';
+import type { ReaderSource } from '../recovery/reader-moment.ts';
 import { planRestore, type RestorePlan } from '../recovery/restore-plan.ts';
 import { checkTarget, type CheckedTarget } from '../recovery/target.ts';
 import { Image } from '../snapshot/image.ts';
@@ -27,6 +30,7 @@ import type { SlabPool } from '../snapshot/slab-pool.ts';
 import type { StateSpace } from '../state/state-space.ts';
 import { buildTailInParts } from '../threads/tail-build.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
+import type { StoreIdentity } from '../wal/identity.ts';
 import type { LogPosition } from '../wal/log-position.ts';
 import type { LogWriter } from '../wal/log-writer.ts';
 import type { EngineLife } from './engine-life.ts';
@@ -39,7 +43,11 @@ import { View, ViewLife, viewSpace, type ViewParts } from './view.ts';
 export interface ViewsInput {
   readonly fs: FileSystem;
   readonly storeId: string;
+  /** Of other timelines than the current one. */
+  readonly source: ReaderSource;
+  readonly identity: StoreIdentity;
   readonly logDirectory: string;
+  readonly timelines: Timelines;
   readonly life: EngineLife;
   readonly space: StateSpace;
   readonly positions: PositionTable;
@@ -130,22 +138,30 @@ export class Views {
 
   async #plan({ target, now, position }: Asked): Promise<RestorePlan> {
     this.#in.life.assertOpen();
-    const { fs, logDirectory, checkpoints } = this.#in;
-    const usable = await usableRecordsOf({
-      list: (prefix) => checkpoints.objects(prefix),
-      read: (id) => checkpoints.read(id),
-    });
+    const { fs, logDirectory, checkpoints, timelines, source, identity } = this.#in;
+    if ((target.timeline ?? timelines.current) !== timelines.current) {
+      // What is there of a future that was given up is all durable (T1).
+      const files = new ReadOnlyFiles(source.fs, false);
+      return (await planMoment(source, files, identity, { target })).plan;
+    }
+    const usable = await usableRecordsOf(
+      {
+        list: (prefix) => checkpoints.objects(prefix),
+        read: (id) => checkpoints.read(id),
+      },
+      timelines.ancestry(),
+    );
     const log = await findLogThrough(fs, logDirectory, position);
     // A checkpoint that was published since the call is not of its past.
     const records = usable.records.filter((record) => record.lsn <= position.lsn);
-    const { dropped } = usable;
-    return planRestore({ fs, target, records, dropped, log, lastLsn: position.lsn, now });
+    const { dropped, others } = usable;
+    return planRestore({ fs, target, records, dropped, others, log, lastLsn: position.lsn, now });
   }
 
   async #viewAt(asked: Asked): Promise<View> {
     const { plan, unpin } = await this.#in.retention.between(async () => {
       const found = await this.#plan(asked);
-      return { plan: found, unpin: this.#pin(found) };
+      return { plan: found, unpin: this.#pin(found, asked.target.timeline) };
     });
     try {
       return await this.#build(asked, plan, unpin);
@@ -156,12 +172,12 @@ export class Views {
   }
 
   /** Keeps what a plan reads; the function that is returned gives it up. */
-  #pin({ lsn, record, ranges }: RestorePlan): () => void {
+  #pin({ lsn, record, ranges }: RestorePlan, timeline: number | undefined): () => void {
     const { pins } = this.#in;
     const reason = `a view of LSN ${lsn}`;
     const unpins = [
       ...(record ? [pins.add({ recordId: record.id, reason })] : []),
-      ...(ranges.length > 0 ? [pins.add({ lsn, reason })] : []),
+      ...(ranges.length > 0 ? [pins.add({ lsn, timeline, reason })] : []),
     ];
     return () => {
       for (const unpin of unpins) unpin();

@@ -164,7 +164,7 @@ async function writeState(
   { settings, threadsMax }: LossComponents,
   on: Chosen & { readonly state: StateSource; readonly stagedPath: string },
 ): Promise<WrittenState> {
-  const { pool, slabs, identity, seed, groupBits, timeline } = input;
+  const { pool, slabs, identity, seed, groupBits, ancestry } = input;
   const { state, stagedPath, ways, best } = on;
   const { signal } = input.run;
   const everything = { operators: undefined, keyGroups: undefined };
@@ -172,7 +172,7 @@ async function writeState(
   const header: SnapshotHeader = {
     kind: 'base',
     storeId: identity.storeId,
-    timeline,
+    timeline: ancestry.timeline,
     epoch: ways.epochMax + 1,
     fromLsn: 0,
     lastLsn: labelOf(best),
@@ -197,12 +197,13 @@ async function writeState(
 
 /** The record that everything goes on from. */
 function recordOf(
-  { clock, identity, timeline }: RecoveryInput,
+  { clock, identity, ancestry }: RecoveryInput,
   { settings }: LossComponents,
   made: Chosen & WrittenState & { readonly id: number; readonly keptIn: string },
 ): CheckpointRecord {
   const { ways, best, chosenParts, base, header, id, keptIn } = made;
   const { record } = best;
+  const { timeline } = ancestry;
   const { sha256, bytes, entryCount, dataBytes } = base;
   const { kind, fromLsn, lastLsn, lastTimestamp, epoch } = header;
   const facts = { kind, sha256, bytes, entryCount, dataBytes, fromLsn, lastLsn, lastTimestamp };
@@ -255,12 +256,15 @@ function lossNote({ lsn, lost }: ExaminedPath, keptIn: string): LossNote {
 }
 
 /** A mark that cannot be read would refuse the next opening too; what it said is in the copy. */
-async function mendMark({ fs, dir, identity }: RecoveryInput, lsn: number): Promise<void> {
+async function mendMark(
+  { fs, dir, identity, ancestry }: RecoveryInput,
+  lsn: number,
+): Promise<void> {
   const { storeId } = identity;
   try {
     await readLogMark(fs, dir, storeId);
   } catch (error) {
     if (!isDamage(error, true)) throw error;
-    await writeLogMark(fs, dir, storeId, withLoss(undefined, lsn));
+    await writeLogMark(fs, dir, storeId, withLoss(undefined, lsn, ancestry.timeline));
   }
 }

@@ -84,7 +84,9 @@ export async function readInventory(
     chain.every(({ name, bytes }) => sizes.get(name) === bytes),
   );
   const names = new Set(whole.flatMap(({ chain }) => chain.map(({ name }) => name)));
-  const moment = await readLogMoment(source, source.fs, identity, unusable(records, whole));
+  const moment = await readLogMoment(source, source.fs, identity, {
+    without: unusable(records, whole),
+  });
   // The log is judged by the newest record: it has to be among those that are copied.
   if (moment.record?.id !== whole.at(-1)?.id) throw otherRecord(moment.record?.id ?? 0);
   if (moment.plan.damagedHistory) throw endsBeforeRecord(source, moment.lsn);

@@ -219,10 +219,10 @@ class ChangeFeed {
     });
   }
 
-  async #firstLsn({ identity, lsn }: LogMoment, { firstLsn }: KeptLog): Promise<number> {
+  async #firstLsn({ identity, ancestry, lsn }: LogMoment, { firstLsn }: KeptLog): Promise<number> {
     const { source, options } = this.#in;
     if (!options.before) return firstLsn;
-    const { records } = await usableRecords(source, identity);
+    const { records } = await usableRecords(source, identity, ancestry);
     const { fromLsn } = retainedRange(records, firstLsn);
     return (fromLsn ?? lsn) + 1;
   }

@@ -22,6 +22,7 @@ import {
   logDirectoryOf,
   readInAgreement,
   readLogMoment,
+  readStoreTimelines,
   type LogMoment,
   type ReaderSource,
 } from './reader-moment.ts';
@@ -59,14 +60,24 @@ export interface HistoryStart {
 export function findHistoryStart(
   source: ReaderSource,
   decoder: ValueDecoder,
-  { key, throughLsn }: { readonly key: HistoryKey; readonly throughLsn: number },
+  {
+    key,
+    throughLsn,
+    timeline,
+  }: {
+    readonly key: HistoryKey;
+    readonly throughLsn: number;
+    readonly timeline: number | undefined;
+  },
 ): Promise<HistoryStart> {
   return readInAgreement(source, async () => {
     const files = new ReadOnlyFiles(source.fs, true);
     try {
       const identity = await readStoreIdentity(source);
-      const { records } = await usableRecords(source, identity);
-      const moment = await readLogMoment(source, files, identity);
+      const timelines = await readStoreTimelines(source, identity);
+      const ancestry = timelines.chosen(timeline);
+      const { records } = await usableRecords(source, identity, ancestry);
+      const moment = await readLogMoment(source, files, identity, { timelines, timeline });
       const log = await findKeptLog(files, logDirectoryOf(source), moment);
       files.stopPinning();
       const { fromLsn } = retainedRange(records, log.firstLsn);
@@ -95,7 +106,8 @@ export async function readAtCheckpoint(
   decoder: ValueDecoder,
   { record, key }: { readonly record: CheckpointRecord; readonly key: HistoryKey },
 ): Promise<KeyAtCheckpoint> {
-  const target = { kind: 'checkpoint', number: record.id, name: '', inclusive: true } as const;
+  const { id: number, timeline } = record;
+  const target = { kind: 'checkpoint', number, name: '', inclusive: true, timeline } as const;
   const moment = await readStateMoment(source, target);
   try {
     const entries: Entry[] = [];

@@ -72,6 +72,8 @@ export interface HistoryInput {
   readonly subKey: Key | undefined;
   /** Of the directory: what is read stays meanwhile. */
   readonly pins: PinSet;
+  /** @defaultValue the current one */
+  readonly timeline?: number | undefined;
   /** The last commit that counts. */
   readonly throughLsn: number;
   /** Time up to which things expire, microseconds. */
@@ -104,7 +106,8 @@ export async function* readHistory(input: HistoryInput): AsyncGenerator<HistoryV
   const unpin = input.pins.add({ lsn: 0, reason: 'a history of this process is being read' });
   let start: HistoryStart | undefined;
   try {
-    start = await findHistoryStart(source, decoder, { key, throughLsn });
+    const { timeline } = input;
+    start = await findHistoryStart(source, decoder, { key, throughLsn, timeline });
     const walk = new HistoryWalk(input, start);
     for (const record of start.older) {
       const held = await readIfThere(source, decoder, { record, key });

@@ -30,8 +30,11 @@ export interface InspectedSegment {
   /** Bytes from the start to the end of what belongs to the log. */
   readonly usedBytes: number;
   readonly fileBytes: number;
-  /** `log`: on the walk back from the newest segment; `leftover`: not part of the log. */
-  readonly status: 'log' | 'leftover';
+  /**
+   * `log`: on the walk back from the newest segment; `other`: of a timeline that was left;
+   * `leftover`: not part of any log.
+   */
+  readonly status: 'log' | 'other' | 'leftover';
 }
 
 /** Files of a log. */
@@ -51,7 +54,8 @@ export async function inspectSegments(
 ): Promise<InspectedLog> {
   const { fs } = source;
   const directory = logDirectoryOf(source);
-  const listing = moment?.plan.listing ?? (await listLog(fs, directory));
+  const all = await listLog(fs, directory);
+  const listing = moment?.plan.listing ?? all;
   const segments: InspectedSegment[] = [];
   const walk = await tolerate(faults, () =>
     walkLog(fs, directory, listing, moment?.lowWater?.segment ?? 0),
@@ -64,11 +68,15 @@ export async function inspectSegments(
     const end = next ? { lsn: next.lastLsn, offset: next.end } : await endOf(file, moment?.lsn);
     if (end) segments.push(describe(file, end, 'log'));
   }
-  for (const { name } of listing.segments) {
+  const others = await onOtherTimelines(source, moment);
+  // Those that came meanwhile are not of the moment.
+  const known = all.segments.filter(({ number }) => number <= listing.numberMax);
+  for (const { name } of known) {
     if (walked.some((file) => file.name === name)) continue;
     const file = await tolerate(faults, () => openSegmentFile(fs, directory, name));
     const end = file && (await endOf(file));
-    if (end) segments.push(describe(file, end, walk ? 'leftover' : 'log'));
+    const status = others.has(name) ? 'other' : 'leftover';
+    if (end) segments.push(describe(file, end, walk ? status : 'log'));
   }
   const temporary = [];
   for (const name of listing.temporaryNames) {
@@ -77,6 +85,27 @@ export async function inspectSegments(
   }
   segments.sort((a, b) => a.number - b.number);
   return { segments, temporary, trimmedBelow: moment?.lowWater?.lsn };
+}
+
+/** Names of segments that timelines have which are not that of the moment. */
+async function onOtherTimelines(
+  { fs, dir }: ReaderSource,
+  moment: LogMoment | undefined,
+): Promise<Set<string>> {
+  const names = new Set<string>();
+  if (!moment) return names;
+  const { timelines, ancestry, lowWater } = moment;
+  const directory = `${dir}/wal`;
+  const first = lowWater?.segment ?? 0;
+  for (const id of timelines.ids) {
+    if (id === ancestry.timeline) continue;
+    // What is damaged on the way is a leftover as far as can be told; `verify` says what is wrong.
+    const walk = await tolerate([], async () =>
+      walkLog(fs, directory, await listLog(fs, directory, timelines.ancestry(id)), first),
+    );
+    for (const { name } of walk?.segments ?? []) names.add(name);
+  }
+  return names;
 }
 
 function describe(

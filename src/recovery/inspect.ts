@@ -23,6 +23,7 @@ import { toHex } from '../std/bytes.ts';
 import { knownOnly } from '../std/option-checks.ts';
 import { systemClock } from '../std/clock.ts';
 import type { StateKind } from '../state/table-definition.ts';
+import { isOf } from '../wal/ancestry.ts';
 import type { TornTail } from '../wal/log-opening.ts';
 import { type InspectionFault, inspectSegments, type InspectedLog } from './inspect-log.ts';
 import { isMissing } from './reader-objects.ts';
@@ -114,7 +115,9 @@ export interface StoreInspection {
   /** Hexadecimal. */
   readonly storeId: string;
   readonly keyGroups: number;
-  /** Timelines with a segment or a checkpoint; the current one is the highest. */
+  /** The current timeline; undefined when that cannot be told. */
+  readonly timeline: number | undefined;
+  /** Timelines of which something is there, ascending. */
   readonly timelines: readonly number[];
   /** Last LSN; undefined when the log cannot be read. */
   readonly lsn: number | undefined;
@@ -183,7 +186,8 @@ export async function inspectStoreWith(
     format: identity.format,
     storeId: toHex(identity.storeId),
     keyGroups: identity.keyGroups,
-    timelines: timelinesOf(log, checkpoints),
+    timeline: moment?.ancestry.timeline,
+    timelines: timelinesOf(log, checkpoints, moment),
     lsn: moment?.lsn,
     provedLsn: moment?.provedLsn,
     tornTail: moment?.plan.tornTail,
@@ -192,7 +196,7 @@ export async function inspectStoreWith(
     checkpoints,
     log,
     retention: moment?.record?.retention,
-    retained: isEngine ? retainedRange(checkpoints, firstLsnOf(log)) : undefined,
+    retained: isEngine ? retainedRange(ofMoment(checkpoints, moment), firstLsnOf(log)) : undefined,
     restore: moment && inspectRestore(moment),
     state,
     totals: await inspectTotals(source, log, isEngine),
@@ -305,8 +309,20 @@ function firstLsnOf({ segments }: InspectedLog): number {
   return segments.find(({ status }) => status === 'log')?.firstLsn ?? 1;
 }
 
-function timelinesOf(log: InspectedLog, checkpoints: readonly InspectedCheckpoint[]): number[] {
-  const timelines = new Set<number>();
+/** Checkpoints in the past of the moment. */
+function ofMoment(
+  checkpoints: readonly InspectedCheckpoint[],
+  moment: LogMoment | undefined,
+): readonly InspectedCheckpoint[] {
+  return moment ? checkpoints.filter((one) => isOf(moment.ancestry, one)) : checkpoints;
+}
+
+function timelinesOf(
+  log: InspectedLog,
+  checkpoints: readonly InspectedCheckpoint[],
+  moment: LogMoment | undefined,
+): number[] {
+  const timelines = new Set<number>(moment ? [moment.ancestry.timeline] : []);
   for (const { timeline } of [...log.segments, ...checkpoints]) timelines.add(timeline);
   return [...timelines].sort((a, b) => a - b);
 }

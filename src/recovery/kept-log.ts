@@ -26,7 +26,9 @@ export async function findKeptLog(
   const newest = walk.segments.at(-1);
   if (!newest) return { ranges: [], firstLsn: lsn + 1 };
   const end =
-    plan.ranges.find(({ path }) => path === newest.path)?.end ?? (await findEnd(fs, newest));
+    plan.listing.fork?.end ??
+    plan.ranges.find(({ path }) => path === newest.path)?.end ??
+    (await findEnd(fs, newest));
   return keptThrough(walk.segments, end, lsn);
 }
 

@@ -8,6 +8,7 @@
 import type { LoadedLink } from '../checkpoint/chain-images.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { FileSystem } from '../fs/file-system.ts';
+import type { Ancestry } from '../wal/ancestry.ts';
 import { extentOfLog, reachLog, type LogExtent, type LogReach } from '../wal/log-reach.ts';
 import type { ChainLoader } from './chain-loader.ts';
 import type { LosingPath, LostCommits } from './recovery-path.ts';
@@ -19,6 +20,7 @@ const pathsMax = 4;
 export interface DamagedStore {
   readonly fs: FileSystem;
   readonly logDirectory: string;
+  readonly ancestry: Ancestry;
   readonly loader: ChainLoader;
   /** Records that can be read and fit the store, newest first. */
   readonly records: readonly CheckpointRecord[];
@@ -45,8 +47,8 @@ export interface ExaminedPaths {
 }
 
 export async function examinePaths(store: DamagedStore): Promise<ExaminedPaths> {
-  const { fs, logDirectory, loader, records, provedLsn, hasUnreadable } = store;
-  const extent = await extentOfLog(fs, logDirectory);
+  const { fs, logDirectory, ancestry, loader, records, provedLsn, hasUnreadable } = store;
+  const extent = await extentOfLog(fs, logDirectory, ancestry);
   const lastLsn = Math.max(extent.lastLsn, provedLsn);
   const isOpen = extent.isOpen || hasUnreadable;
   const known = { lastLsn, isOpen };
@@ -54,11 +56,11 @@ export async function examinePaths(store: DamagedStore): Promise<ExaminedPaths> 
   for (const record of records) {
     if (paths.length === pathsMax) break;
     if (isWhole(await loader.load(record))) {
-      const reach = await reachLog(fs, logDirectory, record.position);
+      const reach = await reachLog(fs, logDirectory, record.position, ancestry);
       paths.push(pathOf(record, reach, known));
     }
   }
-  const reach = await reachLog(fs, logDirectory, undefined);
+  const reach = await reachLog(fs, logDirectory, undefined, ancestry);
   if (reach.end && reach.end.lsn > 0) paths.push(pathOf(undefined, reach, known));
   // A log that was started again behind a newer checkpoint than the newest whole one is no help.
   paths.sort((a, b) => b.lsn - a.lsn);

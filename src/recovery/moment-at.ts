@@ -17,6 +17,7 @@ import {
 } from '../checkpoint/checkpoint-record.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { toHex } from '../std/bytes.ts';
+import { isOf, type Ancestry } from '../wal/ancestry.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { findKeptLog } from './kept-log.ts';
 import {
@@ -24,6 +25,7 @@ import {
   objectsOf,
   readLogMoment,
   readRecord,
+  readStoreTimelines,
   type LogMoment,
   type ReaderSource,
 } from './reader-moment.ts';
@@ -52,8 +54,12 @@ export async function planMoment(
   identity: StoreIdentity,
   { target, through = Number.MAX_SAFE_INTEGER, without = new Map() }: MomentRequest,
 ): Promise<PlannedMoment> {
-  const { records, dropped } = await usableRecords(source, identity);
-  const moment = await readLogMoment(source, files, identity, without);
+  const timelines = await readStoreTimelines(source, identity);
+  const { timeline } = target;
+  const ancestry = timelines.chosen(timeline);
+  const { records, dropped, others } = await usableRecords(source, identity, ancestry);
+  const reading = { without, timelines, timeline };
+  const moment = await readLogMoment(source, files, identity, reading);
   const log = await findKeptLog(files, logDirectoryOf(source), moment);
   const now = source.clock.nowMicros();
   const lastLsn = Math.min(moment.lsn, Math.max(through, moment.provedLsn));
@@ -63,6 +69,7 @@ export async function planMoment(
     records,
     without,
     dropped,
+    others,
     log,
     lastLsn,
     now,
@@ -73,6 +80,8 @@ export async function planMoment(
 /** What plans can start from. */
 export interface UsableRecords {
   readonly records: CheckpointRecord[];
+  /** Those of other futures. */
+  readonly others: CheckpointRecord[];
   /** Ids of savepoints that were dropped. */
   readonly dropped: Set<number>;
 }
@@ -83,20 +92,28 @@ export interface RecordSource {
   read(id: number): Promise<CheckpointRecord | undefined>;
 }
 
-/** Records that can be read, and name only snapshots that are there; oldest first. */
+/**
+ * Records that can be read, and name only snapshots that are there; oldest first. Those of an ancestry
+ * are in its order.
+ */
 export function usableRecords(
   source: ReaderSource,
   { storeId }: StoreIdentity,
+  ancestry: Ancestry,
 ): Promise<UsableRecords> {
   const objects = objectsOf(source, source.fs);
-  return usableRecordsOf({
+  const from: RecordSource = {
     list: (prefix) => objects.list(prefix),
     read: (id) => readRecord(objects, id, toHex(storeId)),
-  });
+  };
+  return usableRecordsOf(from, ancestry);
 }
 
 /** As {@link usableRecords}, wherever records are looked for. */
-export async function usableRecordsOf(source: RecordSource): Promise<UsableRecords> {
+export async function usableRecordsOf(
+  source: RecordSource,
+  ancestry: Ancestry,
+): Promise<UsableRecords> {
   const dropped = new Set<number>();
   const ids: number[] = [];
   for (const { name } of await source.list(checkpointPrefix)) {
@@ -107,11 +124,14 @@ export async function usableRecordsOf(source: RecordSource): Promise<UsableRecor
   const sizes = new Map<string, number>();
   for (const { name, bytes } of await source.list(snapshotPrefix)) sizes.set(name, bytes);
   const records: CheckpointRecord[] = [];
+  const others: CheckpointRecord[] = [];
   for (const id of ids.toSorted((a, b) => a - b)) {
     const record = await orUnusable(source.read(id));
-    if (record?.chain.every((link) => sizes.get(link.name) === link.bytes)) records.push(record);
+    if (!record?.chain.every((link) => sizes.get(link.name) === link.bytes)) continue;
+    if (isOf(ancestry, record)) records.push(record);
+    else others.push(record);
   }
-  return { records, dropped };
+  return { records, others, dropped };
 }
 
 /** `verify` reports what is damaged; here it is only no way. */

@@ -227,7 +227,7 @@ async function findKeptLogNow(
   moment: LogMoment,
 ): Promise<KeptLog> {
   const now = await readInAgreement(source, () =>
-    readLogMoment(source, source.fs, moment.identity),
+    readLogMoment(source, source.fs, moment.identity, { timeline: moment.ancestry.timeline }),
   );
   return findKeptLog(fs, logDirectoryOf(source), now);
 }

@@ -19,6 +19,8 @@ import {
   NotFoundError,
   type TidemarkError,
 } from '../errors.ts';
+import { timelinePrefix } from '../checkpoint/timelines/timeline-record.ts';
+import { onlyFirst, readTimelines, type Timelines } from '../checkpoint/timelines/timelines.ts';
 import type { FileStat, FileSystem } from '../fs/file-system.ts';
 import type { TaskContext } from '../snapshot/task-context.ts';
 import { badOption, directoryPath } from '../std/option-checks.ts';
@@ -27,6 +29,7 @@ import type { Clock } from '../std/clock.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { checkPlace, placeOf } from '../store/store-place.ts';
 import { yieldNow } from '../threads/turns.ts';
+import { assertKnown, isOf, type Ancestry } from '../wal/ancestry.ts';
 import { directoryError, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { planOpening, type OpeningPlan } from '../wal/log-opening.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
@@ -61,9 +64,6 @@ export interface ReaderSource {
   readonly store: ObjectStore | undefined;
 }
 
-/** Only one timeline is written so far. */
-const timeline = 1;
-
 export const readerContext: TaskContext = { yieldNow, cancelled: () => false };
 
 /** Directory of the log of a store. */
@@ -91,7 +91,9 @@ export function objectsOf(source: ReaderSource, fs: FileSystem): ReaderObjects {
 
 /** Compares readings of a source that failed. */
 export function agreementOf(source: ReaderSource): Agreement {
-  const directories = [logDirectoryOf(source), `${source.dir}/${checkpointPrefix.slice(0, -1)}`];
+  const prefixes = [checkpointPrefix, timelinePrefix];
+  const kept = prefixes.map((prefix) => `${source.dir}/${prefix.slice(0, -1)}`);
+  const directories = [logDirectoryOf(source), ...kept];
   return new Agreement({ fs: source.fs, directories });
 }
 
@@ -118,6 +120,10 @@ export async function readStoreIdentity(source: ReaderSource): Promise<StoreIden
 /** Reads the log of a store, and the newest record, without loading any state. */
 export interface LogMoment {
   readonly identity: StoreIdentity;
+  /** All timelines of the store, as they were before anything else was read. */
+  readonly timelines: Timelines;
+  /** Of the timeline of the moment. */
+  readonly ancestry: Ancestry;
   readonly record: CheckpointRecord | undefined;
   /** Newer records that cannot be read or used, newest first. */
   readonly skipped: readonly TidemarkError[];
@@ -168,6 +174,25 @@ export async function readRecord(
   return record;
 }
 
+/** The timelines of a store. */
+export function readStoreTimelines(
+  source: ReaderSource,
+  { kind, storeId }: StoreIdentity,
+): Promise<Timelines> {
+  if (kind === 'log') return Promise.resolve(onlyFirst);
+  return readTimelines(objectsOf(source, source.fs), toHex(storeId));
+}
+
+/** What a reading does without, and of which timeline it is. */
+export interface LogReading {
+  /** Checkpoints whose chains were found damaged. @defaultValue none */
+  readonly without?: ReadonlyMap<number, TidemarkError>;
+  /** Timelines as they were read before. @defaultValue read now */
+  readonly timelines?: Timelines;
+  /** @defaultValue the current one */
+  readonly timeline?: number | undefined;
+}
+
 /**
  * One reading of record and log. Records that cannot be read are passed over, as an opening does
  * (recover.ts), and so are those that `without` says cannot be used, with the damage.
@@ -176,11 +201,16 @@ export async function readLogMoment(
   source: ReaderSource,
   files: FileSystem,
   identity: StoreIdentity,
-  without: ReadonlyMap<number, TidemarkError> = new Map(),
+  reading: LogReading = {},
 ): Promise<LogMoment> {
   const { storeId } = identity;
+  const { without = new Map<number, TidemarkError>() } = reading;
+  const timelines = reading.timelines ?? (await readStoreTimelines(source, identity));
+  const ancestry = timelines.chosen(reading.timeline);
   const found =
-    identity.kind === 'log' ? noRecord : await newestRecord(source, toHex(storeId), without);
+    identity.kind === 'log'
+      ? noRecord
+      : await newestRecord(source, toHex(storeId), { without, ancestry });
   const { record, skipped, provedKnown } = found;
   const directory = logDirectoryOf(source);
   try {
@@ -192,7 +222,7 @@ export async function readLogMoment(
     const input = {
       storeDirectory,
       storeId,
-      timeline,
+      ancestry,
       checkpoint,
       provedKnown,
       lowWater,
@@ -200,8 +230,11 @@ export async function readLogMoment(
     };
     const plan = await planOpening(files, directory, input);
     if (skipped.length > 0) checkMadeUp(plan, provedKnown, directory);
-    const provedLsn = Math.max(plan.proved.lsn, record?.lsn ?? 0);
-    return { identity, record, skipped, lowWater, plan, lsn: plan.lastLsn, provedLsn };
+    // What a timeline begins with was proved before it began (T1).
+    const shared = ancestry.fork?.lsn ?? 0;
+    const provedLsn = Math.max(plan.proved.lsn, record?.lsn ?? 0, shared);
+    const { lastLsn: lsn } = plan;
+    return { identity, timelines, ancestry, record, skipped, lowWater, plan, lsn, provedLsn };
   } catch (error) {
     // What is wrong is the checkpoint, of which the log cannot make up for the loss.
     throw skipped.length > 0 && error instanceof CorruptionError ? skipped[0] : error;
@@ -220,22 +253,29 @@ const noRecord: NewestRecord = { record: undefined, skipped: [], provedKnown: 0 
 async function newestRecord(
   source: ReaderSource,
   storeId: string,
-  without: ReadonlyMap<number, TidemarkError>,
+  {
+    without,
+    ancestry,
+  }: { readonly without: ReadonlyMap<number, TidemarkError>; readonly ancestry: Ancestry },
 ): Promise<NewestRecord> {
   const objects = objectsOf(source, source.fs);
   const skipped: TidemarkError[] = [];
   let provedKnown = 0;
   for (const id of (await listRecordIds(objects)).toReversed()) {
+    let record: CheckpointRecord;
     try {
-      const record = await readRecord(objects, id, storeId);
-      provedKnown = Math.max(provedKnown, record.lsn);
-      const damage = without.get(id);
-      if (damage === undefined) return { record, skipped, provedKnown };
-      skipped.push(damage);
+      record = await readRecord(objects, id, storeId);
     } catch (error) {
       if (!isDamage(error, source.store === undefined)) throw error;
       skipped.push(error);
+      continue;
     }
+    assertKnown(ancestry, record.timeline, objects.path(recordName(id)));
+    if (!isOf(ancestry, record)) continue;
+    provedKnown = Math.max(provedKnown, record.lsn);
+    const damage = without.get(id);
+    if (damage === undefined) return { record, skipped, provedKnown };
+    skipped.push(damage);
   }
   return { record: undefined, skipped, provedKnown };
 }

@@ -287,6 +287,7 @@ class StateReader implements Reader {
     if (limit === 0) return;
     const unpin = this.#pins.add({
       lsn: from ?? 0,
+      timeline: this.#moment.ancestry.timeline,
       reason: 'a reader of this process reads commits',
     });
     try {
@@ -312,6 +313,7 @@ class StateReader implements Reader {
       definition,
       key,
       subKey,
+      timeline: this.#moment.ancestry.timeline,
       throughLsn,
       now,
       durableLsn,

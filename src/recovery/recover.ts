@@ -51,6 +51,7 @@ import type { Verification } from '../snapshot/tasks.ts';
 import type { Clock } from '../std/clock.ts';
 import { buildTailInParts } from '../threads/tail-build.ts';
 import type { TaskPool } from '../threads/task-pool.ts';
+import { assertKnown, isOf, type Ancestry } from '../wal/ancestry.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import {
   planOpening,
@@ -73,7 +74,8 @@ export interface RecoveryInput {
   readonly seed: HashSeed;
   readonly groupBits: number;
   readonly lowWater: LowWater | undefined;
-  readonly timeline: number;
+  /** Of the timeline that is opened: only records of it count (T2). */
+  readonly ancestry: Ancestry;
   readonly checkpoints: CheckpointStore;
   readonly transfer: SnapshotTransfer;
   readonly pool: TaskPool;
@@ -211,19 +213,23 @@ class Search {
 
   /** A record that can be read and fits; undefined: it was passed over. */
   async #read(id: number): Promise<CheckpointRecord | undefined> {
-    const { checkpoints, identity, transfer } = this.#in;
+    const { checkpoints, identity, transfer, ancestry } = this.#in;
     let record: CheckpointRecord | undefined;
     try {
       record = await checkpoints.read(id);
+      const isKnown = record.timeline <= ancestry.newest;
+      // Of another future: no way to this one (T2).
+      if (isKnown && !isOf(ancestry, record)) return undefined;
       checkRecord(record, identity);
-      this.#records.push(record);
-      return record;
+      if (isKnown) this.#records.push(record);
     } catch (error) {
       if (!isDamage(error, transfer.isLocal)) throw error;
       const path = recordName(id);
       this.#skip({ id, lsn: record?.lsn }, [skippedFault(error, path)], error);
       return undefined;
     }
+    assertKnown(ancestry, record.timeline, recordName(id));
+    return record;
   }
 
   #skip(
@@ -260,11 +266,11 @@ class Search {
   }
 
   #opening(record: CheckpointRecord | undefined): OpeningInput {
-    const { dir, identity, timeline, lowWater, roomBytes } = this.#in;
+    const { dir, identity, ancestry, lowWater, roomBytes } = this.#in;
     return {
       storeDirectory: dir,
       storeId: identity.storeId,
-      timeline,
+      ancestry,
       checkpoint: record?.position,
       logGivenUp: record?.loss !== undefined,
       provedKnown: this.#provedLsn,
@@ -307,12 +313,12 @@ class Search {
   }
 
   async #refuse(first: TidemarkError): Promise<SearchOutcome> {
-    const { fs, logDirectory } = this.#in;
+    const { fs, logDirectory, ancestry } = this.#in;
     const { loader } = this;
     const records = this.#records;
     const provedLsn = this.#provedLsn;
     const hasUnreadable = this.#hasUnreadable;
-    const store = { fs, logDirectory, loader, records, provedLsn, hasUnreadable };
+    const store = { fs, logDirectory, ancestry, loader, records, provedLsn, hasUnreadable };
     const found = await examinePaths(store);
     const refused = lossError(first, found.paths.map(plainPath));
     const { extent } = found;
@@ -395,6 +401,8 @@ async function replay(
       rules: [],
       fromLsn: record?.lsn ?? 0,
       fromTimestamp: record?.timestamp ?? 0,
+      // A timeline can begin inside a group of the one before.
+      ...(plan.listing.fork && { lastLsn: plan.lastLsn }),
     },
     { pool, slabs, signal: run.signal, onPiece: run.replays(bytes) },
   );

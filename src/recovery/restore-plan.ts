@@ -32,6 +32,8 @@ export interface PlanInput {
   readonly records: readonly CheckpointRecord[];
   /** Ids of those whose chains were found damaged since: no way starts from them. @defaultValue none */
   readonly without?: ReadonlyMap<number, unknown>;
+  /** Checkpoints of futures that were given up, which no way leads from. @defaultValue none */
+  readonly others?: readonly CheckpointRecord[];
   /** Ids of savepoints that were dropped. */
   readonly dropped: ReadonlySet<number>;
   readonly log: KeptLog;
@@ -91,23 +93,25 @@ async function findLsn(input: PlanInput, retained: RetainedRange): Promise<numbe
   return lsn;
 }
 
-function findRecord({ target, records, dropped }: PlanInput): CheckpointRecord {
+function findRecord({ target, records, others = [], dropped }: PlanInput): CheckpointRecord {
   const { kind, number, name } = target;
+  const isMeant = ({ id, savepoint }: CheckpointRecord): boolean =>
+    kind === 'savepoint' ? savepoint === name && !dropped.has(id) : id === number;
+  const found = records.findLast(isMeant);
+  if (found) return found;
+  const other = others.findLast(isMeant)?.timeline;
+  const where = other === undefined ? '' : ` here; timeline ${other} has one, name it to go there`;
   if (kind === 'savepoint') {
-    const found = records.findLast(
-      (record) => record.savepoint === name && !dropped.has(record.id),
-    );
-    if (found) return found;
-    throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}`, {
+    throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}${where}`, {
       name,
       savepoints: records.flatMap(({ savepoint }) => savepoint ?? []),
+      timeline: other,
     });
   }
-  const found = records.find((record) => record.id === number);
-  if (found) return found;
-  throw new NotFoundError('CHECKPOINT_NOT_FOUND', `there is no checkpoint ${number}`, {
+  throw new NotFoundError('CHECKPOINT_NOT_FOUND', `there is no checkpoint ${number}${where}`, {
     id: number,
     checkpoints: records.map(({ id }) => id),
+    timeline: other,
   });
 }
 

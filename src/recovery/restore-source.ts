@@ -74,8 +74,9 @@ export async function openRestoreSource(
     run.check();
     const { record } = plan;
     const pins = pinsOf(fs, source.dir);
-    const unpin = [pins.add({ lsn: plan.lsn, reason: 'a restore of this process' })];
-    if (record) unpin.push(pins.add({ recordId: record.id, reason: 'a restore of this process' }));
+    const reason = 'a restore of this process';
+    const unpin = [pins.add({ lsn: plan.lsn, timeline: target.timeline, reason })];
+    if (record) unpin.push(pins.add({ recordId: record.id, reason }));
     try {
       const inputs: MergeSource[] = record ? await findFiles(reading, record, run) : [];
       const groupBits = Math.log2(identity.keyGroups);

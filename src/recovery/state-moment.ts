@@ -188,7 +188,8 @@ async function findWay(
     const { moment, plan } = await planMoment(source, files, identity, { target, without });
     return { moment, way: plan };
   }
-  const moment = await readLogMoment(source, files, identity, without);
+  const { timeline } = target;
+  const moment = await readLogMoment(source, files, identity, { without, timeline });
   const { record, plan } = moment;
   const time = source.clock.nowMicros();
   const way = { record, lsn: plan.lastLsn, ranges: plan.ranges, time };

@@ -10,6 +10,11 @@ import { badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';
 interface TargetOptions {
   /** The named commit counts too; false: up to the one before it. @defaultValue true */
   readonly inclusive?: boolean;
+  /**
+   * Of which timeline: after a restore in place the future that was given up is another one than the
+   * present, and has LSNs and times of its own. @defaultValue the current one
+   */
+  readonly timeline?: number;
 }
 
 /** A moment to restore, or to look at. */
@@ -20,7 +25,9 @@ export type Target =
   | ({ readonly timestamp: Date | number } & TargetOptions)
   /** The commit that a checkpoint ends at. */
   | ({ readonly checkpoint: number } & TargetOptions)
-  | ({ readonly savepoint: string } & TargetOptions);
+  | ({ readonly savepoint: string } & TargetOptions)
+  /** The last commit of that timeline. */
+  | { readonly timeline: number };
 
 /** A target whose form has been checked. */
 export interface CheckedTarget {
@@ -30,6 +37,8 @@ export interface CheckedTarget {
   /** Of a savepoint; else empty. */
   readonly name: string;
   readonly inclusive: boolean;
+  /** Undefined: the current one. */
+  readonly timeline?: number;
 }
 
 /** The last commit. */
@@ -43,14 +52,20 @@ export function checkTarget(target: unknown, option: string): CheckedTarget {
   if (typeof target !== 'object' || target === null) {
     throw badOption(
       option,
-      "must be 'latest', or have lsn, timestamp, checkpoint or savepoint",
+      "must be 'latest', or have lsn, timestamp, checkpoint, savepoint or timeline",
       target,
     );
   }
-  knownOnly(target, [...kinds, 'inclusive'], option);
+  knownOnly(target, [...kinds, 'inclusive', 'timeline'], option);
   const given = target as Record<string, unknown>;
   const named = kinds.filter((kind) => given[kind] !== undefined);
   const [kind] = named;
+  const { timeline } = given;
+  const of =
+    timeline === undefined ? {} : { timeline: wholeNumber(`${option}.timeline`, timeline, 1) };
+  if (kind === undefined && timeline !== undefined && given['inclusive'] === undefined) {
+    return { ...latest, ...of };
+  }
   if (kind === undefined || named.length > 1) {
     throw badOption(option, 'must have one of lsn, timestamp, checkpoint and savepoint', undefined);
   }
@@ -61,11 +76,11 @@ export function checkTarget(target: unknown, option: string): CheckedTarget {
   const path = `${option}.${kind}`;
   const value = given[kind];
   if (kind === 'savepoint') {
-    return { kind, number: 0, name: checkName('savepoint', value), inclusive };
+    return { kind, number: 0, name: checkName('savepoint', value), inclusive, ...of };
   }
   const number =
     kind === 'timestamp' ? microsOf(value, path) : wholeNumber(path, value, kind === 'lsn' ? 0 : 1);
-  return { kind, number, name: '', inclusive };
+  return { kind, number, name: '', inclusive, ...of };
 }
 
 function microsOf(value: unknown, path: string): number {

@@ -48,7 +48,10 @@ export async function verifyRecords(
     if (!parsed || parsed.dropped || (only !== undefined && parsed.id !== only)) continue;
     try {
       const record = await readRecord(objects, parsed.id, toHex(identity.storeId));
-      const before = report.records.at(-1)?.record;
+      // Along a timeline LSNs do not fall; after a restore in place the next one goes on below.
+      const before = report.records.findLast(
+        (other) => other.record.timeline === record.timeline,
+      )?.record;
       const what = recordFault(record, before, identity);
       if (what !== undefined) report.faults.push(fault(path, what, { offset: 0, lsn: record.lsn }));
       report.records.push({ path, record, sound: what === undefined });

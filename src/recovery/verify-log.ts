@@ -13,6 +13,7 @@ import {
   visitRecords,
   type GroupHeader,
 } from '../wal/group-format.ts';
+import type { Ancestry } from '../wal/ancestry.ts';
 import { formatChain, sameChain } from '../wal/chain-value.ts';
 import {
   listLog,
@@ -72,7 +73,11 @@ export interface LogToVerify {
   readonly storeId: Uint8Array;
   /** Whether what was before the log's beginning is in a checkpoint, or needs not be. */
   readonly hasBeginning: boolean;
-  /** Records that are sound, oldest first: their positions must be in the log. */
+  /** Of the timeline whose log it is. */
+  readonly ancestry: Ancestry;
+  /** Of segments that have been checked, by name, up to which offset; filled in. */
+  readonly checked: Map<string, number>;
+  /** Records of that timeline that are sound, oldest first: their positions must be in the log. */
   readonly records: readonly { readonly path: string; readonly record: CheckpointRecord }[];
 }
 
@@ -103,28 +108,48 @@ class LogCheck {
     const { level } = tools;
     // Before the segments, as an opening does.
     const mark = await this.#try(() => readLogMark(fs, storeDirectory, storeId));
-    const listing = await listLog(fs, directory);
     const lowWater = await this.#try(() => readLowWater(fs, directory));
+    const listing = await this.#try(() => this.#list(lowWater));
+    if (!listing) return this.#report;
     this.#report.trimmedBelow = lowWater?.lsn;
+    if (listing.fork) {
+      // The log of the timeline before it, which is checked as that.
+      this.#report.lsn = this.#report.provedLsn = listing.fork.lsn;
+      return this.#report;
+    }
     const beginning = beginningFault(lowWater, this.#in.hasBeginning);
-    if (beginning !== undefined) this.#fault(directory, beginning, { lsn: 1 });
+    if (beginning !== undefined && this.#isCurrent) this.#fault(directory, beginning, { lsn: 1 });
     const walk = await this.#walk(listing, lowWater, mark);
-    this.#report.segmentCount = walk.length;
     for (const { file, newer } of walk) {
       const isNewest = file.name === listing.segments.at(-1)?.name;
       const check = (): Promise<void> =>
         newer ? this.#checkSealed(file, newer) : this.#checkOpen(file, isNewest);
+      const known = this.#in.checked.get(file.name);
+      if (known === undefined) this.#report.segmentCount++;
+      this.#in.checked.set(file.name, known ?? 0);
       if (!reaches(level, newer ? 'standard' : 'basic')) continue;
+      if (newer && newer.header.predecessor!.end <= (known ?? 0)) continue;
       // A codec that is not here ends the check of its segment.
       await this.#try(check, file.path);
     }
+    if (!this.#isCurrent) return this.#report;
     this.#checkNewestRecord(listing, walk);
     if (mark) this.#checkMark(mark, walk, lowWater);
-    for (const { name } of listing.segments) {
-      if (walk.some(({ file }) => file.name === name) || this.#report.faults.length > 0) continue;
-      this.#report.notes.push(fault(`${directory}/${name}`, 'segment is not part of the log'));
-    }
     return this.#report;
+  }
+
+  get #isCurrent(): boolean {
+    const { timeline, newest } = this.#in.ancestry;
+    return timeline === newest;
+  }
+
+  /** Segments that can be of the timeline; of one that was left, what a collection has begun to take is gone. */
+  async #list(lowWater: LowWater | undefined): Promise<LogListing> {
+    const { fs, directory, ancestry } = this.#in;
+    const listing = await listLog(fs, directory, ancestry);
+    if (this.#isCurrent) return listing;
+    const first = lowWater?.segment ?? 0;
+    return { ...listing, segments: listing.segments.filter(({ number }) => number >= first) };
   }
 
   /**
@@ -153,6 +178,7 @@ class LogCheck {
       }
       walked.push({ file, newer });
       newer = file;
+      if (this.#in.checked.has(file.name)) break;
       const { predecessor } = file.header;
       if (number <= (lowWater?.segment ?? 0)) break;
       if (!predecessor) {
@@ -249,9 +275,9 @@ class LogCheck {
     const bytes = await this.#read(path, end + groupHeaderBytes);
     if (!bytes) return;
     const scanner = new GroupScanner(bytes.subarray(0, end), 0, header.salt, startOf(file));
-    const borders = await this.#scan(path, scanner, end);
+    const borders = await this.#scan(file, scanner, end);
     const { offset, lsn, chain } = scanner.border;
-    this.#report.logBytes += offset;
+    this.#countBytes(file, offset);
     if (scanner.fault !== undefined) {
       this.#fault(path, `group ${scanner.fault}`, { offset, lsn: lsn + 1 });
       return;
@@ -264,6 +290,8 @@ class LogCheck {
       this.#fault(path, what, { offset, lsn });
       return;
     }
+    // Where another timeline begins, this one's own groups go on.
+    if (next.header.timeline !== header.timeline) return;
     this.#checkSeal(path, bytes, encodeMark('seal', header.salt, scanner.border, lsn), end);
   }
 
@@ -290,8 +318,8 @@ class LogCheck {
     const content = bytes.subarray(start.offset);
     const scan = scanSegment(content, start.offset, header.salt, start, header.firstLsn - 1);
     const scanner = new GroupScanner(bytes, 0, header.salt, start);
-    const borders = await this.#scan(path, scanner, scan.end.offset);
-    this.#report.logBytes += scan.end.offset;
+    const borders = await this.#scan(file, scanner, scan.end.offset);
+    this.#countBytes(file, scan.end.offset);
     const { offset, lsn } = scan.end;
     this.#checkPositions(file, borders, lsn);
     const recordLsn = isNewest ? (this.#in.records.at(-1)?.record.lsn ?? 0) : 0;
@@ -317,8 +345,9 @@ class LogCheck {
   }
 
   /** Moves over all groups up to an offset; the borders that it passed. */
-  async #scan(path: string, scanner: GroupScanner, end: number): Promise<Border[]> {
+  async #scan({ path, name }: SegmentFile, scanner: GroupScanner, end: number): Promise<Border[]> {
     const { turns, level } = this.#in.tools;
+    const known = this.#in.checked.get(name) ?? 0;
     const borders = [scanner.border];
     while (scanner.border.offset < end) {
       const { offset } = scanner.border;
@@ -326,12 +355,19 @@ class LogCheck {
       if (!group) break;
       borders.push(scanner.border);
       if (turns.spend(scanner.border.offset - offset)) await turns.pause();
-      if (group.kind !== groupKinds.frames) continue;
+      if (group.kind !== groupKinds.frames || offset < known) continue;
       this.#report.groupCount++;
       this.#report.recordCount += group.recordCount;
       if (level === 'full' && this.#in.ofEngine) this.#checkCommits(path, offset, scanner, group);
     }
     return borders;
+  }
+
+  /** Bytes that no other walk has counted. */
+  #countBytes({ name }: SegmentFile, offset: number): void {
+    const known = this.#in.checked.get(name) ?? 0;
+    this.#report.logBytes += Math.max(0, offset - known);
+    this.#in.checked.set(name, Math.max(offset, known));
   }
 
   /** What a sound group holds has to be commits. */

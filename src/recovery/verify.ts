@@ -5,6 +5,7 @@
  * readings of it agree (F2), and what a record names counts only while the record is there (F1).
  */
 import { snapshotPrefix } from '../checkpoint/checkpoint-record.ts';
+import { timelineName } from '../checkpoint/timelines/timeline-record.ts';
 import { CorruptionError, NotFoundError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
@@ -17,13 +18,15 @@ import {
   logDirectoryOf,
   objectsOf,
   readStoreIdentity,
+  readStoreTimelines,
   sourceOf,
   type ReaderSource,
 } from './reader-moment.ts';
 import type { ReaderComponents } from './reader.ts';
 import { verifyLink, verifyRecords, type RecordsReport } from './verify-checkpoints.ts';
-import { emptyLogReport, faultOf, verifyLog, type LogReport } from './verify-log.ts';
+import { emptyLogReport, faultOf, type LogReport } from './verify-log.ts';
 import { checkVerifyOptions, type VerifyOptions } from './verify-options.ts';
+import { verifyLogs } from './verify-timelines.ts';
 import { fault, type StoreFault, type StoreVerification } from './verify-report.ts';
 import { verifyTools, type VerifyTools } from './verify-tools.ts';
 
@@ -192,12 +195,16 @@ async function assertThere(source: ReaderSource, checkpoint: number): Promise<vo
 /** The log; what one checkpoint stands on has nothing of it. */
 async function logOf(
   source: ReaderSource,
-  { kind, storeId }: StoreIdentity,
+  identity: StoreIdentity,
   { tools, checkpoint }: VerifyOrder,
   { records }: RecordsReport,
 ): Promise<LogReport> {
   if (checkpoint !== undefined) return emptyLogReport();
-  return verifyLog({
+  const { kind, storeId } = identity;
+  const objects = objectsOf(source, source.fs);
+  return verifyLogs({
+    timelines: await readStoreTimelines(source, identity),
+    timelinePath: (id) => objects.path(timelineName(id)),
     fs: source.fs,
     tools,
     directory: logDirectoryOf(source),

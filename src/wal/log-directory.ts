@@ -5,6 +5,7 @@
  */
 import { CorruptionError, errnoOf, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
+import { assertKnown, partOf, type Ancestry, type TimelineFork } from './ancestry.ts';
 import {
   parseSegmentName,
   parseTemporaryName,
@@ -28,9 +29,39 @@ export interface LogListing {
   readonly temporaryNames: readonly string[];
   /** Highest number of any name. */
   readonly numberMax: number;
+  /**
+   * Of the listing of a timeline that has no segment of its own: where it left the one before, whose
+   * segment there is the newest of the listing. The timeline stands at that point (T1).
+   */
+  readonly fork?: TimelineFork;
 }
 
-export async function listLog(fs: FileSystem, directory: string): Promise<LogListing> {
+/** Names in the directory; with an ancestry those of that timeline's log alone. */
+export async function listLog(
+  fs: FileSystem,
+  directory: string,
+  ancestry?: Ancestry,
+): Promise<LogListing> {
+  const listing = await listAll(fs, directory);
+  return ancestry ? listingOf(listing, ancestry, directory) : listing;
+}
+
+/** What of a listing can be of a timeline's log. */
+export function listingOf(listing: LogListing, ancestry: Ancestry, directory: string): LogListing {
+  for (const { name, timeline } of listing.segments) {
+    assertKnown(ancestry, timeline, `${directory}/${name}`);
+  }
+  const segments = listing.segments.filter(({ number, timeline }) => {
+    const part = partOf(ancestry, timeline);
+    return part !== undefined && number <= part.throughSegment;
+  });
+  const { temporaryNames, numberMax } = listing;
+  const hasOwn = segments.at(-1)?.timeline === ancestry.timeline;
+  const { fork } = ancestry;
+  return { segments, temporaryNames, numberMax, ...(fork && !hasOwn && { fork }) };
+}
+
+async function listAll(fs: FileSystem, directory: string): Promise<LogListing> {
   let names: string[];
   try {
     names = await fs.list(directory);

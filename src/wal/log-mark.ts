@@ -1,9 +1,9 @@
 /*
  * The mark of a log: `log-mark.json` beside `store.json`, so that removing everything in `wal/` does
- * not remove it. It says that the log has had a segment, and behind which checkpoints a log was
- * found to end, so that a log that was lost is never taken for one that never was.
+ * not remove it. It says which timelines' log has had a segment, and behind which checkpoints a log
+ * was found to end, so that a log that was lost is never taken for one that never was.
  *
- * Durability: put when the log's first segment is in and proved, and before anything is served; a
+ * Durability: put when a timeline's first segment is in and proved, and before anything is served; a
  * later opening puts it where a crash came between. An LSN behind which commits were lost is put
  * before the segment that goes on there is renamed in, because that segment hides the loss.
  */
@@ -23,6 +23,8 @@ export const lostBehindMax = 64;
 export interface LogMark {
   /** LSNs of checkpoints before which the log was found to end, ascending: commits behind may be lost. */
   readonly lostBehind: readonly number[];
+  /** The newest timeline that has had a segment. */
+  readonly timeline: number;
 }
 
 /** The mark of a store; undefined when its log has had no segment yet. */
@@ -56,7 +58,11 @@ export async function readLogMark(
     const before = i === 0 ? 0 : Number(lostBehind[i - 1]);
     if (!Number.isSafeInteger(lsn) || Number(lsn) <= before) throw corrupt('lists no LSNs');
   }
-  return { lostBehind: lostBehind as number[] };
+  const timeline = body['timeline'];
+  if (typeof timeline !== 'number' || !Number.isSafeInteger(timeline) || timeline < 1) {
+    throw corrupt('has no timeline');
+  }
+  return { lostBehind: lostBehind as number[], timeline };
 }
 
 /** Puts the mark in place of the one before; durable when it resolves. */
@@ -64,9 +70,9 @@ export async function writeLogMark(
   fs: FileSystem,
   storeDirectory: string,
   storeId: Uint8Array,
-  { lostBehind }: LogMark,
+  { lostBehind, timeline }: LogMark,
 ): Promise<void> {
-  const body = { format: logMarkVersion, storeId: toHex(storeId), lostBehind };
+  const body = { format: logMarkVersion, storeId: toHex(storeId), timeline, lostBehind };
   try {
     await replaceFile(fs, storeDirectory, logMarkName, encodeSealedJson(body));
   } catch (error) {
@@ -75,7 +81,8 @@ export async function writeLogMark(
 }
 
 /** The mark with one more LSN behind which commits may be lost. */
-export function withLoss(mark: LogMark | undefined, lsn: number): LogMark {
+export function withLoss(mark: LogMark | undefined, lsn: number, timeline: number): LogMark {
   const lsns = new Set([...(mark?.lostBehind ?? []), lsn]);
-  return { lostBehind: [...lsns].sort((a, b) => a - b).slice(-lostBehindMax) };
+  const lostBehind = [...lsns].sort((a, b) => a - b).slice(-lostBehindMax);
+  return { lostBehind, timeline: Math.max(timeline, mark?.timeline ?? 0) };
 }

@@ -19,24 +19,39 @@
  * | the newest segment is shorter than its header says        | CORRUPT_SEGMENT (L2)             |
  * | the log ends before the newest checkpoint's LSN           | continues at that LSN + 1, damaged history (L7) |
  * | the same, and that checkpoint stands for a loss           | the same, without a look at the log before it |
+ * | a timeline that is not the first, no segment of it, and the mark knows of none | it goes on where it left the one before (T1) |
+ * | the same, and the mark knows of one                       | LOG_HOLE                         |
+ * | a segment of a timeline that no record knows              | CORRUPT_RECORD                   |
  */
 import { CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
-import { chainStart, sameChain, type ChainValue } from './chain-value.ts';
+import { must } from '../std/assert.ts';
+import { firstAncestry, type Ancestry, type TimelineFork } from './ancestry.ts';
+import { chainStart, type ChainValue } from './chain-value.ts';
+import { readCopies, type CopyEnd } from './frame-copies.ts';
 import { listLog, walkLog, type LogListing, type SegmentFile } from './log-directory.ts';
 import { readLogMark, type LogMark } from './log-mark.ts';
 import type { LogPosition, LogRange } from './log-position.ts';
 import type { LowWater } from './low-water.ts';
-import { segmentHeaderBytes } from './segment-format.ts';
-import { GroupScanner, readFileRange, scanSegment, type Border } from './segment-scan.ts';
+import {
+  checkHeld,
+  checkLowWater,
+  checkOwner,
+  checkSize,
+  checkWalk,
+  lostLog,
+  startIn,
+} from './opening-checks.ts';
+import { readFileRange, scanSegment, type Border } from './segment-scan.ts';
 
 /** What an opening has to know beside the directory. */
 export interface OpeningInput {
   /** Holds the mark of the log, which the directory of the segments does not. */
   readonly storeDirectory: string;
   readonly storeId: Uint8Array;
-  readonly timeline: number;
-  /** Position of the newest valid checkpoint record. */
+  /** Of the timeline whose log it is. @defaultValue that of a store that was never rewound */
+  readonly ancestry?: Ancestry;
+  /** Position of the newest valid checkpoint record of that ancestry. */
   readonly checkpoint: LogPosition | undefined;
   readonly lowWater: LowWater | undefined;
   /**
@@ -81,7 +96,7 @@ export interface OpeningPlan {
   readonly lastLsn: number;
   readonly lastChain: ChainValue;
   /** Frames above the proved LSN, to be copied; they stand in the newest segment. */
-  readonly copies: { readonly source: SegmentFile; readonly end: number } | undefined;
+  readonly copies: ({ readonly source: SegmentFile } & CopyEnd) | undefined;
   readonly tornTail: TornTail | undefined;
   /** The log ends before the checkpoint's LSN (L7). */
   readonly damagedHistory: boolean;
@@ -96,8 +111,15 @@ export async function planOpening(
 ): Promise<OpeningPlan> {
   // Before the segments: whoever makes the first one puts the mark behind it.
   const mark = await readLogMark(fs, input.storeDirectory, input.storeId);
-  const listing = await listLog(fs, directory);
+  const { ancestry = firstAncestry } = input;
+  const listing = await listOpening(fs, directory, ancestry, input);
   const { checkpoint, logGivenUp = false } = input;
+  // A checkpoint behind the fork says that the timeline has had segments.
+  if (listing.fork && (checkpoint?.lsn ?? 0) <= listing.fork.lsn) {
+    if (mark && mark.timeline >= ancestry.timeline) throw lostLog(directory);
+    const { fork } = listing;
+    return planAtFork(fs, directory, { listing, mark, fork }, input);
+  }
   if (checkpoint && logGivenUp && (listing.segments.at(-1)?.number ?? 0) < checkpoint.segment) {
     return damagedPlan(listing, mark, checkpoint, []);
   }
@@ -116,13 +138,6 @@ export async function planOpening(
   }
   checkWalk(walk.segments, walk.missing, input);
   return { ...(await scanNewest(fs, listing, walk.segments, input)), mark };
-}
-
-function lostLog(directory: string): CorruptionError {
-  return new CorruptionError('LOG_HOLE', `log has had a segment and has none: ${directory}`, {
-    path: directory,
-    lsn: 1,
-  });
 }
 
 function emptyPlan(listing: LogListing, mark: LogMark | undefined): OpeningPlan {
@@ -159,46 +174,78 @@ function damagedPlan(
   };
 }
 
-function checkOwner(newest: SegmentFile, storeId: Uint8Array): void {
-  if (Buffer.compare(newest.header.storeId, storeId) === 0) return;
-  throw new CorruptionError('CORRUPT_SEGMENT', `segment is of another store: ${newest.path}`, {
-    path: newest.path,
-    offset: 8,
-  });
+/** Of a timeline that was left, what a collection has begun to take is gone (R2). */
+async function listOpening(
+  fs: FileSystem,
+  directory: string,
+  ancestry: Ancestry,
+  { lowWater }: OpeningInput,
+): Promise<LogListing> {
+  const listing = await listLog(fs, directory, ancestry);
+  const first = lowWater?.segment ?? 0;
+  if (ancestry.timeline === ancestry.newest) return listing;
+  return { ...listing, segments: listing.segments.filter(({ number }) => number >= first) };
 }
 
-/** Trimming keeps the newest segment: a log that ends below its low-water record has lost it. */
-function checkLowWater(directory: string, newest: number, lowWater: LowWater | undefined): void {
-  if (!lowWater || newest >= lowWater.segment) return;
-  throw new CorruptionError(
-    'LOG_HOLE',
-    `log has no segment at or above its low-water record: ${directory}`,
-    { path: directory, lsn: lowWater.lsn, expected: lowWater.segment, actual: newest },
-  );
+/** What a timeline without a segment of its own starts from. */
+interface AtFork {
+  readonly listing: LogListing;
+  readonly mark: LogMark | undefined;
+  readonly fork: TimelineFork;
 }
 
-/** The walk has to reach the checkpoint's segment, the low-water record, or the first LSN. */
-function checkWalk(
-  segments: readonly SegmentFile[],
-  missing: { name: string; lastLsn: number } | undefined,
+/**
+ * A timeline that stands where it left the one before. The frames that both have of the group at the
+ * fork are copied, as those are that an opening could not prove (O3): so its first segment goes
+ * on at the end of a group, and nobody else has to read groups in part.
+ */
+async function planAtFork(
+  fs: FileSystem,
+  directory: string,
+  { listing, mark, fork }: AtFork,
   input: OpeningInput,
-): void {
-  const { checkpoint, lowWater } = input;
-  const first = segments[0]!;
-  const { firstLsn, predecessor } = first.header;
-  const needed = checkpoint ? checkpoint.lsn + 1 : (lowWater?.lsn ?? 1);
-  const reached = checkpoint
-    ? segments.some((segment) => segment.header.number === checkpoint.segment) ||
-      // A log that was started again behind its newest record (damaged history).
-      (!predecessor && firstLsn === needed)
-    : firstLsn <= needed;
-  if (reached) return;
-  throw new CorruptionError(
+): Promise<OpeningPlan> {
+  const { checkpoint, lowWater, storeId } = input;
+  const { position, end, lsn } = fork;
+  const at = { ...emptyPlan(listing, mark), lastLsn: lsn };
+  if (position.segment === 0) {
+    if ((checkpoint?.lsn ?? 0) !== lsn) throw lostFork(directory, fork);
+    const proved = { offset: 0, lsn, chain: position.chain, segment: undefined };
+    return { ...at, proved, lastChain: position.chain };
+  }
+  const through = Math.max(checkpoint?.segment ?? 0, lowWater?.segment ?? 0);
+  const { segments, missing } = await walkLog(fs, directory, listing, through);
+  const newest = segments.at(-1);
+  if (newest?.header.number !== position.segment) throw lostFork(directory, fork);
+  checkOwner(newest, storeId);
+  checkWalk(segments, missing, input);
+  await checkHeld(fs, newest, position, checkpoint);
+  const isWhole = position.lsn === lsn;
+  return {
+    ...at,
+    segments,
+    ranges: rangesFrom(segments, checkpoint, end),
+    proved: { ...position, segment: newest },
+    lastChain: isWhole ? position.chain : await chainAt(fs, newest, fork),
+    copies: isWhole ? undefined : { source: newest, end, throughLsn: lsn },
+    epochMax: Math.max(...segments.map((segment) => segment.header.epoch)),
+  };
+}
+
+async function chainAt(
+  fs: FileSystem,
+  source: SegmentFile,
+  { position, end, lsn: throughLsn }: TimelineFork,
+): Promise<ChainValue> {
+  const copies = await readCopies(fs, source, position, { end, throughLsn });
+  return must(copies.at(-1), 'a group holds the LSN').header.chain;
+}
+
+function lostFork(directory: string, { lsn, position }: TimelineFork): CorruptionError {
+  return new CorruptionError(
     'LOG_HOLE',
-    missing
-      ? `segment is missing from the log: ${missing.name}`
-      : `log starts at LSN ${firstLsn} where ${needed} is needed: ${first.path}`,
-    { path: first.path, lsn: needed, missing: missing?.name, firstLsn },
+    `log is not kept where its timeline begins, at LSN ${lsn}: ${directory}`,
+    { path: directory, lsn, segment: position.segment },
   );
 }
 
@@ -256,59 +303,6 @@ async function scanNewest(
     },
     damagedHistory: false,
     epochMax: Math.max(...segments.map((segment) => segment.header.epoch)),
-  };
-}
-
-/** A segment's file is as long as its header and its proof say (L2). */
-function checkSize(segment: SegmentFile, bytesLeast: number): void {
-  if (segment.fileBytes >= bytesLeast) return;
-  const { path, fileBytes } = segment;
-  throw new CorruptionError('CORRUPT_SEGMENT', `segment is cut short: ${path}`, {
-    path,
-    offset: fileBytes,
-    expected: bytesLeast,
-    actual: fileBytes,
-  });
-}
-
-/**
- * The newest segment proves nothing of its own, so the log is about to be sealed and cut in the one
- * before it. That is done only where the groups up to there are whole (L6, L7).
- */
-async function checkHeld(
-  fs: FileSystem,
-  held: SegmentFile,
-  due: Border,
-  checkpoint: LogPosition | undefined,
-): Promise<void> {
-  const { path, header } = held;
-  const from = startIn(held, checkpoint);
-  const bytes = await readFileRange(fs, path, from.offset, due.offset);
-  const scanner = new GroupScanner(bytes, from.offset, header.salt, from);
-  while (scanner.border.offset < due.offset && scanner.next());
-  const { offset, lsn, chain } = scanner.border;
-  if (scanner.fault !== undefined) {
-    throw new CorruptionError(
-      'CORRUPT_FRAME',
-      `group ${scanner.fault} at or below the proved LSN ${due.lsn}: ${path}`,
-      { path, offset, lsn: lsn + 1, proved: due.lsn },
-    );
-  }
-  if (offset === due.offset && lsn === due.lsn && sameChain(chain, due.chain)) return;
-  throw new CorruptionError(
-    'LOG_HOLE',
-    `segment ends at LSN ${lsn}, its successor continues another end: ${path}`,
-    { path, offset, lsn: lsn + 1, expected: due, actual: scanner.border },
-  );
-}
-
-/** Where reading starts in a segment: the checkpoint's position if it is there, else the first group. */
-export function startIn(segment: SegmentFile, checkpoint: LogPosition | undefined): Border {
-  if (checkpoint && checkpoint.segment === segment.header.number) return checkpoint;
-  return {
-    offset: segmentHeaderBytes,
-    lsn: segment.header.firstLsn - 1,
-    chain: segment.header.chain,
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
+import { firstAncestry, type Ancestry, type TimelineFork } from './ancestry.ts';
 import { sameChain } from './chain-value.ts';
 import { decodeGroupHeader, groupAlignment, groupHeaderBytes, groupKinds } from './group-format.ts';
 import { listLog, openSegmentFile, type SegmentFile } from './log-directory.ts';
@@ -37,8 +38,9 @@ export async function reachLog(
   fs: FileSystem,
   directory: string,
   from: LogPosition | undefined,
+  ancestry: Ancestry = firstAncestry,
 ): Promise<LogReach> {
-  const { segments } = await readableSegments(fs, directory);
+  const { segments, fork } = await readableSegments(fs, directory, ancestry);
   const ranges: LogRange[] = [];
   let segment = startOf(segments, from);
   if (!segment) return { ranges, end: undefined, why: 'the log behind it is not there' };
@@ -47,7 +49,9 @@ export async function reachLog(
     const next = successorOf(segments, segment);
     const due = next?.header.predecessor;
     const { path, header } = segment;
-    const limit = due?.end ?? Number.POSITIVE_INFINITY;
+    // A timeline that stands where it left the one before has nothing behind that.
+    const left = fork?.position.segment === header.number ? fork.position.offset : undefined;
+    const limit = due?.end ?? left ?? Number.POSITIVE_INFINITY;
     const bytes = await readFileRange(fs, path, border.offset, limit);
     const scanner = new GroupScanner(bytes, border.offset, header.salt, border);
     let group = scanner.next();
@@ -68,8 +72,12 @@ export async function reachLog(
 }
 
 /** What the log speaks of, damaged or not. */
-export async function extentOfLog(fs: FileSystem, directory: string): Promise<LogExtent> {
-  const { segments, numberMax } = await readableSegments(fs, directory);
+export async function extentOfLog(
+  fs: FileSystem,
+  directory: string,
+  ancestry: Ancestry = firstAncestry,
+): Promise<LogExtent> {
+  const { segments, newestNumber, numberMax } = await readableSegments(fs, directory, ancestry);
   let lastLsn = 0;
   let epochMax = 0;
   for (const { header } of segments) {
@@ -81,18 +89,27 @@ export async function extentOfLog(fs: FileSystem, directory: string): Promise<Lo
   const swept = await sweep(fs, newest);
   return {
     lastLsn: Math.max(lastLsn, swept.lastLsn),
-    isOpen: swept.sealed || newest.header.number < numberMax,
+    isOpen: swept.sealed || newest.header.number < newestNumber,
     numberMax,
     epochMax,
   };
+}
+
+interface ReadableSegments {
+  readonly segments: SegmentFile[];
+  readonly fork: TimelineFork | undefined;
+  /** Of the newest segment of the timeline, readable or not. */
+  readonly newestNumber: number;
+  readonly numberMax: number;
 }
 
 /** Segments whose headers can be read, by number. */
 async function readableSegments(
   fs: FileSystem,
   directory: string,
-): Promise<{ segments: SegmentFile[]; numberMax: number }> {
-  const listing = await listLog(fs, directory);
+  ancestry: Ancestry,
+): Promise<ReadableSegments> {
+  const listing = await listLog(fs, directory, ancestry);
   const segments: SegmentFile[] = [];
   for (const { name } of listing.segments) {
     try {
@@ -101,7 +118,8 @@ async function readableSegments(
       if (!(error instanceof CorruptionError)) throw error;
     }
   }
-  return { segments, numberMax: listing.segments.at(-1)?.number ?? 0 };
+  const { fork, numberMax } = listing;
+  return { segments, fork, newestNumber: listing.segments.at(-1)?.number ?? 0, numberMax };
 }
 
 function startOf(

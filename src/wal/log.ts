@@ -252,7 +252,7 @@ class FileLog implements Log {
     const roomBytes = Math.min(openingRoomBytes, resolved.settings.segmentBytesMax);
     const storeDirectory = dir;
     const checkpoint = undefined;
-    const input = { storeDirectory, storeId, timeline: 1, checkpoint, lowWater, roomBytes };
+    const input = { storeDirectory, storeId, checkpoint, lowWater, roomBytes };
     const plan = await planOpening(fs, directory, input);
     const opened = await applyOpening(fs, directory, plan, input, on);
     const segments = new LogSegments(plan.segments, opened);

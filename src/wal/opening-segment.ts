@@ -7,12 +7,14 @@ import { StorageError, toStorageError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import type { Clock } from '../std/clock.ts';
 import type { Random } from '../std/random.ts';
+import { firstAncestry } from './ancestry.ts';
 import { copiedBytes, readCopies, writeCopies, type CopiedGroup } from './frame-copies.ts';
 import { groupHeaderBytes } from './group-format.ts';
 import { sealPredecessor, unlinkLeftovers, unlinkTemporaries } from './leftovers.ts';
 import { withLoss, writeLogMark } from './log-mark.ts';
-import { startIn, type OpeningInput, type OpeningPlan } from './log-opening.ts';
+import type { OpeningInput, OpeningPlan } from './log-opening.ts';
 import { encodeMark } from './marks.ts';
+import { startIn } from './opening-checks.ts';
 import {
   encodeSegmentHeader,
   segmentHeaderBytes,
@@ -58,8 +60,9 @@ export async function applyOpening(
   on: OpeningComponents,
 ): Promise<OpenedSegment> {
   const { proved } = plan;
+  const { timeline } = input.ancestry ?? firstAncestry;
   const number = plan.listing.numberMax + 1;
-  const path = `${directory}/${segmentName(number, input.timeline)}`;
+  const path = `${directory}/${segmentName(number, timeline)}`;
   const temporary = `${directory}/${temporaryName(number)}`;
   let handle: FileHandle | undefined;
   try {
@@ -79,12 +82,16 @@ export async function applyOpening(
     await fs.syncDirectory(directory);
     const end = await writeProofMark(handle, header, copied);
     // Segments without a mark: a first opening that ended here, or this one is the first.
-    if (!plan.mark && !plan.damagedHistory) {
-      await writeLogMark(fs, input.storeDirectory, input.storeId, { lostBehind: [] });
+    if ((plan.mark?.timeline ?? 0) < timeline && !plan.damagedHistory) {
+      const mark = { lostBehind: plan.mark?.lostBehind ?? [], timeline };
+      await writeLogMark(fs, input.storeDirectory, input.storeId, mark);
     }
-    if (proved.segment) await sealPredecessor(fs, proved.segment, proved);
+    // A segment of another timeline goes on there with that timeline's own future (T1).
+    if (proved.segment?.header.timeline === timeline) {
+      await sealPredecessor(fs, proved.segment, proved);
+    }
     await unlinkLeftovers(fs, directory, plan.listing, {
-      timeline: input.timeline,
+      timeline,
       number,
       predecessor: proved.segment?.header.number ?? 0,
       walked: plan.segments,
@@ -103,7 +110,8 @@ export async function applyOpening(
  */
 async function markLoss(fs: FileSystem, plan: OpeningPlan, input: OpeningInput): Promise<void> {
   if (!plan.damagedHistory) return;
-  const mark = withLoss(plan.mark, plan.lastLsn);
+  const { timeline } = input.ancestry ?? firstAncestry;
+  const mark = withLoss(plan.mark, plan.lastLsn, timeline);
   await writeLogMark(fs, input.storeDirectory, input.storeId, mark);
 }
 
@@ -130,9 +138,9 @@ function openingRoom(
 async function copiesOf(fs: FileSystem, plan: OpeningPlan): Promise<CopiedGroup[]> {
   const { copies, proved } = plan;
   if (!copies) return [];
-  const { source, end } = copies;
+  const { source } = copies;
   const from = proved.segment === source ? proved : startIn(source, undefined);
-  return readCopies(fs, source, from, end);
+  return readCopies(fs, source, from, copies);
 }
 
 function newHeader(
@@ -145,6 +153,7 @@ function newHeader(
   const salt = new Uint8Array(8);
   random.fill(salt);
   const { proved } = plan;
+  const { timeline, epoch } = input.ancestry ?? firstAncestry;
   const predecessor: Predecessor | undefined = proved.segment && {
     number: proved.segment.header.number,
     timeline: proved.segment.header.timeline,
@@ -153,8 +162,8 @@ function newHeader(
   };
   return {
     storeId: input.storeId,
-    timeline: input.timeline,
-    epoch: Math.max(plan.epochMax, input.epochKnown ?? 0) + 1,
+    timeline,
+    epoch: Math.max(plan.epochMax, input.epochKnown ?? 0, epoch) + 1,
     number,
     firstLsn: proved.lsn + 1,
     size: segmentHeaderBytes + bytes,

@@ -8,12 +8,11 @@ import type { OpeningComponents } from './opening-segment.ts';
 import { applyOpening, openingRoomLeast } from './opening-segment.ts';
 import type { LogPosition } from './log-position.ts';
 import { toStorageError } from '../errors.ts';
+import { firstTimeline } from './ancestry.ts';
 import { chainStart } from './chain-value.ts';
 import { writeLowWater } from './low-water.ts';
 import { segmentHeaderBytes } from './segment-format.ts';
 
-/** The timeline of every new store. */
-const timeline = 1;
 const epochBefore = 0;
 
 /** Epoch of the first segment, and of the checkpoint that it stands behind. */
@@ -21,7 +20,13 @@ export const firstEpoch: number = epochBefore + 1;
 
 /** Where the log of a new store goes on behind an LSN. */
 export function firstPosition(lsn: number): LogPosition {
-  return { lsn, segment: 1, timeline, offset: segmentHeaderBytes, chain: chainStart };
+  return {
+    lsn,
+    segment: 1,
+    timeline: firstTimeline,
+    offset: segmentHeaderBytes,
+    chain: chainStart,
+  };
 }
 
 /** Makes the log; durable when it resolves. */
@@ -38,7 +43,7 @@ export async function startLog(
   } catch (error) {
     throw toStorageError(error, 'make the directory', directory);
   }
-  const lowWater = { timeline, lsn: lsn + 1, segment: 1 };
+  const lowWater = { timeline: firstTimeline, lsn: lsn + 1, segment: 1 };
   if (lsn > 0) await writeLowWater(fs, directory, lowWater);
   const plan = {
     listing: { segments: [], temporaryNames: [], numberMax: 0 },
@@ -56,7 +61,6 @@ export async function startLog(
   const input = {
     storeDirectory,
     storeId,
-    timeline,
     checkpoint: undefined,
     lowWater,
     roomBytes: openingRoomLeast,

@@ -104,13 +104,14 @@ describe('a power loss in the middle of a collection', () => {
     const source = {
       fs,
       logDirectory: '/store/wal',
+      storeId: checkpoints.storeId,
+      get: (name: string) => checkpoints.object(name),
       list: (prefix: string) => checkpoints.objects(prefix),
       readRecord: (id: number) => checkpoints.read(id),
     };
     const plan = planRetention({
       inventory: await new Inventory(source).take(),
       now: 0,
-      timeline: 1,
       settings: { ...retentionDefault, ...one },
       pins: [],
       newestFound: undefined,

@@ -398,14 +398,14 @@ describe('a log that was lost', () => {
     await withoutLog(store);
     await (await store.open(smallSegments)).close();
     const { storeId } = (await readIdentity(store.fs, dir))!;
-    await writeLogMark(store.fs, dir, storeId, { lostBehind: [] });
+    await writeLogMark(store.fs, dir, storeId, { lostBehind: [], timeline: 1 });
     expect(await onlyFault(store)).toMatchObject({ what: 'log starts at LSN 111 where 1 is due' });
   });
 
   test('the log was put back: a note', async () => {
     const store = await filled();
     const { storeId } = (await readIdentity(store.fs, dir))!;
-    await writeLogMark(store.fs, dir, storeId, { lostBehind: [100] });
+    await writeLogMark(store.fs, dir, storeId, { lostBehind: [100], timeline: 1 });
     const { faults, notes } = await verify(store);
     expect(faults).toEqual([]);
     expect(notes).toMatchObject([{ path: `${dir}/${logMarkName}`, lsn: 101 }]);

@@ -38,7 +38,7 @@ async function openAt(world: World, checkpoint?: LogPosition): Promise<Opened> {
   const { fs, clock, random } = world;
   await fs.makeDirectory(walDirectory);
   const storeDirectory = '/log';
-  const at = { storeDirectory, storeId, timeline: 1, checkpoint };
+  const at = { storeDirectory, storeId, checkpoint };
   const input = { ...at, lowWater: undefined, roomBytes: 4096 };
   const plan = await planOpening(fs, walDirectory, input);
   // As the engine does: read before anything is changed.

@@ -193,9 +193,9 @@ describe('the mark of a log', () => {
   test('losses: ascending, each once, the newest kept', async () => {
     const fs = new FaultyFileSystem();
     await fs.makeDirectory('/log');
-    let mark = withLoss(withLoss(withLoss(undefined, 7), 3), 7);
-    expect(mark).toEqual({ lostBehind: [3, 7] });
-    for (let lsn = 10; lsn < 10 + lostBehindMax; lsn++) mark = withLoss(mark, lsn);
+    let mark = withLoss(withLoss(withLoss(undefined, 7, 1), 3, 2), 7, 1);
+    expect(mark).toEqual({ lostBehind: [3, 7], timeline: 2 });
+    for (let lsn = 10; lsn < 10 + lostBehindMax; lsn++) mark = withLoss(mark, lsn, 2);
     expect(mark.lostBehind).toHaveLength(lostBehindMax);
     expect(mark.lostBehind[0]).toBe(10);
     await writeLogMark(fs, '/log', storeId, mark);
@@ -214,8 +214,7 @@ describe('L7 history that is damaged behind a checkpoint', () => {
 
   async function openAt(world: World): Promise<{ lost: readonly number[]; first: number }> {
     const { fs } = world;
-    const timeline = 1;
-    const at = { storeDirectory: '/log', storeId, timeline, checkpoint, lowWater: undefined };
+    const at = { storeDirectory: '/log', storeId, checkpoint, lowWater: undefined };
     const plan = await planOpening(fs, walDirectory, at);
     const opened = await applyOpening(fs, walDirectory, plan, { ...at, roomBytes: 4096 }, world);
     await opened.handle.close();
@@ -227,7 +226,7 @@ describe('L7 history that is damaged behind a checkpoint', () => {
     for (const choice of ['dropped', 'kept', new SeededRandom(5), new SeededRandom(6)] as const) {
       const world = worldOn();
       await world.fs.makeDirectory(walDirectory);
-      await writeLogMark(world.fs, '/log', storeId, { lostBehind: [] });
+      await writeLogMark(world.fs, '/log', storeId, { lostBehind: [], timeline: 1 });
       let checked = 0;
       world.fs.before = async () => {
         checked++;

@@ -10,7 +10,8 @@
 import { CorruptionError, IncompatibleError, NotFoundError, toStorageError } from '../../errors.ts';
 import type { FileSystem } from '../../fs/file-system.ts';
 import type { ObjectInfo } from '../../store/object-store.ts';
-import { listLog, openSegmentFile } from '../../wal/log-directory.ts';
+import type { Ancestry } from '../../wal/ancestry.ts';
+import { listingOf, listLog, openSegmentFile } from '../../wal/log-directory.ts';
 import { readLowWater } from '../../wal/low-water.ts';
 import { segmentName, type SegmentHeader } from '../../wal/segment-format.ts';
 import {
@@ -20,6 +21,8 @@ import {
   snapshotPrefix,
   type CheckpointRecord,
 } from '../checkpoint-record.ts';
+import { parseTimelineName, timelinePrefix } from '../timelines/timeline-record.ts';
+import { readTimelines } from '../timelines/timelines.ts';
 import type {
   StoreInventory,
   StoredLog,
@@ -35,6 +38,10 @@ export interface InventorySource {
   /** Directory of the log. */
   readonly logDirectory: string;
   list(prefix: string): Promise<ObjectInfo[]>;
+  /** The bytes of an object; undefined when it has gone. */
+  get(name: string): Promise<Uint8Array | undefined>;
+  /** Hexadecimal. */
+  readonly storeId: string;
   /** Reads and checks a record; CHECKPOINT_NOT_FOUND when it has gone. */
   readRecord(id: number): Promise<CheckpointRecord>;
 }
@@ -49,6 +56,8 @@ export class Inventory {
   }
 
   async take(): Promise<StoreInventory> {
+    // Before checkpoints and log, as everywhere.
+    const timelines = await readTimelines(this.#in, this.#in.storeId);
     const records: StoredRecord[] = [];
     const droppedMarks: StoredPart[] = [];
     const snapshots: StoredPart[] = [];
@@ -74,8 +83,15 @@ export class Inventory {
       if (parsed) snapshots.push({ name, bytes, id: parsed.id });
       else foreign.push({ name, bytes });
     }
+    const timelineRecords: StoredPart[] = [];
+    for (const { name, bytes } of await this.#in.list(timelinePrefix)) {
+      const id = parseTimelineName(name);
+      if (id === undefined) foreign.push({ name, bytes });
+      else timelineRecords.push({ name, bytes, id });
+    }
     records.sort((a, b) => a.id - b.id);
-    return { records, droppedMarks, snapshots, foreign, log: await this.#log() };
+    const log = await this.#log(timelines.ancestry());
+    return { records, droppedMarks, timelineRecords, timelines, snapshots, foreign, log };
   }
 
   /** A record, or why it cannot be read; undefined when it has gone. */
@@ -91,12 +107,13 @@ export class Inventory {
     }
   }
 
-  async #log(): Promise<StoredLog> {
+  async #log(ancestry: Ancestry): Promise<StoredLog> {
     const { fs, logDirectory } = this.#in;
     const lowWater = await readLowWater(fs, logDirectory);
     const listing = await listLog(fs, logDirectory);
     const names = new Set(listing.segments.map(({ name }) => name));
-    const { walked, brokenBy } = await this.#walk(names, listing.segments.at(-1)?.name, {
+    const own = listingOf(listing, ancestry, logDirectory);
+    const { walked, brokenBy } = await this.#walk(names, own.segments.at(-1)?.name, {
       through: lowWater?.segment ?? 0,
     });
     const segments: StoredSegment[] = [];

@@ -4,7 +4,8 @@
  * 1. records, then the marks of those that were dropped savepoints: a crash in between leaves
  *    records that are whole, and marks without one;
  * 2. snapshots: no record names them any more;
- * 3. the low-water record, synced, then segments in any order, then the directory of the log.
+ * 3. the low-water record, synced, then segments in any order, then the directory of the log;
+ * 4. records of timelines, of which nothing is left then.
  *
  * So at every moment all records that there are can be restored, and what was not finished is
  * finished by the next collection or opening. `assertMayDelete` is asked before every single
@@ -40,13 +41,18 @@ export async function carryOut(
   target: CollectionTarget,
 ): Promise<CollectedCounts> {
   const going = plan.lines.filter(({ action }) => action === 'delete');
-  const objects = going.filter(({ kind }) => kind !== 'segment');
+  const objects = going.filter(({ kind }) => kind !== 'segment' && kind !== 'timeline');
   const segments = going.filter(({ kind }) => kind === 'segment');
   for (const { name } of objects) {
     target.assertMayDelete();
     await target.deleteObject(name);
   }
   if (segments.length > 0) await trimLog(plan, segments, target);
+  for (const { name, kind } of going) {
+    if (kind !== 'timeline') continue;
+    target.assertMayDelete();
+    await target.deleteObject(name);
+  }
   return {
     deletedObjects: going.length,
     deletedBytes: going.reduce((sum, { bytes }) => sum + bytes, 0),

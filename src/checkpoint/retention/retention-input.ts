@@ -4,6 +4,7 @@
  */
 import type { LowWater } from '../../wal/low-water.ts';
 import type { CheckpointRecord } from '../checkpoint-record.ts';
+import type { Timelines } from '../timelines/timelines.ts';
 import type { RetentionPin } from './retention-pins.ts';
 import type { RetentionSettings } from './retention-settings.ts';
 
@@ -51,6 +52,10 @@ export interface StoreInventory {
   /** By id. */
   readonly records: readonly StoredRecord[];
   readonly droppedMarks: readonly StoredPart[];
+  /** Of the timelines, by id. @defaultValue none */
+  readonly timelineRecords?: readonly StoredPart[];
+  /** @defaultValue the first alone */
+  readonly timelines?: Timelines;
   readonly snapshots: readonly StoredPart[];
   /** Objects beside them, of names that nothing of ours has. */
   readonly foreign: readonly StoredObject[];
@@ -61,8 +66,6 @@ export interface RetentionInput {
   readonly inventory: StoreInventory;
   /** Microseconds. */
   readonly now: number;
-  /** The current timeline. */
-  readonly timeline: number;
   /** Undefined: everything stays. */
   readonly settings: RetentionSettings | undefined;
   readonly pins: readonly RetentionPin[];

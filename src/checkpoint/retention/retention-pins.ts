@@ -17,6 +17,8 @@ export type RetentionPin = { readonly reason: string } & (
   | {
       /** The moment of this LSN: the newest checkpoint at or before it, and the log from there. */
       readonly lsn: number;
+      /** @defaultValue the current one */
+      readonly timeline?: number | undefined;
     }
 );
 

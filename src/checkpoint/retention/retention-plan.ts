@@ -17,13 +17,17 @@ import {
   type RetentionRule,
 } from './retention-rules.ts';
 import type { RetentionSettings } from './retention-settings.ts';
+import { partOf } from '../../wal/ancestry.ts';
 import type { LowWater } from '../../wal/low-water.ts';
+import { parseSegmentName } from '../../wal/segment-format.ts';
+import { onlyFirst } from '../timelines/timelines.ts';
+import { unknownFuture } from './retention-futures.ts';
 
 export type { RetentionRule } from './retention-rules.ts';
 
 /** One object of a plan. */
 export interface RetentionLine extends StoredObject {
-  readonly kind: 'record' | 'dropped-mark' | 'snapshot' | 'segment' | 'foreign';
+  readonly kind: 'record' | 'dropped-mark' | 'snapshot' | 'segment' | 'timeline' | 'foreign';
   readonly action: 'keep' | 'delete';
   /** Every rule that keeps it; of what goes, the one that says why nothing does. */
   readonly rules: readonly RetentionRule[];
@@ -38,7 +42,7 @@ export interface RetentionPlan {
   readonly settings: RetentionSettings | undefined;
   /** Why nothing but leftovers goes, where that is so. */
   readonly hold: string | undefined;
-  /** Records, marks, snapshots, segments: what is deleted is deleted in this order. */
+  /** Records, marks, snapshots, segments, timelines: what is deleted is deleted in this order. */
   readonly lines: readonly RetentionLine[];
   /** The low-water record to be put before segments go; undefined: none goes. */
   readonly lowWater: LowWater | undefined;
@@ -58,6 +62,7 @@ export function planRetention(input: RetentionInput): RetentionPlan {
     ...snapshotLines(input, chosen),
     ...inventory.foreign.map((object): RetentionLine => keep('foreign', object, foreignReason)),
     ...log.lines,
+    ...timelineLines(input, chosen, log),
   ];
   const bytes = (action: RetentionLine['action']): number =>
     lines.reduce((sum, line) => sum + (line.action === action ? line.bytes : 0), 0);
@@ -77,10 +82,17 @@ export function planRetention(input: RetentionInput): RetentionPlan {
 const foreignReason: RetentionReason = { rule: 'foreign', text: 'is no object of this store' };
 const expired: RetentionReason = { rule: 'expired', text: 'no rule keeps it any longer' };
 
-function recordLines({ inventory }: RetentionInput, { reasons }: KeptRecords): RetentionLine[] {
+function recordLines(
+  { inventory }: RetentionInput,
+  { reasons, usable, futures }: KeptRecords,
+): RetentionLine[] {
+  const judged = new Set(usable);
   return inventory.records.map((stored) => {
     const why = reasons.get(stored.id);
-    return why ? keep('record', stored, ...why) : drop('record', stored, expired);
+    if (why) return keep('record', stored, ...why);
+    const { record } = stored;
+    const future = record && !judged.has(record) ? futures.get(record.timeline) : undefined;
+    return drop('record', stored, future && !future.isKept ? future.reason : expired);
   });
 }
 
@@ -149,8 +161,9 @@ interface WalkedSegment extends StoredSegment {
 }
 
 /** The log stays from the oldest segment that something needs, on. */
-function planLog(input: RetentionInput, { hold, needs }: KeptRecords): LogPlan {
-  const { log } = input.inventory;
+function planLog(input: RetentionInput, { hold, needs, futures }: KeptRecords): LogPlan {
+  const { log, timelines = onlyFirst } = input.inventory;
+  const ancestry = timelines.ancestry();
   const walked = log.segments.filter(
     (segment): segment is WalkedSegment => segment.firstLsn !== undefined,
   );
@@ -159,11 +172,15 @@ function planLog(input: RetentionInput, { hold, needs }: KeptRecords): LogPlan {
   const lowBefore = log.lowWater?.segment ?? 0;
   const lines = log.segments.map((segment): RetentionLine => {
     const { number, timeline } = segment;
-    if (timeline !== input.timeline) {
-      return keep('segment', segment, { rule: 'timeline', text: `is of timeline ${timeline}` });
-    }
     if (number < lowBefore) {
       return drop('segment', segment, { rule: 'leftover', text: 'is below the low-water record' });
+    }
+    const isShared = number <= (partOf(ancestry, timeline)?.throughSegment ?? 0);
+    if (segment.firstLsn === undefined && !isShared) {
+      const future = futures.get(timeline);
+      const goes = future?.isKept === false && cut !== undefined && number < cut.number;
+      if (future && goes) return drop('segment', segment, future.reason);
+      return keep('segment', segment, future?.reason ?? unknownFuture(timeline));
     }
     if (cut && first && first.index > 0 && number < cut.number) {
       const text = `the log is kept from LSN ${cut.firstLsn} on: ${first.need.text}`;
@@ -179,14 +196,47 @@ function planLog(input: RetentionInput, { hold, needs }: KeptRecords): LogPlan {
   });
   const going = lines.filter(({ action }) => action === 'delete');
   const rises = going.some(({ rules }) => rules[0] === 'expired');
-  const { timeline } = input;
-  const raised = rises && cut ? { timeline, lsn: cut.firstLsn, segment: cut.number } : log.lowWater;
+  const raised =
+    rises && cut
+      ? { timeline: cut.timeline, lsn: cut.firstLsn, segment: cut.number }
+      : log.lowWater;
   return {
     lines,
     // The same as before for leftovers below it: it may be what a crash has not made durable.
     lowWater: going.length > 0 ? raised : undefined,
     firstLsn: cut?.firstLsn ?? 1,
   };
+}
+
+/** Records of timelines: those of which something stays, and of what those came from. */
+function timelineLines(
+  { inventory }: RetentionInput,
+  { reasons }: KeptRecords,
+  log: LogPlan,
+): RetentionLine[] {
+  const { timelineRecords = [], timelines = onlyFirst, records } = inventory;
+  const used = new Set([timelines.current]);
+  for (const { id, record } of records) if (record && reasons.has(id)) used.add(record.timeline);
+  for (const { action, name } of log.lines) {
+    const timeline = parseSegmentName(name.slice(name.indexOf('/') + 1))?.timeline;
+    if (action === 'keep' && timeline !== undefined) used.add(timeline);
+  }
+  const needed = new Map<number, number>();
+  for (const timeline of [...used].sort((a, b) => b - a)) {
+    for (let id: number | undefined = timeline; id !== undefined && !needed.has(id);) {
+      needed.set(id, timeline);
+      id = timelines.record(id)?.fork.parent;
+    }
+  }
+  return timelineRecords.map((stored) => {
+    const { id } = stored;
+    const fault = timelines.faults.get(id);
+    if (fault) return keep('timeline', stored, { rule: 'damaged', text: fault.message });
+    const by = needed.get(id);
+    if (by === undefined) return drop('timeline', stored, expired);
+    const text = by === timelines.current ? 'leads to the current timeline' : `leads to ${by}`;
+    return keep('timeline', stored, { rule: 'timeline', text });
+  });
 }
 
 /** The oldest segment that a need reads on from, and that need. */

@@ -12,11 +12,17 @@
  *   stay: they are evidence of damage. Where the newest is one of them, everything stays. Those that
  *   name a snapshot which the opening found damaged stay until a newer checkpoint is there.
  *
+ * All of that is judged along the ancestry of the current timeline (T2). What is of another future
+ * is kept whole while the point where it was left is in the window: while something that is kept reads
+ * the log on from there or from before. Then it goes whole, but for savepoints.
+ *
  * Ages and periods are judged by when a checkpoint was made, the window by the times of commits.
  */
 import { must } from '../../std/assert.ts';
 import { formatDuration } from '../../std/duration.ts';
 import type { CheckpointRecord } from '../checkpoint-record.ts';
+import { onlyFirst, type Timelines } from '../timelines/timelines.ts';
+import { otherFutures, unknownFuture, type OtherFuture } from './retention-futures.ts';
 import type { RetentionInput } from './retention-input.ts';
 import { keptBySchedule } from './retention-schedule.ts';
 
@@ -64,6 +70,8 @@ export interface KeptRecords {
   readonly needs: readonly LogNeed[];
   /** Checkpoints that can be restored, oldest first. */
   readonly usable: readonly CheckpointRecord[];
+  /** What becomes of each timeline but the current one. */
+  readonly futures: ReadonlyMap<number, OtherFuture>;
 }
 
 export function keepRecords(input: RetentionInput): KeptRecords {
@@ -76,10 +84,13 @@ class Rules {
   readonly #needs: LogNeed[] = [];
   readonly #dropped: ReadonlySet<number>;
   readonly #usable: readonly CheckpointRecord[];
+  readonly #others: CheckpointRecord[] = [];
+  readonly #timelines: Timelines;
 
   constructor(input: RetentionInput) {
     this.#in = input;
-    const { droppedMarks } = input.inventory;
+    const { droppedMarks, timelines = onlyFirst } = input.inventory;
+    this.#timelines = timelines;
     this.#dropped = new Set(droppedMarks.map(({ id }) => id));
     this.#usable = this.#findUsable();
   }
@@ -90,7 +101,14 @@ class Rules {
     if (hold === undefined) this.#rulesOfSettings();
     else for (const { id } of this.#in.inventory.records) this.#keep(id, hold);
     this.#rulesOfUse();
-    return { hold, reasons: this.#reasons, needs: this.#needs, usable: this.#usable };
+    const futures = otherFutures(this.#timelines, { needs: this.#needs, hold });
+    for (const { id, timeline, savepoint } of this.#others) {
+      const future = futures.get(timeline);
+      if (future?.isKept !== false) this.#keep(id, future?.reason ?? unknownFuture(timeline));
+      else this.#keepNamed(id, savepoint);
+    }
+    const reasons = this.#reasons;
+    return { hold, reasons, needs: this.#needs, usable: this.#usable, futures };
   }
 
   /** Records of the current timeline that name only what is there; the others stay, as evidence. */
@@ -104,9 +122,8 @@ class Rules {
       else if (missing) {
         const text = `names a snapshot that is missing or of another size: ${missing.name}`;
         this.#keep(id, { rule: 'damaged', text });
-      } else if (record.timeline !== this.#in.timeline) {
-        this.#keep(id, { rule: 'timeline', text: `is of timeline ${record.timeline}` });
-      } else if (this.#isDamaged(record)) this.#keepDamaged(record);
+      } else if (!this.#timelines.isCurrent(record)) this.#others.push(record);
+      else if (this.#isDamaged(record)) this.#keepDamaged(record);
       else usable.push(record);
     }
     return usable;
@@ -131,7 +148,9 @@ class Rules {
   #ruleOfTheNewest(newest: CheckpointRecord | undefined): RetentionReason | undefined {
     const { settings, inventory } = this.#in;
     if (!settings) return { rule: 'hold', text: 'retention is off' };
-    const last = inventory.records.at(-1);
+    const last = inventory.records.findLast(
+      ({ record }) => !record || this.#timelines.isCurrent(record),
+    );
     if (!last) return { rule: 'hold', text: 'there is no checkpoint yet' };
     if (newest?.id !== last.id) {
       return { rule: 'hold', text: `the newest checkpoint, ${last.id}, cannot be used` };
@@ -241,23 +260,27 @@ class Rules {
 
   /** Savepoints and pins. */
   #rulesOfUse(): void {
-    for (const { id, savepoint } of this.#usable) {
-      if (savepoint !== undefined && !this.#dropped.has(id)) {
-        this.#keep(id, { rule: 'savepoint', text: `savepoint ${JSON.stringify(savepoint)}` });
-      }
-    }
+    for (const { id, savepoint } of this.#usable) this.#keepNamed(id, savepoint);
     for (const pin of this.#in.pins) {
       const { reason } = pin;
       if ('recordId' in pin) {
         this.#keep(pin.recordId, { rule: 'pin', text: reason });
         continue;
       }
-      const at = this.#usable.findLast(({ lsn }) => lsn <= pin.lsn);
+      // Of another future: what leads to it is in the past of this one.
+      const shared = this.#timelines.sharedWithCurrent(pin.timeline ?? this.#timelines.current);
+      const lsn = Math.min(pin.lsn, shared ?? pin.lsn);
+      const at = this.#usable.findLast((record) => record.lsn <= lsn);
       if (at) {
         this.#keep(at.id, { rule: 'pin', text: reason });
         this.#need(at, 'pin', reason);
       } else this.#needs.push({ rule: 'pin', lsn: 0, segment: undefined, text: reason });
     }
+  }
+
+  #keepNamed(id: number, savepoint: string | undefined): void {
+    if (savepoint === undefined || this.#dropped.has(id)) return;
+    this.#keep(id, { rule: 'savepoint', text: `savepoint ${JSON.stringify(savepoint)}` });
   }
 
   #keep(id: number, reason: RetentionReason): void {

@@ -9,6 +9,7 @@ import {
   ConflictError,
   CorruptionError,
   IncompatibleError,
+  NotFoundError,
   type TidemarkError,
 } from '../../errors.ts';
 import type { ObjectStore } from '../../store/object-store.ts';
@@ -98,6 +99,17 @@ export class Timelines {
       timeline = parent;
     }
     return { timeline: id, parts, fork: own?.fork, newest: this.current, epoch };
+  }
+
+  /**
+   * The ancestry of a timeline that was asked for, or of the current one.
+   * @throws NotFoundError TIMELINE_NOT_FOUND
+   */
+  chosen(id: number | undefined): Ancestry {
+    if (id === undefined || this.has(id)) return this.ancestry(id);
+    const known = this.ids.join(', ');
+    const message = `there is no timeline ${id}; those that are kept are ${known}`;
+    throw new NotFoundError('TIMELINE_NOT_FOUND', message, { timeline: id, timelines: this.ids });
   }
 
   /**

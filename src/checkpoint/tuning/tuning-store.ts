@@ -97,7 +97,6 @@ export class PaperStore {
         log: { segments: this.#segments, brokenBy: undefined, lowWater: undefined },
       },
       now,
-      timeline,
       settings: this.#settings,
       pins: [],
       newestFound: undefined,

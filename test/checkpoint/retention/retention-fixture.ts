@@ -123,7 +123,6 @@ export class PaperStore {
         log: { segments, brokenBy: undefined, lowWater: undefined },
       },
       now: this.records.at(-1)?.createdAt ?? 0,
-      timeline: 1,
       pins: [],
       newestFound: undefined,
       unfinished: () => false,

@@ -437,10 +437,12 @@ describe('the log', () => {
     expect(at(1)).toEqual([1, 2, 3, 4]);
   });
 
-  test('segments of another timeline stay', () => {
+  test('segments of a timeline that no record tells of stay', () => {
     const { segments } = threeBases().input().inventory.log;
     const other = { ...segments[0]!, name: 'wal/other', timeline: 2, firstLsn: undefined };
     const plan = planRetention(withLog({ segments: [other, ...segments] }));
-    expect(lineOf(plan, 'wal/other')).toBe('keep timeline: is of timeline 2');
+    expect(lineOf(plan, 'wal/other')).toBe(
+      'keep damaged: is of timeline 2, whose record cannot be read',
+    );
   });
 });
