@@ -3,16 +3,9 @@
  * contender of a round does the same work, and the next round another.
  */
 
-/** A generator of numbers from 0 up to but not including 1 (mulberry32, Tommy Ettinger). */
-export function makeRandom(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b_79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+import { makeRandom } from '../../test/bench/statistics.mjs';
+
+export { makeRandom };
 
 export const keyBytes = 16;
 export const entryBytes = 100;

@@ -2,26 +2,11 @@
  * Medians, spreads and ratios of samples, and their tables on the terminal.
  */
 
-export function summary(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median =
-    sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-  return { median, least: sorted[0], greatest: sorted.at(-1) };
-}
+import { short, summary } from '../../test/bench/statistics.mjs';
 
 /** How many times better `ours` is than `theirs`: above 1 we are ahead, whichever way better is. */
 export function ratio(better, ours, theirs) {
   return better === 'more' ? ours / theirs : theirs / ours;
-}
-
-/** A number with three digits that count, or all of a whole one. */
-export function short(value) {
-  if (value >= 1e9) return `${(value / 1e9).toPrecision(3)} G`;
-  if (value >= 1e6) return `${(value / 1e6).toPrecision(3)} M`;
-  if (value >= 1e4) return `${(value / 1e3).toPrecision(3)} K`;
-  if (value >= 100) return value.toFixed(0);
-  return value.toPrecision(3);
 }
 
 /**

@@ -1,94 +1,122 @@
 /*
- * Figures of single parts of the built engine, each beside a limit of the same run. Every benchmark
- * is a file of its own that gives cases; cases are run in interleaved rounds and reported by their
- * median, with the least and the greatest. A case counts bytes against the wall clock and against
- * the time of the processor that this process took, which other work on the machine disturbs less.
+ * Figures of the built engine, each beside the limit of the same run. A benchmark is a file in parts/
+ * that gives cases; it runs in a process of its own (part.mjs), its cases in interleaved rounds.
  *
- *   npm run bench -- [NAME …] [--quick] [--json FILE]
+ *     npm run bench -- [NAME …] [--quick] [--json FILE] [--profile DIR]
+ *     npm run bench -- scale [NAME …] [--quick] [--json FILE]
+ *
+ * `--profile` writes a CPU profile of each benchmark and a flame graph of it into the folder.
  */
+import { fork } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { merge } from './merge.mjs';
+import { drawFlames } from './flames.mjs';
+import { short } from './statistics.mjs';
 
-const benchmarks = { merge };
+const groups = {
+  parts: ['commit', 'flight', 'batches', 'paced', 'reads', 'merge', 'recovery', 'stall', 'sizes'],
+  scale: ['state', 'chain'],
+};
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    profile: { type: 'string' },
+    dir: { type: 'string', default: os.tmpdir() },
+  },
 });
-const names = positionals.length > 0 ? positionals : Object.keys(benchmarks);
-const unknown = names.filter((name) => !(name in benchmarks));
+const group = positionals[0] === 'scale' ? 'scale' : 'parts';
+const asked = group === 'scale' ? positionals.slice(1) : positionals;
+const names = asked.length > 0 ? asked : groups[group];
+const unknown = names.filter((name) => !groups[group].includes(name));
 if (unknown.length > 0) {
-  console.error(
-    `no benchmark ${unknown.join(', ')}; there are: ${Object.keys(benchmarks).join(', ')}`,
-  );
+  console.error(`no benchmark ${unknown.join(', ')}; there are: ${groups[group].join(', ')}`);
   process.exit(2);
 }
 
-const rounds = flags.quick ? 3 : 7;
-const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-bench-'));
 const report = {
-  node: process.version,
-  cores: os.availableParallelism(),
-  processor: os.cpus()[0]?.model,
-  rounds,
-  results: [],
+  kind: group === 'scale' ? 'scale' : 'bench',
+  command: `npm run bench${['', ...process.argv.slice(2)].join(' ').replace(' ', ' -- ')}`,
+  size: flags.quick ? 'quick' : 'full',
+  machine: {
+    date: new Date().toISOString(),
+    node: process.version,
+    platform: `${os.platform()} ${os.release()} ${os.arch()}`,
+    processor: os.cpus()[0]?.model ?? 'unknown',
+    cores: os.availableParallelism(),
+    memoryBytes: os.totalmem(),
+    loadBefore: os.loadavg(),
+    fileSystem: `0x${fs.statfsSync(flags.dir).type.toString(16)}`,
+  },
+  benchmarks: [],
 };
 
-function summary(samples) {
-  const sorted = [...samples].sort((a, b) => a - b);
-  const [least, median, greatest] = [0, sorted.length >> 1, sorted.length - 1].map(
-    (i) => sorted[i],
-  );
-  return { median, least, greatest };
-}
-
-async function measure(one) {
-  const processor = process.cpuUsage();
-  const startedAt = performance.now();
-  await one.run();
-  const wallMs = performance.now() - startedAt;
-  const { user, system } = process.cpuUsage(processor);
-  await one.clear?.();
-  return { wall: one.bytes / wallMs / 1000, processor: one.bytes / (user + system) };
-}
-
+const scratch = fs.mkdtempSync(path.join(flags.dir, 'tidemark-bench-'));
+if (flags.profile) fs.mkdirSync(flags.profile, { recursive: true });
 try {
   for (const name of names) {
-    const cases = await benchmarks[name]({ quick: flags.quick, directory });
-    const samples = cases.map(() => ({ wall: [], processor: [] }));
-    // Not between rounds: a collection while no cursor exists makes V8 drop code compiled for them.
-    globalThis.gc?.();
-    // The first round warms the compiler up and does not count.
-    for (let round = 0; round <= rounds; round++) {
-      for (const [i, one] of cases.entries()) {
-        const { wall, processor } = await measure(one);
-        if (round === 0) continue;
-        samples[i].wall.push(wall);
-        samples[i].processor.push(processor);
-      }
-    }
-    console.log(`${name}: MB/s, median of ${rounds} rounds (least … greatest)`);
-    for (const [i, one] of cases.entries()) {
-      const result = {
-        benchmark: name,
-        case: one.name,
-        bytes: one.bytes,
-        wallMbPerSecond: summary(samples[i].wall),
-        processorMbPerSecond: summary(samples[i].processor),
-      };
-      report.results.push(result);
-      const text = ({ median, least, greatest }) =>
-        `${median.toFixed(0)} (${least.toFixed(0)} … ${greatest.toFixed(0)})`.padEnd(24);
-      const wall = text(result.wallMbPerSecond);
-      const own = text(result.processorMbPerSecond);
-      console.log(`  ${one.name.padEnd(44)} wall ${wall} processor ${own}`);
-    }
+    const done = await runPart(name);
+    report.benchmarks.push(done);
+    print(done);
+    if (flags.profile) flames(name);
+    if (flags.json) fs.writeFileSync(flags.json, `${JSON.stringify(report, null, 2)}\n`);
   }
-  if (flags.json !== undefined)
-    fs.writeFileSync(flags.json, `${JSON.stringify(report, null, 2)}\n`);
 } finally {
-  fs.rmSync(directory, { recursive: true, force: true });
+  fs.rmSync(scratch, { recursive: true, force: true });
+}
+
+function runPart(name) {
+  const profiling = flags.profile
+    ? ['--cpu-prof', `--cpu-prof-dir=${path.join(scratch, 'profiles')}`]
+    : [];
+  const directory = path.join(scratch, name);
+  fs.mkdirSync(directory);
+  const job = { name, group, quick: flags.quick, directory };
+  return new Promise((resolve, reject) => {
+    const running = fork(path.join(import.meta.dirname, 'part.mjs'), [JSON.stringify(job)], {
+      execArgv: ['--expose-gc', ...profiling],
+    });
+    let measured;
+    running.on('message', (message) => {
+      measured = message;
+    });
+    running.on('error', reject);
+    running.on('close', (code) => {
+      fs.rmSync(directory, { recursive: true, force: true });
+      if (code === 0 && measured !== undefined) resolve(measured);
+      else reject(new Error(`benchmark ${name} ended with ${code}`));
+    });
+  });
+}
+
+/** Keeps the profile of the main thread, the largest one, with its flame graph. */
+function flames(name) {
+  const folder = path.join(scratch, 'profiles');
+  const largest = fs
+    .readdirSync(folder)
+    .map((file) => path.join(folder, file))
+    .toSorted((a, b) => fs.statSync(b).size - fs.statSync(a).size)[0];
+  const profile = path.join(flags.profile, `${name}.cpuprofile`);
+  fs.copyFileSync(largest, profile);
+  fs.rmSync(folder, { recursive: true });
+  const picture = path.join(flags.profile, `${name}.svg`);
+  fs.writeFileSync(picture, drawFlames(JSON.parse(fs.readFileSync(profile, 'utf8')), name));
+  console.log(`  profile ${profile}, flame graph ${picture}`);
+}
+
+function print({ title, rounds, results }) {
+  console.log(`\n${title}; median of ${rounds} (least … greatest)`);
+  for (const { name, unit, median, least, greatest, limit, aim, published } of results) {
+    const value = `${short(median)} ${unit}`.padStart(18);
+    const spread = `(${short(least)} … ${short(greatest)})`.padEnd(22);
+    const parts = [];
+    if (limit) parts.push(`${limit.ratio.toPrecision(3)} of "${limit.name}"`);
+    if (aim) parts.push(`aim ${aim.text}: ${aim.met ? 'met' : 'MISSED'}`);
+    if (published) parts.push(`published: ${published.text}`);
+    console.log(`  ${name.padEnd(44)} ${value} ${spread} ${parts.join('; ')}`);
+  }
 }
