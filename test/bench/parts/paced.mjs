@@ -60,21 +60,21 @@ async function paced(dir, { rate, batch, seconds }) {
   const startedAt = performance.now();
   let issued = 0;
   let done = 0;
-  let failed;
-  const failure = (error) => {
-    failed = new Error('a record was refused', { cause: error });
-  };
+  const failures = [];
   const add = (number) =>
-    append().then(() => {
-      latencies[number] = performance.now() - startedAt - number * stepMs;
-      done++;
-    }, failure);
-  while (done < count && failed === undefined) {
+    append().then(
+      () => {
+        latencies[number] = performance.now() - startedAt - number * stepMs;
+        done++;
+      },
+      (error) => failures.push(error),
+    );
+  while (done < count && failures.length === 0) {
     const due = Math.min(count, Math.floor((performance.now() - startedAt) / stepMs));
     while (issued < due && issued - done < inFlightMax / batch) void add(issued++);
     await turn();
   }
-  if (failed !== undefined) throw failed;
+  if (failures.length > 0) throw new AggregateError(failures.slice(0, 1), 'a record was refused');
   const ms = performance.now() - startedAt;
   await log.close();
   const counted = latencies.subarray(warm).toSorted();
