@@ -65,7 +65,7 @@ export interface MergeNote {
   readonly milliseconds: number;
 }
 
-/** The state that a store was made from by a restore. */
+/** The state that a store was made from by a restore; of several stores the first. */
 export interface RestoreOrigin {
   /** Hexadecimal. */
   readonly storeId: string;
@@ -74,6 +74,20 @@ export interface RestoreOrigin {
   readonly lsn: number;
   /** Parts of the state only. */
   readonly partial: boolean;
+  /** Key groups that were taken, half-open; absent where these are all, or more than one range. */
+  readonly keyGroups?: { readonly from: number; readonly to: number };
+  /** All stores that it was joined from, when there were several. */
+  readonly joined?: readonly JoinedOrigin[];
+}
+
+/** A store whose key groups were joined with those of others. */
+export interface JoinedOrigin {
+  /** Hexadecimal. */
+  readonly storeId: string;
+  readonly timeline: number;
+  readonly lsn: number;
+  /** Half-open. */
+  readonly keyGroups: { readonly from: number; readonly to: number };
 }
 
 /** What was given up where every way to the state had lost commits. */
@@ -125,6 +139,12 @@ export function decodeOrigin(fields: RecordFields): RestoreOrigin {
     timeline: fields.count('timeline'),
     lsn: fields.count('lsn'),
     partial,
+    ...(fields.body['keyGroups'] === undefined
+      ? {}
+      : { keyGroups: decodeGroups(fields.object('keyGroups')) }),
+    ...(fields.body['joined'] === undefined
+      ? {}
+      : { joined: fields.list('joined').map(decodeJoined) }),
   };
 }
 
@@ -137,6 +157,19 @@ export function decodeLoss(fields: RecordFields): LossNote {
     mayBeMore,
     keptIn: fields.text('keptIn'),
   };
+}
+
+function decodeJoined(fields: RecordFields): JoinedOrigin {
+  return {
+    storeId: fields.text('storeId'),
+    timeline: fields.count('timeline'),
+    lsn: fields.count('lsn'),
+    keyGroups: decodeGroups(fields.object('keyGroups')),
+  };
+}
+
+function decodeGroups(fields: RecordFields): { readonly from: number; readonly to: number } {
+  return { from: fields.count('from'), to: fields.count('to') };
 }
 
 export function decodeMerge(fields: RecordFields): MergeNote {

@@ -8,6 +8,7 @@ import { backupTo, type BackupVerbOptions } from './backup.ts';
 import type { CommonOptions } from './common.ts';
 import { list } from './list.ts';
 import type { Streams } from './progress.ts';
+import { addRescaling } from './rescale.ts';
 import { exportSavepointTo, restoreTo, type RestoreVerbOptions } from './restore.ts';
 
 const momentHelp =
@@ -23,17 +24,16 @@ export function addCopies(
     .action(async (dir: string, options: CommonOptions) => {
       done(await list(streams.output, dir, options));
     });
-  verb('restore', 'make a second store of a moment, in a new directory')
-    .argument('<dir>')
-    .argument('<to>', 'directory that does not exist, or is empty')
-    .option('--at <moment>', momentHelp)
-    .option('--operators <names>', 'only these operators, separated by commas', parseNames)
+  withParts(
+    verb('restore', 'make a second store of a moment, in a new directory')
+      .argument('<dir>')
+      .argument('<to>', 'directory that does not exist, or is empty'),
+  )
     .option('--key-groups <a..b>', 'only these key groups, b exclusive', parseGroups)
-    .option('--threads <count>', 'threads at most (default: all cores)', parseThreads)
-    .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds)
     .action(async (dir: string, to: string, options: RestoreVerbOptions) => {
       done(await restoreTo(streams, { dir, to }, options));
     });
+  addRescaling(verb, withParts, streams, done);
   verb('export-savepoint', 'write a savepoint into one directory that opens anywhere')
     .argument('<dir>')
     .argument('<name>')
@@ -51,6 +51,14 @@ export function addCopies(
     .action(async (dir: string, to: string, options: BackupVerbOptions) => {
       done(await backupTo(streams, { dir, to }, options));
     });
+}
+
+function withParts(command: Command): Command {
+  return command
+    .option('--at <moment>', momentHelp)
+    .option('--operators <names>', 'only these operators, separated by commas', parseNames)
+    .option('--threads <count>', 'threads at most (default: all cores)', parseThreads)
+    .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds);
 }
 
 function parseNames(text: string): string[] {

@@ -7,6 +7,7 @@ import {
   parseTarget,
   restore,
   type KeyGroupRange,
+  type RestoredSource,
   type RestoreReport,
 } from '../engine/index.ts';
 import { status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
@@ -40,7 +41,7 @@ export async function restoreTo(
       ...show,
     }),
   );
-  await print(output, report, json);
+  await printRestore(output, report, json);
   return status.fine;
 }
 
@@ -53,11 +54,12 @@ export async function exportSavepointTo(
   const report = await withProgress(stderr, json, (show) =>
     exportSavepoint({ ...where, ...storeOf(options), ...limitsOf(options), ...show }),
   );
-  await print(output, report, json);
+  await printRestore(output, report, json);
   return status.fine;
 }
 
-function limitsOf({ threads, timeout }: RestoreVerbOptions): {
+/** Limits of a copy. */
+export function limitsOf({ threads, timeout }: RestoreVerbOptions): {
   threadsMax?: number;
   timeoutMs?: number;
 } {
@@ -67,7 +69,8 @@ function limitsOf({ threads, timeout }: RestoreVerbOptions): {
   };
 }
 
-async function print(
+/** Prints what a restore did. */
+export async function printRestore(
   output: Output,
   report: RestoreReport,
   json: boolean | undefined,
@@ -76,21 +79,29 @@ async function print(
     await output.line(toJson({ ...report }));
     return;
   }
-  const { lsn, timestamp, checkpoint, replayedCommits, unprovedCommits, partial } = report;
+  const { lsn, timestamp, partial, sources } = report;
   const { dir, storeId, entryCount, bytes, milliseconds } = report;
   const when = timestamp === 0 ? '' : ` (${formatTime(timestamp)})`;
-  const from = checkpoint === undefined ? 'the log' : `checkpoint ${checkpoint}`;
   const lines = [
     `restored    LSN ${lsn}${when}${partial ? ', a part' : ''}`,
-    `from        ${from} and ${replayedCommits} commits`,
+    ...sources.map((source) => `from        ${describeSource(source, sources.length > 1)}`),
     `to          ${dir}, store ${storeId}`,
     ...workLines(report),
     `wrote       ${entryCount} entries, ${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(3)} s`,
   ];
+  const unprovedCommits = sources.reduce((sum, source) => sum + source.unprovedCommits, 0);
   if (unprovedCommits > 0) {
     lines.push(`left out    ${unprovedCommits} commits that the writer has not proved`);
   }
   for (const line of lines) await output.line(line);
+}
+
+function describeSource(source: RestoredSource, isOneOfSeveral: boolean): string {
+  const { checkpoint, replayedCommits, dir, lsn, keyGroups } = source;
+  const start = checkpoint === undefined ? 'the log' : `checkpoint ${checkpoint}`;
+  const found = `${start} and ${replayedCommits} commits`;
+  if (!isOneOfSeveral) return found;
+  return `${dir}, key groups ${keyGroups.from}..${keyGroups.to}, LSN ${lsn}: ${found}`;
 }
 
 /** How it went: phases, rates, and what the threads had to do with it. */

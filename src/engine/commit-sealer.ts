@@ -4,7 +4,7 @@
  * is refused is refused before anything changed; after sealing nothing may throw. The engine calls.
  */
 import { CommitEncoder } from '../state/commit-encoder.ts';
-import { Operator } from '../state/operator.ts';
+import { holderOperator, Operator } from '../state/operator.ts';
 import type { CommitMoment } from '../state/transaction.ts';
 import { checkEventTime, checkKnown } from '../state/write-options.ts';
 import { resolveDurability } from '../wal/log-options.ts';
@@ -15,7 +15,7 @@ import { encodeDefinitions, outcomeUnknown, type EncodedCommit } from './encoded
 import { encodingCommit, type EngineLife } from './engine-life.ts';
 import type { EngineParts } from './engine-parts.ts';
 import type { MemtablePressure } from './memtable-pressure.ts';
-import { StateHolders, holderOperator, type StateHolder } from './state-holders.ts';
+import { StateHolders, type StateHolder } from './state-holders.ts';
 
 /** What a changed entry costs in a memtable beside its bytes, about: cell, slot and bucket. */
 const entryOverheadBytes = 96;

@@ -26,14 +26,17 @@ export {
   restore,
   type CopyOptions,
   type ExportSavepointOptions,
+  type RestoreFrom,
   type RestoreOptions,
 } from './restore-store.ts';
+export { split, type SplitOptions, type SplitPart } from './split-store.ts';
 export { backup, type BackupOptions } from './backup-store.ts';
 export type { BackupReport } from '../recovery/backup-run.ts';
 export { listCheckpoints, type CheckpointList } from '../recovery/list-checkpoints.ts';
 export type { CopyPhase, CopyProgress } from '../recovery/copy-run.ts';
 export type { KeyGroupRange } from '../recovery/restore-parts.ts';
-export type { RestoreReport } from '../recovery/restore-run.ts';
+export type { PositionChoice } from '../recovery/restore-join.ts';
+export type { RestoredSource, RestoreReport } from '../recovery/restore-run.ts';
 export type { BudgetState, MergePlan } from '../checkpoint/chain-policy.ts';
 export type { RestoreEstimate } from '../checkpoint/restore-estimate.ts';
 export type { EngineRetentionOptions, RetentionOptions } from './retention-options.ts';
@@ -77,6 +80,7 @@ export type {
   CheckpointRecord,
   ChainPolicy,
   CheckpointTrigger,
+  JoinedOrigin,
   MergeNote,
   MergeStrategy,
   RestoreOrigin,

@@ -2,9 +2,8 @@
  * The operators of an engine or a view by name: one object a name, made when it is first asked for.
  */
 import { InvalidArgumentError } from '../errors.ts';
-import { checkName, Operator } from '../state/operator.ts';
+import { checkName, holderOperator, Operator } from '../state/operator.ts';
 import type { StateSpace } from '../state/state-space.ts';
-import { holderOperator } from './state-holders.ts';
 
 export class Operators {
   readonly #space: StateSpace;

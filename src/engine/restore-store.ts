@@ -8,7 +8,8 @@ import { registerCodecs, type CodecModule } from '../codec/compression-modules.t
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import type { CopyComponents, CopyLimits, CopyProgress } from '../recovery/copy-run.ts';
 import { locationNames, type StoreLocation } from '../recovery/reader-moment.ts';
-import { runRestore, type RestoreReport } from '../recovery/restore-run.ts';
+import { runRestore, type RestorePart, type RestoreReport } from '../recovery/restore-run.ts';
+import type { PositionChoice } from '../recovery/restore-join.ts';
 import type { KeyGroupRange } from '../recovery/restore-parts.ts';
 import { checkTarget, latest, type Target } from '../recovery/target.ts';
 import { systemClock } from '../std/clock.ts';
@@ -27,18 +28,43 @@ export interface CopyOptions {
   readonly onProgress?: (progress: CopyProgress) => void;
 }
 
+/** One of several stores that are joined. */
+export interface RestoreFrom extends StoreLocation {
+  /** Its moment. @defaultValue that of the call */
+  readonly target?: Target;
+  /** Takes these of its key groups, half-open. @defaultValue those that it was made of; else all */
+  readonly keyGroups?: KeyGroupRange;
+}
+
 /** Options of {@link restore}. */
 export interface RestoreOptions extends CopyOptions {
-  /** The store to read; another process may have it open. */
-  readonly from: StoreLocation;
+  /**
+   * The store to read, which another process may have open; or several, of one seed and number of key
+   * groups, which become one: of each its own key groups.
+   */
+  readonly from: StoreLocation | readonly RestoreFrom[];
   /** Directory of the new store: it does not exist, or is empty. */
   readonly to: string;
   /** The moment to restore. @defaultValue 'latest' */
   readonly target?: Target;
   /** Takes only the states of these operators. @defaultValue all */
   readonly operators?: readonly string[];
-  /** Takes only these key groups, half-open. @defaultValue all */
+  /** Of one store: takes only these key groups, half-open. @defaultValue all */
   readonly keyGroups?: KeyGroupRange;
+  /**
+   * Of several stores: what the positions of the sources are. `'equal'`: those of every store, which
+   * have to be the same; `'union'`: those of all stores, where each reads sources of its own; a number:
+   * those of that store of `from`, from 0. An object: these, whatever the stores have.
+   * @defaultValue 'equal'
+   */
+  readonly positions?: PositionChoice;
+  /**
+   * Of several stores: the one of `from`, from 0, whose state holders are taken, since these belong to
+   * no key group. @defaultValue they have to be the same where there are any
+   */
+  readonly holders?: number;
+  /** Of several stores: key groups that none of them gives are left empty. @defaultValue false */
+  readonly gaps?: boolean;
   /** Worker threads at most. @defaultValue the machine's parallelism */
   readonly threadsMax?: number;
   /** Codecs of your own that the store was written with. @defaultValue none */
@@ -47,7 +73,7 @@ export interface RestoreOptions extends CopyOptions {
 
 /** Options of {@link exportSavepoint}. */
 export interface ExportSavepointOptions
-  extends StoreLocation, Omit<RestoreOptions, 'from' | 'target' | 'operators' | 'keyGroups'> {
+  extends StoreLocation, CopyOptions, Pick<RestoreOptions, 'to' | 'threadsMax' | 'codecs'> {
   /** Name of the savepoint. */
   readonly savepoint: string;
 }
@@ -60,6 +86,9 @@ const restoreNames: readonly string[] = [
   'target',
   'operators',
   'keyGroups',
+  'positions',
+  'holders',
+  'gaps',
   'threadsMax',
   'codecs',
 ] satisfies readonly (keyof RestoreOptions)[];
@@ -74,12 +103,13 @@ export const machine: CopyComponents = {
 
 /**
  * Makes a second store out of the state that a store had at a moment: all of it, or only some operators
- * or key groups. It has an id of its own, the same seed and key groups, positions of the sources as
- * of that moment, and goes on behind that moment's LSN. The source is only read, without a lock. When
- * this resolves, the new store is durable; when it rejects, or the machine stops in the middle, the
- * directory does not open as a store.
+ * or key groups; or out of key groups of several stores. It has an id of its own, the same seed and
+ * key groups, positions of the sources as of that moment, and goes on behind that moment's LSN, of
+ * several stores behind the greatest. Sources are only read, without a lock. When this resolves, the
+ * new store is durable; when it rejects, or the machine stops in the middle, the directory does not
+ * open as a store.
  *
- * Nothing is given out that a writer of the source has not proved to be durable.
+ * Nothing is given out that a writer of a source has not proved to be durable.
  *
  * @example
  * const { lsn } = await restore({
@@ -88,8 +118,11 @@ export const machine: CopyComponents = {
  *   target: { timestamp: new Date('2026-11-20T14:02:37Z') },
  * });
  *
- * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
+ * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE; POSITIONS_DIFFER, HOLDERS_DIFFER where
+ *   several stores differ and nothing is chosen
  * @throws ConflictError STATE_EXISTS: `to` is not empty; LOCKED: somebody else works there
+ * @throws IncompatibleError STORE_MISMATCH for stores of different seeds or numbers of key groups;
+ *   SCHEMA_CHANGED where they define a state differently
  * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND; STATE_NOT_FOUND
  *   for an operator that was not there
  * @throws CorruptionError when two readings of the source agree on damage
@@ -106,15 +139,13 @@ export async function restoreWith(
   on: CopyComponents,
 ): Promise<RestoreReport> {
   knownOnly(options, restoreNames);
-  const { from, operators, keyGroups, codecs = [] } = options;
-  knownOnly(from, locationNames, 'from');
-  const target = options.target === undefined ? latest : checkTarget(options.target, 'target');
+  const { operators, codecs = [] } = options;
+  const from = checkFrom(options);
   const order = {
     from,
     to: resolve(directoryPath('to', options.to)),
-    target,
     operators: operators === undefined ? undefined : checkOperators(operators),
-    keyGroups: keyGroups === undefined ? undefined : checkKeyGroups(keyGroups),
+    ...checkChoices(options, from.length),
     limits: copyLimits(options, options.threadsMax),
     defaults: { policy: resolveChainOptions({}).policy, retention: retentionDefault },
   };
@@ -160,8 +191,64 @@ function checkOperators(operators: readonly string[]): readonly string[] {
   throw badOption('operators', 'must be a list of names with at least one', operators);
 }
 
-function checkKeyGroups(keyGroups: KeyGroupRange): KeyGroupRange {
-  knownOnly(keyGroups, ['from', 'to'], 'keyGroups');
-  const from = wholeNumber('keyGroups.from', keyGroups.from, 0);
-  return { from, to: wholeNumber('keyGroups.to', keyGroups.to, from + 1) };
+function checkFrom(options: RestoreOptions): RestorePart[] {
+  const { from, keyGroups } = options;
+  const target = options.target === undefined ? latest : checkTarget(options.target, 'target');
+  if (!Array.isArray(from)) {
+    knownOnly(from, locationNames, 'from');
+    return [{ location: from as StoreLocation, target, keyGroups: checkKeyGroups(keyGroups) }];
+  }
+  const several = from as readonly RestoreFrom[];
+  if (several.length === 0) throw badOption('from', 'must name a store', undefined);
+  if (keyGroups !== undefined) {
+    throw badOption('keyGroups', 'stands in each of from when there are several', undefined);
+  }
+  return several.map((each, i) => {
+    const path = `from[${i}]`;
+    knownOnly(each, [...locationNames, 'target', 'keyGroups'], path);
+    const { target: own, keyGroups: groups, ...location } = each;
+    return {
+      location,
+      target: own === undefined ? target : checkTarget(own, `${path}.target`),
+      keyGroups: checkKeyGroups(groups, `${path}.keyGroups`),
+    };
+  });
+}
+
+/** Checks the form of key groups; `path` is how errors name them. */
+export function checkKeyGroups(
+  keyGroups: KeyGroupRange | undefined,
+  path = 'keyGroups',
+): KeyGroupRange | undefined {
+  if (keyGroups === undefined) return undefined;
+  knownOnly(keyGroups, ['from', 'to'], path);
+  const from = wholeNumber(`${path}.from`, keyGroups.from, 0);
+  return { from, to: wholeNumber(`${path}.to`, keyGroups.to, from + 1) };
+}
+
+/** What is chosen where stores may differ. */
+function checkChoices(
+  { positions = 'equal', holders, gaps = false }: RestoreOptions,
+  count: number,
+): { positions: PositionChoice; holders: number | undefined; gaps: boolean } {
+  if (typeof gaps !== 'boolean') throw badOption('gaps', 'must be true or false', gaps);
+  return {
+    positions: checkPositions(positions, count),
+    holders: holders === undefined ? undefined : wholeNumber('holders', holders, 0, count - 1),
+    gaps,
+  };
+}
+
+function checkPositions(positions: PositionChoice, count: number): PositionChoice {
+  if (positions === 'equal' || positions === 'union') return positions;
+  if (typeof positions === 'number') return wholeNumber('positions', positions, 0, count - 1);
+  if (typeof positions !== 'object' || positions === null || Array.isArray(positions)) {
+    const why = "must be 'equal', 'union', the number of a store, or an object of positions";
+    throw badOption('positions', why, positions);
+  }
+  for (const [source, position] of Object.entries(positions)) {
+    if (position !== undefined && position !== null) continue;
+    throw badOption(`positions.${source}`, 'must be a position: leave out what has none', position);
+  }
+  return { ...positions };
 }

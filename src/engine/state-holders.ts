@@ -17,7 +17,7 @@ import {
   type SemanticVersion,
 } from '../std/semantic-version.ts';
 import type { BlobState } from '../state/blob-state.ts';
-import { checkName, type Operator } from '../state/operator.ts';
+import { checkName, holderOperator, type Operator } from '../state/operator.ts';
 import type { ValueState } from '../state/value-state.ts';
 
 /** Code that serializes its own state. */
@@ -43,9 +43,6 @@ const holderFunctions = [
   ['canMigrateFrom', false],
   ['migrate', false],
 ] as const;
-
-/** The operator that holders are kept under; its name cannot be asked for. */
-export const holderOperator = '\u0000holders';
 
 interface Registered {
   readonly holder: StateHolder;

@@ -30,7 +30,7 @@ import { keepStore } from './given-up.ts';
 import type { ExaminedPath } from './losing-paths.ts';
 import { recover, searchWays, type Recovered, type RecoveryInput, type Ways } from './recover.ts';
 import { isDamage, type AcceptedLoss, type LostCommits } from './recovery-path.ts';
-import { chooseParts, type ChosenParts } from './restore-parts.ts';
+import { chooseWhole, type ChosenParts } from './restore-parts.ts';
 import type { StateSource } from './restore-source.ts';
 
 /**
@@ -149,6 +149,7 @@ async function readState(input: RecoveryInput, { ways, best }: Chosen): Promise<
     tail,
     lastTimestamp,
     groupBits,
+    seed,
   };
 }
 
@@ -167,8 +168,7 @@ async function writeState(
   const { pool, slabs, identity, seed, groupBits, ancestry } = input;
   const { state, stagedPath, ways, best } = on;
   const { signal } = input.run;
-  const everything = { operators: undefined, keyGroups: undefined };
-  const chosenParts = await chooseParts(state, everything, { pool, slabs, signal });
+  const chosenParts = await chooseWhole(state, { pool, slabs, signal });
   const header: SnapshotHeader = {
     kind: 'base',
     storeId: identity.storeId,
@@ -182,7 +182,7 @@ async function writeState(
   };
   await input.transfer.discard(stagedPath);
   const base = await runMerge(pool, {
-    sources: state.inputs,
+    sources: chosenParts.inputs,
     stagedPath,
     header,
     rules: rulesOf(chosenParts.tables),

@@ -132,6 +132,11 @@ export class NewStore {
   }
 }
 
+/** Refuses a directory that no store can be made in, with STATE_EXISTS; makes nothing. */
+export async function refuseFull(fs: FileSystem, dir: string): Promise<void> {
+  await lookAt(fs, dir);
+}
+
 /** What a directory holds; anything that a restore has not left is STATE_EXISTS. */
 async function lookAt(fs: FileSystem, dir: string): Promise<Found> {
   let names: string[];

@@ -89,11 +89,13 @@ export function objectsOf(source: ReaderSource, fs: FileSystem): ReaderObjects {
   return source.store ? new StoreObjects(fs, source.store) : new DirectoryObjects(fs, source.dir);
 }
 
-/** Compares readings of a source that failed. */
-export function agreementOf(source: ReaderSource): Agreement {
+/** Compares readings of a source, or of several at once, that failed. */
+export function agreementOf(source: ReaderSource, ...others: readonly ReaderSource[]): Agreement {
   const prefixes = [checkpointPrefix, timelinePrefix];
-  const kept = prefixes.map((prefix) => `${source.dir}/${prefix.slice(0, -1)}`);
-  const directories = [logDirectoryOf(source), ...kept];
+  const directories = [source, ...others].flatMap((each) => {
+    const kept = prefixes.map((prefix) => `${each.dir}/${prefix.slice(0, -1)}`);
+    return kept.concat(logDirectoryOf(each));
+  });
   return new Agreement({ fs: source.fs, directories });
 }
 
@@ -291,8 +293,17 @@ function checkMadeUp(plan: OpeningPlan, provedKnown: number, path: string): void
 }
 
 /** Reads until two readings agree on a failure, or one succeeds. */
-export async function readInAgreement<T>(source: ReaderSource, read: () => Promise<T>): Promise<T> {
-  const agreement = agreementOf(source);
+export function readInAgreement<T>(source: ReaderSource, read: () => Promise<T>): Promise<T> {
+  return readAllInAgreement([source], read);
+}
+
+/** As {@link readInAgreement}, for a reading of several sources. */
+export async function readAllInAgreement<T>(
+  sources: readonly ReaderSource[],
+  read: () => Promise<T>,
+): Promise<T> {
+  const [first, ...others] = sources;
+  const agreement = agreementOf(first!, ...others);
   for (;;) {
     try {
       return await read();

@@ -1,29 +1,38 @@
 /*
- * Which parts of a state a restore takes, and what has to be put right for them. Tables and key groups
- * are contiguous ranges of every input, so they are left out without being decoded. Two reserved
- * tables speak of others: the catalogue loses the definitions of tables that stay behind, and the
- * chunks of blobs count the references of the blobs that come along, so that those which nobody
- * refers to any more are dropped, as in any base. Both is done by one more input, newest of all:
- * tombstones, and operands that are the difference of the counts.
+ * Which parts of which states a restore takes, as inputs of one merge. Tables and key groups are
+ * contiguous ranges of every input, so they are taken, left out and joined without being decoded: of
+ * each range of a table one store is the source, and its inputs count there alone. What is not kept
+ * by key group is put together apart: definitions and positions (restore-join.ts), chunks
+ * (restore-chunks.ts), and state holders, which are taken whole from one store.
  *
- * Memory: the counts of the chunks that are referred to; else a range of slices at a time.
+ * The inputs of one store are of one ancestry (M1 of the kernel); those of different stores meet in
+ * the table of chunks only, whose counts an input of the restore's own puts right.
  */
-import { decodeKey } from '../codec/key.ts';
-import { createReaderDecoder } from '../codec/value-reader.ts';
-import { CorruptionError, InvalidArgumentError, NotFoundError } from '../errors.ts';
-import { Entry } from '../snapshot/entry.ts';
-import { firstUserTable, operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
-import { groupsOf, planRangesIn, tableEnd, type MergeRange } from '../snapshot/merge-ranges.ts';
-import { MergeIterator } from '../snapshot/merge-iterator.ts';
-import type { RunCursor } from '../snapshot/run-cursor.ts';
-import { SliceBuilder } from '../snapshot/slice-builder.ts';
+import { InvalidArgumentError } from '../errors.ts';
+import { reservedTables } from '../snapshot/entry-format.ts';
+import { groupsOf, isBefore, type MergeRange } from '../snapshot/merge-ranges.ts';
 import type { SliceDescriptor } from '../snapshot/slice.ts';
-import { copyBytes } from '../std/bytes.ts';
-import { noBlobs, type BlobTotals } from '../state/blob-totals.ts';
-import { decodeInt64, encodeInt64 } from '../state/operand-changes.ts';
-import { chunkCountBytes } from '../state/stored-chunk.ts';
-import { definitionFromPlain, type TableDefinition } from '../state/table-definition.ts';
-import { eachRange, type RangeTools, type StateSource } from './restore-source.ts';
+import type { BlobTotals } from '../state/blob-totals.ts';
+import { holderOperator } from '../state/operator.ts';
+import type { TableDefinition } from '../state/table-definition.ts';
+import type { MergeSource } from '../threads/slice-loans.ts';
+import { Amendments, type AmendedMoment } from './restore-amendments.ts';
+import {
+  amendChunks,
+  blobTotals,
+  countReferences,
+  type ChunkReferences,
+} from './restore-chunks.ts';
+import {
+  catalogEntries,
+  chooseHolders,
+  choosePositions,
+  joinCatalogs,
+  readCatalog,
+  tableRange,
+  type PositionChoice,
+} from './restore-join.ts';
+import type { RangeTools, StateSource } from './restore-source.ts';
 
 /** Key groups, half-open. */
 export interface KeyGroupRange {
@@ -31,240 +40,169 @@ export interface KeyGroupRange {
   readonly to: number;
 }
 
-/** What of a state is wanted; what is undefined is everything. */
+/** What of the states is wanted; what is undefined is everything. */
 export interface WantedParts {
   readonly operators: readonly string[] | undefined;
-  readonly keyGroups: KeyGroupRange | undefined;
+  readonly positions: PositionChoice;
+  /** The store whose state holders are taken; undefined: they have to be equal. */
+  readonly holders: number | undefined;
 }
 
-/** Parts of a state, and what is put right in them. */
+/** A store, and what is taken of it. */
+export interface PartSource {
+  readonly state: StateSource;
+  /** Absolute; for errors. */
+  readonly dir: string;
+  readonly groups: KeyGroupRange;
+}
+
+/** Parts of states, and what is put right in them. */
 export interface ChosenParts {
   /** Definitions of the states that come along. */
   readonly tables: readonly TableDefinition[];
-  /** Undefined: everything. */
+  /** Oldest first, as far as they meet. */
+  readonly inputs: readonly MergeSource[];
+  /** Undefined: everything of the only store. */
   readonly parts: readonly MergeRange[] | undefined;
-  /** An input newer than all others; empty when there is nothing to put right. */
-  readonly amendments: readonly SliceDescriptor[];
   readonly blobs: BlobTotals;
 }
 
-/** Bytes of input that a range of chunks has, about. */
-const rangeBytes = 32 * 1024 * 1024;
-const sliceBytesMax = 64 * 1024 * 1024;
-const manifestLengthBytes = 8;
-const digestBytes = 32;
-
 /** Works out what comes along. */
 export async function chooseParts(
-  source: StateSource,
-  { operators, keyGroups }: WantedParts,
+  sources: readonly PartSource[],
+  wanted: WantedParts,
   run: RangeTools,
 ): Promise<ChosenParts> {
-  const { groupBits, plan } = source;
-  const all = await readCatalog(source, run);
-  const tables = all.filter(({ operator }) => operators?.includes(operator) ?? true);
-  for (const name of operators ?? []) {
-    if (!tables.some(({ operator }) => operator === name)) throw noOperator(name, all);
+  if (isWhole(sources, wanted)) return chooseWhole(sources[0]!.state, run);
+  const { operators, positions, holders } = wanted;
+  const catalog = await joinCatalogs(sources, operators, run);
+  const when = momentOf(sources);
+  const made = new Amendments(run, when);
+  made.addAll(catalogEntries(catalog.tables, sources[0]!.state, when));
+  made.addAll(await choosePositions(sources, positions, when, run));
+  const holder = await chooseHolders(sources, catalog, holders, run);
+  const shares = sources.map((source, i) => shareOf(source, i === holder, catalog.own[i]!));
+  const references: ChunkReferences = new Map();
+  for (const [i, { state }] of sources.entries()) {
+    const blobs = shares[i]!.filter(({ table }) => table.kind === 'blob');
+    await countReferences(state, inOrder(blobs), references, run);
   }
-  const groups = keyGroups ?? { from: 0, to: 2 ** groupBits };
-  if (groups.to > 2 ** groupBits) {
-    const why = `option keyGroups.to must be at most the ${2 ** groupBits} key groups of the store`;
-    const details = { option: 'keyGroups.to', keyGroups: 2 ** groupBits };
-    throw new InvalidArgumentError('INVALID_OPTION', `${why}: ${groups.to}`, details);
-  }
-  const isWhole = tables.length === all.length && groups.from === 0 && groups.to === 2 ** groupBits;
-  if (isWhole)
-    return { tables, parts: undefined, amendments: [], blobs: await totals(source, run) };
-  const ranges = tables.map(({ id }) => groupsOf(id, groups, groupBits));
-  const amendments = new Amendments(run, plan.lsn, source.lastTimestamp);
-  await dropDefinitions(source, tables, amendments, run);
-  const blobTables = ranges.filter((_, i) => tables[i]!.kind === 'blob');
-  const references = await countReferences(source, blobTables, run);
-  const blobs = await walkChunks(source, run, (chunk, found) => {
-    const due = references.get(chunk) ?? 0;
-    references.delete(chunk);
-    const count = Number(decodeInt64(found.bytes, found.subKeyEnd));
-    if (due !== count) amendments.addReferences(found, due - count);
-    return due;
+  const inputs = sources.flatMap(({ state }, i) => {
+    const tables = catalog.numbers[i]!;
+    const renumbered = shares[i]!.map(({ table, range }) => ({
+      from: { ...range.from, table: tables.get(table.id)! },
+      to: { ...range.to, table: tables.get(table.id)! },
+    }));
+    const only = [chunks, ...renumbered.toSorted(byPlace)];
+    return state.inputs.map((input) => ({ ...input, only, tables }));
   });
-  for (const chunk of references.keys()) {
-    const hex = Buffer.from(chunk, 'latin1').toString('hex');
-    throw new CorruptionError('CORRUPT_SNAPSHOT', `chunk of a blob is missing: ${hex}`, {
-      chunk: hex,
-    });
-  }
-  return { tables, parts: [reserved, ...ranges], amendments: amendments.finish(), blobs };
+  const { groupBits } = sources[0]!.state;
+  const together = { inputs, groupBits, lastTimestamp: when.timestamp };
+  const blobs = await amendChunks(together, references, made, run);
+  const amended: readonly SliceDescriptor[] = made.finish();
+  const parts = [...new Set(inputs.flatMap(({ only }) => only.slice(1)))].toSorted(byPlace);
+  return {
+    tables: catalog.tables,
+    inputs: [...inputs, { slices: amended }],
+    parts: [
+      tableRange(reservedTables.catalog),
+      tableRange(reservedTables.positions),
+      chunks,
+      ...parts,
+    ],
+    blobs,
+  };
 }
 
-/** All reserved tables. */
-const reserved: MergeRange = {
-  from: { table: 0, hash: 0 },
-  to: { table: firstUserTable, hash: 0 },
-};
+const chunks = tableRange(reservedTables.chunks);
 
-function tableRange(table: number): MergeRange {
-  return { from: { table, hash: 0 }, to: tableEnd(table) };
+/** Everything of one store: nothing needs to be put right. */
+export async function chooseWhole(state: StateSource, run: RangeTools): Promise<ChosenParts> {
+  const tables = await readCatalog(state, run);
+  const blobs = await blobTotals(state, run);
+  return { tables, inputs: state.inputs, parts: undefined, blobs };
 }
 
-function noOperator(name: string, all: readonly TableDefinition[]): NotFoundError {
-  const known = [...new Set(all.map(({ operator }) => operator))];
-  return new NotFoundError('STATE_NOT_FOUND', `there is no operator ${name} at that moment`, {
-    operator: name,
-    known,
-  });
+function isWhole(sources: readonly PartSource[], { operators, positions }: WantedParts): boolean {
+  const { state, groups } = sources[0]!;
+  if (sources.length > 1 || operators !== undefined || typeof positions === 'object') return false;
+  return groups.from === 0 && groups.to === 2 ** state.groupBits;
 }
 
-/** Definitions by table number. */
-async function readCatalog(source: StateSource, run: RangeTools): Promise<TableDefinition[]> {
-  const decoder = createReaderDecoder();
-  const found: TableDefinition[] = [];
-  await eachRange(source, [tableRange(reservedTables.catalog)], run, (cursors) => {
-    for (const entry of merged(cursors, source)) {
-      const { bytes, subKeyEnd, valueEnd, lsn } = entry;
-      const definition = definitionFromPlain(decoder.decode(bytes, subKeyEnd, valueEnd));
-      if (!definition) {
-        throw new CorruptionError('CORRUPT_SNAPSHOT', 'catalogue holds a bad definition', { lsn });
-      }
-      found.push(definition);
-    }
-  });
-  return found.sort((a, b) => a.id - b.id);
+/** The commit that the state of all of them is as of. */
+export function momentOf(sources: readonly PartSource[]): AmendedMoment {
+  return {
+    lsn: Math.max(...sources.map(({ state }) => state.plan.lsn)),
+    timestamp: Math.max(...sources.map(({ state }) => state.lastTimestamp)),
+  };
 }
 
-async function dropDefinitions(
-  source: StateSource,
+interface SharedTable {
+  readonly table: TableDefinition;
+  /** By the store's own numbers. */
+  readonly range: MergeRange;
+}
+
+/** The ranges of a store's tables that are taken of it. */
+function shareOf(
+  { state, groups }: PartSource,
+  hasHolders: boolean,
   tables: readonly TableDefinition[],
-  amendments: Amendments,
-  run: RangeTools,
-): Promise<void> {
-  const kept = new Set(tables.map(({ id }) => id));
-  await eachRange(source, [tableRange(reservedTables.catalog)], run, (cursors) => {
-    for (const entry of merged(cursors, source)) {
-      const id = decodeKey(entry.bytes, entry.keyStart, entry.keyEnd);
-      if (!kept.has(Number(id))) amendments.addTombstone(entry);
+): SharedTable[] {
+  return tables.flatMap((table) => {
+    if (table.operator !== holderOperator) {
+      return [{ table, range: groupsOf(table.id, groups, state.groupBits) }];
     }
+    return hasHolders ? [{ table, range: tableRange(table.id) }] : [];
   });
 }
 
-/** How often the blobs that come along refer to each chunk, by digest. */
-async function countReferences(
-  source: StateSource,
-  ranges: readonly MergeRange[],
-  run: RangeTools,
-): Promise<Map<string, number>> {
-  const references = new Map<string, number>();
-  await eachRange(source, ranges, run, (cursors) => {
-    for (const { bytes, subKeyEnd, valueEnd } of merged(cursors, source)) {
-      for (let at = subKeyEnd + manifestLengthBytes; at < valueEnd; at += digestBytes) {
-        const chunk = latin1(bytes.subarray(at, at + digestBytes));
-        references.set(chunk, (references.get(chunk) ?? 0) + 1);
-      }
+function inOrder(shares: readonly SharedTable[]): MergeRange[] {
+  return shares.map(({ range }) => range).toSorted(byPlace);
+}
+
+function byPlace(a: MergeRange, b: MergeRange): number {
+  return isBefore(a.from, b.from) ? -1 : 1;
+}
+
+/** How key groups are checked. */
+export interface GroupCheck {
+  /** Groups that nobody has are meant. */
+  readonly gaps: boolean;
+  /** The option that the groups of a number are given with. */
+  readonly name: (index: number) => string;
+}
+
+/**
+ * Key groups of stores that are joined, or that one is split into, have to be disjoint, and without gaps
+ * unless these are meant.
+ * @throws InvalidArgumentError INVALID_OPTION
+ */
+export function checkGroups(
+  groups: readonly KeyGroupRange[],
+  groupCount: number,
+  { gaps, name }: GroupCheck,
+): void {
+  const ordered = groups.map((range, i) => ({ ...range, i })).toSorted((a, b) => a.from - b.from);
+  let end = 0;
+  for (const { from, to, i } of ordered) {
+    const option = name(i);
+    if (to > groupCount) {
+      const why = `option ${option}.to must be at most the ${groupCount} key groups of the store`;
+      const details = { option: `${option}.to`, keyGroups: groupCount };
+      throw new InvalidArgumentError('INVALID_OPTION', `${why}: ${to}`, details);
     }
-  });
-  return references;
-}
-
-/** Totals of the blobs of the whole state; read out only where the log has changed them. */
-async function totals(source: StateSource, run: RangeTools): Promise<BlobTotals> {
-  const { record } = source.plan;
-  if (!source.tail.some(({ table }) => table === reservedTables.chunks)) {
-    return record?.blobs ?? noBlobs;
-  }
-  return walkChunks(source, run, (_, { bytes, subKeyEnd }) =>
-    Number(decodeInt64(bytes, subKeyEnd)),
-  );
-}
-
-/** Walks the chunks of the state; `countOf` says how many references each is left with. */
-async function walkChunks(
-  source: StateSource,
-  run: RangeTools,
-  countOf: (chunk: string, entry: Entry) => number,
-): Promise<BlobTotals> {
-  const sum = { bytes: 0, chunkCount: 0, chunkBytes: 0 };
-  const parts = await chunkRanges(source, run);
-  await eachRange(source, parts, run, (cursors) => {
-    for (const entry of merged(cursors, source)) {
-      const digest = decodeKey(entry.bytes, entry.keyStart, entry.keyEnd) as Uint8Array;
-      const count = countOf(latin1(digest), entry);
-      if (count <= 0) continue;
-      const contentBytes = entry.valueEnd - entry.subKeyEnd - chunkCountBytes;
-      sum.bytes += count * contentBytes;
-      sum.chunkCount++;
-      sum.chunkBytes += contentBytes;
+    if (from < end) {
+      const why = `option ${option} overlaps that of another store: ${from}..${to}`;
+      throw new InvalidArgumentError('INVALID_OPTION', why, { option, from, to });
     }
-  });
-  return sum;
+    if (from > end && !gaps) throw gap(end, from);
+    end = to;
+  }
+  if (end < groupCount && !gaps) throw gap(end, groupCount);
 }
 
-async function chunkRanges(
-  { inputs, groupBits }: StateSource,
-  run: RangeTools,
-): Promise<MergeRange[]> {
-  const spans = [];
-  for (const input of inputs) {
-    if ('slices' in input) spans.push(...input.slices);
-    else {
-      const { path } = input;
-      spans.push(...(await run.pool.run('loadSnapshot', { path, sliceIndexes: [] })).records);
-    }
-  }
-  return planRangesIn([tableRange(reservedTables.chunks)], spans, groupBits, rangeBytes);
-}
-
-function* merged(
-  cursors: RunCursor[],
-  { lastTimestamp, groupBits }: StateSource,
-): Generator<MergeIterator> {
-  const iterator = new MergeIterator(cursors, { base: true, lastTimestamp, rules: [], groupBits });
-  while (iterator.next()) yield iterator;
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
-}
-
-/** Entries that put reserved tables right, added in their order. */
-class Amendments {
-  readonly #builder: SliceBuilder;
-  readonly #slices: SliceDescriptor[] = [];
-  readonly #lsn: number;
-  readonly #timestamp: number;
-
-  constructor({ slabs }: RangeTools, lsn: number, timestamp: number) {
-    this.#builder = new SliceBuilder(slabs, sliceBytesMax, 0);
-    this.#lsn = lsn;
-    this.#timestamp = timestamp;
-  }
-
-  addTombstone(of: Entry): void {
-    this.#add(of, ops.delete, operatorIds.none, new Uint8Array(0));
-  }
-
-  addReferences(of: Entry, difference: number): void {
-    this.#add(of, ops.merge, operatorIds.chunk, encodeInt64(BigInt(difference)));
-  }
-
-  finish(): readonly SliceDescriptor[] {
-    const slice = this.#builder.finish();
-    if (slice) this.#slices.push(slice);
-    return this.#slices;
-  }
-
-  #add(of: Entry, op: number, operator: number, value: Uint8Array): void {
-    const keyBytes = of.keyEnd - of.keyStart;
-    const bytes = new Uint8Array(keyBytes + value.length);
-    copyBytes(of.bytes, of.keyStart, of.keyEnd, bytes, 0);
-    bytes.set(value, keyBytes);
-    const entry = new Entry();
-    const { table, hash } = of;
-    const spans = { keyStart: 0, keyEnd: keyBytes, subKeyEnd: keyBytes, valueEnd: bytes.length };
-    const when = { lsn: this.#lsn, timestamp: this.#timestamp };
-    Object.assign(entry, { table, hash, op, operator, bytes, ...spans, ...when });
-    if (!this.#builder.fits(entry)) {
-      const slice = this.#builder.finish();
-      if (slice) this.#slices.push(slice);
-    }
-    this.#builder.append(entry);
-  }
+function gap(from: number, to: number): InvalidArgumentError {
+  const why = `key groups ${from}..${to} are in no store: option gaps of a restore leaves them empty`;
+  return new InvalidArgumentError('INVALID_OPTION', why, { option: 'gaps', from, to });
 }

@@ -1,67 +1,80 @@
 /*
- * A restore into a new directory: the state of a store at a target becomes a second store, with an id
- * of its own, the same seed and key groups (so that the two can be joined), one base, the record of
- * it, and a log that goes on behind the target's LSN. The source is only read.
+ * A restore into a new directory: the state of a store at a target, or parts of several stores, become
+ * another store, with an id of its own, the same seed and key groups (so that they can be joined),
+ * one base, the record of it, and a log that goes on behind the greatest LSN. Sources are only read.
  *
  * Durability: see new-store.ts. Memory: a range of slices a thread (threads/merge-run.ts), and the
- * log behind the checkpoint as an image.
+ * log behind each checkpoint as an image.
  */
-import {
-  snapshotName,
-  type ChainPolicy,
-  type CheckpointRecord,
-} from '../checkpoint/checkpoint-record.ts';
 import { compressionOf, rulesOf } from '../checkpoint/checkpointer-input.ts';
-import type { RetentionSettings } from '../checkpoint/retention/retention-settings.ts';
 import { compressionDefault } from '../codec/compression-setting.ts';
-import { InvalidArgumentError } from '../errors.ts';
-import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
-import { readU32, toHex } from '../std/bytes.ts';
-import { directoryPlace } from '../store/store-place.ts';
+import { IncompatibleError, InvalidArgumentError } from '../errors.ts';
+import { toHex } from '../std/bytes.ts';
 import { runMerge, type MergedSnapshot } from '../threads/merge-run.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
-import { firstEpoch, firstPosition } from '../wal/start-log.ts';
 import { CopyRun, type CopyComponents, type CopyLimits } from './copy-run.ts';
 import { planMoment } from './moment-at.ts';
 import { rateOf, ThreadMeter, type ThreadWork } from './recovery-work.ts';
 import { NewStore } from './new-store.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import {
+  readAllInAgreement,
   readInAgreement,
   readStoreIdentity,
   sourceOf,
   type ReaderSource,
   type StoreLocation,
 } from './reader-moment.ts';
-import { chooseParts, type ChosenParts, type WantedParts } from './restore-parts.ts';
-import { openRestoreSource, type RestoreSource } from './restore-source.ts';
+import {
+  checkGroups,
+  chooseParts,
+  momentOf,
+  type ChosenParts,
+  type KeyGroupRange,
+  type WantedParts,
+} from './restore-parts.ts';
+import {
+  headerOf,
+  newIdentity,
+  recordOf,
+  type ReadStore,
+  type RestoreDefaults,
+} from './restore-record.ts';
+import { openRestoreSource } from './restore-source.ts';
 import { settleLog, stillUnproved, type SettledLog } from './settled-log.ts';
 import type { CheckedTarget } from './target.ts';
 
-/** What is to be restored, and where. */
-export interface RestoreOrder extends WantedParts {
-  readonly from: StoreLocation;
-  /** Absolute. */
-  readonly to: string;
+/** A store, and what of it is to be restored. */
+export interface RestorePart {
+  readonly location: StoreLocation;
   readonly target: CheckedTarget;
-  readonly limits: CopyLimits;
-  /** For the record where the source has none. */
-  readonly defaults: { readonly policy: ChainPolicy; readonly retention: RetentionSettings };
+  /** Undefined: all. */
+  readonly keyGroups: KeyGroupRange | undefined;
 }
 
-/** What a restore did. */
-export interface RestoreReport extends ThreadWork {
-  /** Of the new store, absolute. */
+/** What is to be restored, and where. */
+export interface RestoreOrder extends WantedParts {
+  readonly from: readonly RestorePart[];
+  /** Key groups that no store gives are left empty. */
+  readonly gaps: boolean;
+  /** Absolute. */
+  readonly to: string;
+  readonly limits: CopyLimits;
+  readonly defaults: RestoreDefaults;
+}
+
+/** What was taken of a store. */
+export interface RestoredSource {
+  /** Absolute. */
   readonly dir: string;
-  /** Of the new store, hexadecimal. */
+  /** Hexadecimal. */
   readonly storeId: string;
-  /** Of the source, hexadecimal. */
-  readonly sourceId: string;
+  readonly keyGroups: KeyGroupRange;
   /** The last commit that was restored; 0: before the first. */
   readonly lsn: number;
   /** Time of that commit, microseconds; 0 before the first. */
   readonly timestamp: number;
-  /** The checkpoint of the source that the restore started from; undefined: the log alone. */
+  /** The checkpoint that the restore started from; undefined: the log alone. */
   readonly checkpoint: number | undefined;
   /** Commits that were replayed behind that checkpoint. */
   readonly replayedCommits: number;
@@ -70,6 +83,32 @@ export interface RestoreReport extends ThreadWork {
    * left out. 0 but for a writer that is stuck or has failed.
    */
   readonly unprovedCommits: number;
+}
+
+/** What a restore took. */
+export interface RestoreWork extends ThreadWork {
+  /** Milliseconds of each phase; replaying includes finding the files and reading the log. */
+  readonly phasesMs: { readonly plan: number; readonly replay: number; readonly write: number };
+  /** Bytes of log that were replayed, and of snapshots and log that went into what was written. */
+  readonly phasesBytes: { readonly replay: number; readonly write: number };
+  /** What was written, in bytes of what was read, a second. */
+  readonly bytesPerSecond: number;
+  /** What plans say of opening the sources at their moments, which writes nothing. */
+  readonly estimatedMs: number;
+}
+
+/** What a restore did. */
+export interface RestoreReport extends RestoreWork {
+  /** Of the new store, absolute. */
+  readonly dir: string;
+  /** Of the new store, hexadecimal. */
+  readonly storeId: string;
+  /** The last commit of the new store: the greatest of the sources; 0: before the first. */
+  readonly lsn: number;
+  /** Time of the last commit, microseconds; 0 before the first. */
+  readonly timestamp: number;
+  /** In the order of `from`. */
+  readonly sources: readonly RestoredSource[];
   /** Only some operators or key groups were taken. */
   readonly partial: boolean;
   /** In the new store's base. */
@@ -77,35 +116,27 @@ export interface RestoreReport extends ThreadWork {
   /** Of the base's file. */
   readonly bytes: number;
   readonly milliseconds: number;
-  /** Milliseconds of each phase; replaying includes finding the files and reading the log. */
-  readonly phasesMs: { readonly plan: number; readonly replay: number; readonly write: number };
-  /** Bytes of log that were replayed, and of snapshots and log that went into what was written. */
-  readonly phasesBytes: { readonly replay: number; readonly write: number };
-  /** What was written, in bytes of what was read, a second. */
-  readonly bytesPerSecond: number;
-  /** What a plan says of opening the source at that moment, which writes nothing. */
-  readonly estimatedMs: number;
 }
 
 /** Restores; the directory holds a whole store when this resolves, and none when it rejects. */
 export async function runRestore(order: RestoreOrder, on: CopyComponents): Promise<RestoreReport> {
   const startedAt = on.clock.monotonicMs();
-  const source = sourceOf(on, order.from);
-  const identity = await readStoreIdentity(source);
-  if (identity.kind !== 'engine') {
-    const message = `directory holds a log, no engine: ${source.dir}`;
-    throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
-  }
+  const found = await findStores(order, on);
   const run = new CopyRun('restore', order.limits, on);
   let store: NewStore | undefined;
   try {
     run.check();
     run.progress('plan');
-    const settled = await settle(order, { source, fs: on.fs, identity }, run);
+    const stores: SettledStore[] = [];
     // A target that is not there makes no directory.
-    await readInAgreement(source, () => planOnly(source, identity, order.target, settled));
+    for (const each of found) stores.push(await settleStore(each, on, run));
+    const { keyGroups } = found[0]!.identity;
+    const groups = stores.map((each) => each.groups);
+    const isOne = stores.length === 1;
+    const name = (i: number): string => (isOne ? 'keyGroups' : `from[${i}].keyGroups`);
+    checkGroups(groups, keyGroups, { gaps: order.gaps || isOne, name });
     store = await NewStore.begin(on, order.to);
-    const made = await make(order, { on, run, source, identity, settled, store });
+    const made = await make(order, { on, run, stores, store });
     return { ...made, milliseconds: on.clock.monotonicMs() - startedAt };
   } catch (error) {
     // Before the files go that they write to.
@@ -119,208 +150,225 @@ export async function runRestore(order: RestoreOrder, on: CopyComponents): Promi
   }
 }
 
-async function planOnly(
-  source: ReaderSource,
-  identity: StoreIdentity,
-  target: CheckedTarget,
-  { lsn }: SettledLog,
-): Promise<void> {
-  const files = new ReadOnlyFiles(source.fs, true);
-  try {
-    await planMoment(source, files, identity, { target, through: lsn });
-  } finally {
-    await files.close();
+/** A store that is to be read. */
+interface FoundStore {
+  readonly source: ReaderSource;
+  readonly identity: StoreIdentity;
+  readonly target: CheckedTarget;
+  /** Undefined: those that it was made of, when it is one of several; else all. */
+  readonly keyGroups: KeyGroupRange | undefined;
+  readonly isOneOfSeveral: boolean;
+}
+
+interface SettledStore extends FoundStore {
+  readonly settled: SettledLog;
+  readonly groups: KeyGroupRange;
+}
+
+/** Opens nothing but identities: stores that do not fit together are refused before anything is done. */
+async function findStores({ from }: RestoreOrder, on: CopyComponents): Promise<FoundStore[]> {
+  const found: FoundStore[] = [];
+  const isOneOfSeveral = from.length > 1;
+  for (const { location, target, keyGroups } of from) {
+    const source = sourceOf(on, location);
+    const identity = await readStoreIdentity(source);
+    if (identity.kind !== 'engine') {
+      const message = `directory holds a log, no engine: ${source.dir}`;
+      throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
+    }
+    found.push({ source, identity, target, keyGroups, isOneOfSeveral });
   }
+  for (const other of found) checkTogether(found[0]!, other);
+  return found;
+}
+
+function checkTogether(a: FoundStore, b: FoundStore): void {
+  const seeds = [a, b].map(({ identity }) => toHex(identity.seed));
+  const counts = [a, b].map(({ identity }) => identity.keyGroups);
+  const what = seeds[0] === seeds[1] ? 'numbers of key groups' : 'seeds of the key hash';
+  if (seeds[0] === seeds[1] && counts[0] === counts[1]) return;
+  throw new IncompatibleError(
+    'STORE_MISMATCH',
+    `stores have different ${what}, and cannot be joined: ${a.source.dir}, ${b.source.dir}; put the entries of one into the other with a program`,
+    {
+      stores: [a.source.dir, b.source.dir],
+      expected: seeds[0],
+      actual: seeds[1],
+      keyGroups: counts,
+    },
+  );
+}
+
+/** How far the log of a store may be given out, and what is taken of it. */
+async function settleStore(
+  found: FoundStore,
+  on: CopyComponents,
+  run: CopyRun,
+): Promise<SettledStore> {
+  const { source, identity, target, keyGroups, isOneOfSeveral } = found;
+  const settled = await settle(found, on, run);
+  const { record } = await readInAgreement(source, async () => {
+    const files = new ReadOnlyFiles(source.fs, true);
+    try {
+      const through = settled.lsn;
+      return (await planMoment(source, files, identity, { target, through })).plan;
+    } finally {
+      await files.close();
+    }
+  });
+  const own = isOneOfSeveral ? record?.origin?.keyGroups : undefined;
+  const groups = keyGroups ?? own ?? { from: 0, to: identity.keyGroups };
+  return { ...found, settled, groups };
+}
+
+/** What a checkpoint names is proved; other targets wait for the proof of what is in the log. */
+async function settle(
+  { source, identity, target: { kind, number } }: FoundStore,
+  { fs }: CopyComponents,
+  run: CopyRun,
+): Promise<SettledLog> {
+  if (kind !== 'checkpoint' && kind !== 'savepoint') {
+    const wanted = kind === 'lsn' ? { wanted: number } : {};
+    return settleLog({ source, fs, identity, ...wanted }, run);
+  }
+  return { lsn: Number.MAX_SAFE_INTEGER, unprovedCommits: 0 };
 }
 
 interface Making {
   readonly on: CopyComponents;
   readonly run: CopyRun;
-  readonly source: ReaderSource;
-  readonly identity: StoreIdentity;
-  readonly settled: SettledLog;
+  readonly stores: readonly SettledStore[];
   readonly store: NewStore;
-}
-
-/** What a checkpoint names is proved; other targets wait for the proof of what is in the log. */
-async function settle(
-  { target }: RestoreOrder,
-  input: Parameters<typeof settleLog>[0],
-  run: CopyRun,
-): Promise<SettledLog> {
-  const { kind } = target;
-  if (kind !== 'checkpoint' && kind !== 'savepoint') return settleLog(input, run);
-  return { lsn: Number.MAX_SAFE_INTEGER, unprovedCommits: 0 };
 }
 
 async function make(
   order: RestoreOrder,
   making: Making,
 ): Promise<Omit<RestoreReport, 'milliseconds'>> {
-  const { run, source, settled, store } = making;
+  const { on, run, stores, store } = making;
   const threads = new ThreadMeter(run.pool);
-  const created = newIdentity(making);
-  const made = await readInAgreement(source, () => writeBase(order, making, created));
+  const created = newIdentity(stores[0]!.identity, on.random);
+  const sources = stores.map(({ source }) => source);
+  const made = await readAllInAgreement(sources, () => writeBase(order, making, created));
   run.check();
-  const { state, chosen, base } = made;
-  const { plan } = state;
-  const { plan: planMs = 0, replay = 0, write = 0 } = run.phasesMs();
-  const work = threads.over(replay + write);
-  const readBytes = plan.snapshotBytes + plan.logBytes;
-  const record = recordOf(order, { ...making, ...made, created });
+  const { chosen, base, read } = made;
+  const work = workOf(run, threads, read);
+  const partial = order.operators !== undefined || !isComplete(stores);
+  const { defaults } = order;
+  const when = momentOf(made.read);
+  const parts = { created, stores: read, when, chosen, base, partial, defaults };
+  const record = recordOf({ ...parts, clock: on.clock });
   await store.publishSnapshot(made.stagedPath, record.chain[0]!.name);
   await store.finish(created, record);
   return {
     dir: store.dir,
     storeId: record.storeId,
-    sourceId: toHex(making.identity.storeId),
-    lsn: record.lsn,
-    timestamp: record.timestamp,
-    checkpoint: plan.record?.id,
-    replayedCommits: plan.lsn - (plan.record?.lsn ?? 0),
-    unprovedCommits: order.target.kind === 'latest' ? stillUnproved(settled, plan.lsn) : 0,
-    partial: chosen.parts !== undefined,
+    ...when,
+    sources: stores.map((each, i) => describe(each, read[i]!)),
+    partial,
     entryCount: base.entryCount,
     bytes: base.bytes,
-    phasesMs: { plan: planMs, replay, write },
-    phasesBytes: { replay: plan.logBytes, write: readBytes },
-    bytesPerSecond: rateOf(readBytes, write),
-    estimatedMs: plan.seconds * 1000,
     ...work,
   };
 }
 
-/** Another store, whose keys have the same hashes. */
-function newIdentity({ on, identity }: Making): StoreIdentity {
-  const storeId = new Uint8Array(16);
-  on.random.fill(storeId);
-  return { ...identity, storeId, place: directoryPlace };
+function workOf(run: CopyRun, threads: ThreadMeter, read: readonly OpenStore[]): RestoreWork {
+  const { plan = 0, replay = 0, write = 0 } = run.phasesMs();
+  const plans = read.map(({ state }) => state.plan);
+  const logBytes = plans.reduce((sum, each) => sum + each.logBytes, 0);
+  const bytes = plans.reduce((sum, each) => sum + each.snapshotBytes, logBytes);
+  return {
+    phasesMs: { plan, replay, write },
+    phasesBytes: { replay: logBytes, write: bytes },
+    bytesPerSecond: rateOf(bytes, write),
+    estimatedMs: plans.reduce((sum, { seconds }) => sum + seconds * 1000, 0),
+    ...threads.over(replay + write),
+  };
+}
+
+function describe({ target, settled }: SettledStore, read: OpenStore): RestoredSource {
+  const { plan, lastTimestamp } = read.state;
+  return {
+    dir: read.dir,
+    storeId: toHex(read.identity.storeId),
+    keyGroups: read.groups,
+    lsn: plan.lsn,
+    timestamp: lastTimestamp,
+    checkpoint: plan.record?.id,
+    replayedCommits: plan.lsn - (plan.record?.lsn ?? 0),
+    unprovedCommits: target.kind === 'latest' ? stillUnproved(settled, plan.lsn) : 0,
+  };
+}
+
+/** Groups are disjoint. */
+function isComplete(stores: readonly SettledStore[]): boolean {
+  const taken = stores.reduce((sum, { groups }) => sum + groups.to - groups.from, 0);
+  return taken === stores[0]!.identity.keyGroups;
+}
+
+interface OpenStore extends ReadStore {
+  readonly dir: string;
 }
 
 interface MadeBase {
-  readonly state: RestoreSource;
+  readonly read: readonly OpenStore[];
   readonly chosen: ChosenParts;
   readonly base: MergedSnapshot;
   readonly stagedPath: string;
 }
 
-/** Reads the source and writes all of it that is wanted into one base. */
+/** Reads the sources and writes all of them that is wanted into one base. */
 async function writeBase(
   order: RestoreOrder,
-  { on, run, source, identity, settled, store }: Making,
-  made: StoreIdentity,
+  { on: { fs }, run, stores, store }: Making,
+  created: StoreIdentity,
 ): Promise<MadeBase> {
-  const { fs } = on;
-  const { target, operators, keyGroups } = order;
   run.progress('replay');
   const stagedPath = store.stagedPath('base');
-  const state = await openRestoreSource(
-    {
-      source,
-      fs,
-      identity,
-      target,
-      through: settled.lsn,
-      stagedPath: () => store.stagedPath('input'),
-    },
-    run,
-  );
+  const read: OpenStore[] = [];
   try {
-    const chosen = await chooseParts(state, { operators, keyGroups }, run);
-    const { tables, parts, amendments } = chosen;
-    const { snapshotBytes, logBytes, record } = state.plan;
-    const bytesTotal = snapshotBytes + logBytes;
-    run.progress('write', 0, bytesTotal);
-    const base = await runMerge(run.pool, {
-      sources: [...state.inputs, { slices: amendments }],
-      stagedPath,
-      header: headerOf(made, state),
-      rules: rulesOf(tables),
-      compression: compressionOf(record?.compression ?? compressionDefault, tables),
-      ...(parts && { parts }),
-      threadsMax: run.threadsMax,
-      keepSlices: false,
-      signal: run.signal,
-      slabs: run.slabs,
-      onRange: ({ rangesDone, rangeCount, entryCount }) => {
-        const bytes = Math.round((bytesTotal * rangesDone) / rangeCount);
-        run.progress('write', bytes, bytesTotal, entryCount);
-      },
-    });
-    return { state, chosen, base, stagedPath };
+    for (const { source, identity, target, settled, groups } of stores) {
+      const inputPath = (): string => store.stagedPath('input');
+      const what = { source, fs, identity, target, through: settled.lsn, stagedPath: inputPath };
+      read.push({ identity, groups, dir: source.dir, state: await openRestoreSource(what, run) });
+    }
+    const chosen = await chooseParts(read, order, run);
+    const base = await mergeInto(stagedPath, { run, read, chosen, created });
+    return { read, chosen, base, stagedPath };
   } finally {
-    state.close();
+    for (const { state } of read) state.close();
   }
 }
 
-function headerOf({ storeId, seed }: StoreIdentity, state: RestoreSource): SnapshotHeader {
-  return {
-    kind: 'base',
-    storeId,
-    timeline: firstPosition(0).timeline,
-    epoch: firstEpoch,
-    fromLsn: 0,
-    lastLsn: state.plan.lsn,
-    lastTimestamp: state.lastTimestamp,
-    seed: { low: readU32(seed, 0), high: readU32(seed, 4) },
-    groupBits: state.groupBits,
-  };
-}
-
-/** The only record of the new store, with the settings of the source. */
-function recordOf(
-  { defaults }: RestoreOrder,
-  { on, identity, created, state, chosen, base }: Making & MadeBase & { created: StoreIdentity },
-): CheckpointRecord {
-  const id = 1;
-  const { plan, lastTimestamp } = state;
-  const { record, lsn } = plan;
-  const { sha256, bytes, entryCount, dataBytes } = base;
-  const name = snapshotName(sha256, id);
-  const position = firstPosition(lsn);
-  return {
-    id,
-    storeId: toHex(created.storeId),
-    timeline: position.timeline,
-    epoch: firstEpoch,
-    parent: 0,
-    kind: 'base',
-    lsn,
-    timestamp: lastTimestamp,
-    fromTimestamp: 0,
-    createdAt: on.clock.nowMicros(),
-    position,
-    chain: [
-      {
-        name,
-        kind: 'base',
-        sha256,
-        bytes,
-        entryCount,
-        dataBytes,
-        fromLsn: 0,
-        lastLsn: lsn,
-        lastTimestamp,
-      },
-    ],
-    logBytes: 0,
-    trigger: 'restore',
-    totals: { logBytes: 0, checkpointBytes: bytes, mergeBytes: 0, baseLogBytes: 0 },
-    policy: record?.policy ?? defaults.policy,
-    rates: record?.rates,
-    merge: undefined,
-    retention: record ? record.retention : defaults.retention,
-    tables: chosen.tables,
-    blobs: chosen.blobs,
-    compression: record?.compression ?? compressionDefault,
-    keyGroups: identity.keyGroups,
-    savepoint: undefined,
-    metadata: undefined,
-    origin: {
-      storeId: toHex(identity.storeId),
-      timeline: record?.timeline ?? firstPosition(lsn).timeline,
-      lsn,
-      partial: chosen.parts !== undefined,
+function mergeInto(
+  stagedPath: string,
+  {
+    run,
+    read,
+    chosen,
+    created,
+  }: Pick<MadeBase, 'read' | 'chosen'> & { readonly run: CopyRun; readonly created: StoreIdentity },
+): Promise<MergedSnapshot> {
+  const { tables, inputs, parts } = chosen;
+  const first = read[0]!.state;
+  const bytesTotal = read.reduce((sum, { state: { plan } }) => {
+    return sum + plan.snapshotBytes + plan.logBytes;
+  }, 0);
+  run.progress('write', 0, bytesTotal);
+  return runMerge(run.pool, {
+    sources: inputs,
+    stagedPath,
+    header: headerOf(created, first, momentOf(read)),
+    rules: rulesOf(tables),
+    compression: compressionOf(first.plan.record?.compression ?? compressionDefault, tables),
+    ...(parts && { parts }),
+    threadsMax: run.threadsMax,
+    keepSlices: false,
+    signal: run.signal,
+    slabs: run.slabs,
+    onRange: ({ rangesDone, rangeCount, entryCount }) => {
+      const bytes = Math.round((bytesTotal * rangesDone) / rangeCount);
+      run.progress('write', bytes, bytesTotal, entryCount);
     },
-  };
+  });
 }

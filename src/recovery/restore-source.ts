@@ -8,6 +8,7 @@
 import type { ChainLink, CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { recordName } from '../checkpoint/checkpoint-record.ts';
 import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
+import type { HashSeed } from '../codec/hash.ts';
 import { CorruptionError, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import type { MergeRange } from '../snapshot/merge-ranges.ts';
@@ -50,6 +51,7 @@ export interface StateSource {
   /** Timestamp of the last commit, microseconds; 0 before the first. */
   readonly lastTimestamp: number;
   readonly groupBits: number;
+  readonly seed: HashSeed;
 }
 
 /** What ranges of a state are read with. */
@@ -82,12 +84,13 @@ export async function openRestoreSource(
       const groupBits = Math.log2(identity.keyGroups);
       const tail = await readTail(plan, identity, groupBits, run);
       const { slices, lastTimestamp } = tail;
+      const seed = { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
       const close = (): void => {
         for (const { buffer } of slices) run.slabs.release(buffer);
         for (const unset of unpin) unset();
       };
       inputs.push({ slices });
-      return { plan, inputs, tail: slices, lastTimestamp, groupBits, close };
+      return { plan, inputs, tail: slices, lastTimestamp, groupBits, seed, close };
     } catch (error) {
       for (const unset of unpin) unset();
       throw error;

@@ -30,6 +30,8 @@ export interface SettlingInput {
   /** The file system itself: that of the source takes no lock. */
   readonly fs: FileSystem;
   readonly identity: StoreIdentity;
+  /** What is above it is not wanted, and not waited for. @defaultValue everything is */
+  readonly wanted?: number;
 }
 
 /** The LSN up to which a log may be given out; waits for the proof of a writer. */
@@ -38,7 +40,7 @@ export async function settleLog(input: SettlingInput, run: CopyRun): Promise<Set
   const read = async (): Promise<{ lsn: number; provedLsn: number }> =>
     readInAgreement(source, () => readLogMoment(source, source.fs, identity));
   const first = await read();
-  const { lsn: wanted } = first;
+  const wanted = Math.min(first.lsn, input.wanted ?? first.lsn);
   let { provedLsn } = first;
   if (provedLsn >= wanted) return { lsn: wanted, unprovedCommits: 0 };
   const until = run.clock.monotonicMs() + proofWaitMs;

@@ -104,7 +104,8 @@ export function groupsOf(
   return { from: { table, hash: groupStart(from, groupBits) }, to: end };
 }
 
-function isBefore(a: MergeBorder, b: MergeBorder): boolean {
+/** Orders borders. */
+export function isBefore(a: MergeBorder, b: MergeBorder): boolean {
   return a.table < b.table || (a.table === b.table && a.hash < b.hash);
 }
 

@@ -32,6 +32,9 @@ import {
   type StateOptions,
 } from './write-options.ts';
 
+/** The operator that state holders are kept under; its name cannot be asked for. */
+export const holderOperator = '\u0000holders';
+
 const nameCharactersMax = 256;
 
 /** Options of the kinds whose values are the user's own. */

@@ -1,11 +1,13 @@
 /*
  * The input slices of a merge in ranges. Those of an image are lent as they are; those of a file are
  * loaded by a worker when the first range needs them, shared by the ranges that do, and released with
- * the last of these.
+ * the last of these. An input may count in some ranges only, under other numbers of its tables: neither
+ * touches a byte of it.
  */
 import { CorruptionError } from '../errors.ts';
 import {
   countOverlapping,
+  isBefore,
   overlaps,
   type MergeRange,
   type SliceSpan,
@@ -14,10 +16,20 @@ import type { SlabPool } from '../snapshot/slab-pool.ts';
 import type { SliceDescriptor } from '../snapshot/slice.ts';
 import type { TaskPool } from './task-pool.ts';
 
+/** What of an input counts; all of it unless it is said. */
+export interface SourceShare {
+  /** In order; the input has no part in ranges outside of these. */
+  readonly only?: readonly MergeRange[];
+  /** Numbers that its tables have in the output; those that are not named keep theirs. */
+  readonly tables?: ReadonlyMap<number, number>;
+}
+
 /** An input of a merge: an image, which the caller retains, or a file. */
-export type MergeSource =
-  | { readonly slices: readonly SliceDescriptor[] }
-  | { readonly path: string; readonly sha256?: string; readonly bytes?: number };
+export type MergeSource = SourceShare &
+  (
+    | { readonly slices: readonly SliceDescriptor[] }
+    | { readonly path: string; readonly sha256?: string; readonly bytes?: number }
+  );
 
 interface Loan {
   readonly span: SliceSpan;
@@ -49,19 +61,24 @@ export class SliceLoans {
     this.#open = await Promise.all(
       this.#sources.map(async (source) => {
         const spans = 'slices' in source ? source.slices : await this.#recordsOf(source);
-        const loans = spans.map((span, index) => ({ span, index, users: 0, loading: undefined }));
+        const loans = spans.map((span, index) => {
+          return { span: renumbered(span, source), index, users: 0, loading: undefined };
+        });
+        if (source.tables) loans.sort((a, b) => a.span.table - b.span.table || a.index - b.index);
         return { source, loans };
       }),
     );
-    return this.#open.map(({ loans }) => loans.map(({ span }) => span));
+    return this.#open.map(({ loans, source: { only } }) => {
+      const spans = loans.map(({ span }) => span);
+      return only ? spans.filter((span) => only.some((part) => overlaps(span, part))) : spans;
+    });
   }
 
   /** Counts how many ranges need each slice; they are in order and do not overlap. */
   count(ranges: readonly MergeRange[]): void {
-    for (const { loans } of this.#open) {
-      for (const loan of loans) {
-        loan.users = countOverlapping(ranges, loan.span);
-      }
+    for (const { loans, source } of this.#open) {
+      const shared = source.only ? ranges.filter((range) => hasPart(source, range)) : ranges;
+      for (const loan of loans) loan.users = countOverlapping(shared, loan.span);
     }
   }
 
@@ -69,8 +86,11 @@ export class SliceLoans {
   take(range: MergeRange, signal: AbortSignal): Promise<(readonly SliceDescriptor[])[]> {
     return Promise.all(
       this.#open.map(async ({ source, loans }) => {
+        if (!hasPart(source, range)) return [];
         const needed = loans.filter(({ span }) => overlaps(span, range));
-        if ('slices' in source) return needed.map(({ index }) => source.slices[index]!);
+        if ('slices' in source) {
+          return needed.map(({ index }) => renumbered(source.slices[index]!, source));
+        }
         return Promise.all(needed.map((loan) => this.#load(source, loan, signal)));
       }),
     );
@@ -78,7 +98,8 @@ export class SliceLoans {
 
   /** A range is done with its slices. */
   giveBack(range: MergeRange): void {
-    for (const { loans } of this.#open) {
+    for (const { loans, source } of this.#open) {
+      if (!hasPart(source, range)) continue;
       for (const loan of loans) {
         if (!overlaps(loan.span, range)) continue;
         loan.users--;
@@ -106,10 +127,11 @@ export class SliceLoans {
   }
 
   #load(
-    { path }: Extract<MergeSource, { path: string }>,
+    source: Extract<MergeSource, { path: string }>,
     loan: Loan,
     signal: AbortSignal,
   ): Promise<SliceDescriptor> {
+    const { path } = source;
     loan.loading ??= this.#pool
       .run(
         'loadSnapshot',
@@ -119,7 +141,7 @@ export class SliceLoans {
       .then(({ slices, spareSlabs }) => {
         for (const slab of spareSlabs) this.#slabs.release(slab);
         const [slice] = slices;
-        if (slice) return slice;
+        if (slice) return renumbered(slice, source);
         throw new CorruptionError('CORRUPT_SNAPSHOT', `snapshot has lost a slice: ${path}`, {
           path,
         });
@@ -133,4 +155,15 @@ export class SliceLoans {
     // One that failed to load holds nothing.
     void loading?.then(({ buffer }) => this.#slabs.release(buffer)).catch(() => {});
   }
+}
+
+/** Whether an input takes part in a range; the borders of its parts are borders of ranges. */
+function hasPart({ only }: SourceShare, { from, to }: MergeRange): boolean {
+  if (!only) return true;
+  return only.some((part) => !isBefore(from, part.from) && !isBefore(part.to, to));
+}
+
+function renumbered<Span extends SliceSpan>(span: Span, { tables }: SourceShare): Span {
+  const table = tables?.get(span.table) ?? span.table;
+  return table === span.table ? span : { ...span, table };
 }

@@ -60,8 +60,9 @@ describe('restore', () => {
     const more = ['--at', 'lsn:4', '--timeout', '60', '--json'];
     const { status, stdout } = await run('restore', store, to, ...parts, ...more);
     expect(status).toBe(0);
-    const report = JSON.parse(stdout) as { lsn: number; partial: boolean; checkpoint: number };
-    expect(report).toMatchObject({ lsn: 4, partial: true, checkpoint: 1, replayedCommits: 1 });
+    const report = JSON.parse(stdout) as object;
+    expect(report).toMatchObject({ lsn: 4, partial: true });
+    expect(report).toMatchObject({ sources: [{ checkpoint: 1, replayedCommits: 1 }] });
     const reader = await openReader({ dir: to });
     const whole = await openReader({ dir: store, at: { lsn: 4 } });
     const kept = [...reader.entries()].map(({ key }) => key);
@@ -97,10 +98,65 @@ describe('export-savepoint', () => {
   test('writes the savepoint, and nothing for one that is not there', async () => {
     const to = join(directory, 'third');
     const { status, stdout } = await run('export-savepoint', store, 'third', to, '--json');
-    expect([status, JSON.parse(stdout)]).toMatchObject([0, { lsn: 3, checkpoint: 1 }]);
+    expect([status, JSON.parse(stdout)]).toMatchObject([
+      0,
+      { lsn: 3, sources: [{ checkpoint: 1 }] },
+    ]);
     const missing = await run('export-savepoint', store, 'fourth', join(directory, 'never'));
     expect(missing.stderr).toMatch(/SAVEPOINT_NOT_FOUND/);
     expect(missing.status).toBe(2);
+  });
+});
+
+describe('split and join', () => {
+  const at = (name: string): string => join(directory, name);
+
+  async function entriesIn(where: string): Promise<unknown[]> {
+    const reader = await openReader({ dir: where });
+    const found = [...reader.entries()].map(({ operator, key, value }) => [operator, key, value]);
+    await reader.close();
+    return found;
+  }
+
+  test('evenly, and together again: the same entries', async () => {
+    const split = await run('split', store, at('half-0'), at('half-1'));
+    expect(split.status).toBe(0);
+    expect(split.stdout.match(/^restored {4}LSN 6 \(.*\), a part$/gm)).toHaveLength(2);
+    const joined = await run('join', at('whole'), at('half-0'), at('half-1'));
+    expect(joined.status).toBe(0);
+    const from = joined.stdout.split('\n').filter((line) => line.startsWith('from'));
+    expect(from).toEqual([
+      `from        ${at('half-0')}, key groups 0..2, LSN 6: checkpoint 1 and 0 commits`,
+      `from        ${at('half-1')}, key groups 2..4, LSN 6: checkpoint 1 and 0 commits`,
+    ]);
+    expect(await entriesIn(at('whole'))).toEqual(await entriesIn(store));
+  });
+
+  test('with key groups, --at, --gaps, --positions, --holders, --json: each counts', async () => {
+    const parts = [`${at('one')}@0..1`, `${at('rest')}@1..4`];
+    const split = await run('split', store, ...parts, '--at', 'savepoint:third', '--json');
+    expect(split.stdout.split('\n')[1]).toContain('"lsn":3');
+    const groups = [at('one'), `${at('rest')}@1..3`];
+    const refused = await run('join', at('joined'), ...groups);
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(/INVALID_OPTION.*gaps/);
+    const chosen = ['--gaps', '--positions', at('one'), '--holders', at('one')];
+    const joined = await run('join', at('joined'), ...groups, ...chosen, '--operators', 'many');
+    expect([joined.status, joined.stderr]).toEqual([0, '']);
+    const found = (await entriesIn(at('joined'))).length;
+    expect(found).toBeGreaterThan(0);
+    expect(found).toBeLessThan(50);
+  });
+
+  const wrong: [string, string[]][] = [
+    ['no directory to join', ['join', 'to']],
+    ['key groups of one directory only', ['split', 'from', 'a@0..2', 'b']],
+    ['positions of another store', ['join', 'to', 'a', 'b', '--positions', 'c']],
+    ['holders of another store', ['join', 'to', 'a', 'b', '--holders', 'c']],
+    ['one store for all', ['join', 'to', 'a', 'b', '--store', 'c']],
+  ];
+  test.each(wrong)('%s: status 2', async (_, args) => {
+    expect((await run(...args)).status).toBe(2);
   });
 });
 

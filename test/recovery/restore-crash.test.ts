@@ -145,7 +145,7 @@ test('a writer that collects the log below the moment that was looked at: the ne
     }
     await engine.collect();
   };
-  const { lsn, unprovedCommits } = await restoreWith({ from, to }, world);
-  expect([lsn, unprovedCommits]).toEqual([16, 0]);
+  const { lsn, sources } = await restoreWith({ from, to }, world);
+  expect([lsn, sources[0]!.unprovedCommits]).toEqual([16, 0]);
   await engine.close();
 });

@@ -52,8 +52,9 @@ describe('a restore of everything', () => {
   test('of the latest moment: another store with the same state and positions', async () => {
     const store = await filled();
     const report = await restored(store);
-    expect(report).toMatchObject({ lsn: 30, dir: to, partial: false, unprovedCommits: 0 });
-    expect(report.storeId).not.toBe(report.sourceId);
+    expect(report).toMatchObject({ lsn: 30, dir: to, partial: false });
+    expect(report.sources).toMatchObject([{ dir, lsn: 30, unprovedCommits: 0 }]);
+    expect(report.storeId).not.toBe(report.sources[0]!.storeId);
     expect(await contentAt(store, to)).toEqual(await contentAt(store, dir));
     expect(await faultsIn(store, to)).toEqual([]);
     const engine = await openEngineWith({ dir: to }, on(store));
@@ -64,8 +65,8 @@ describe('a restore of everything', () => {
 
   test('of an older commit: goes on behind it, with checkpoints and openings', async () => {
     const store = await filled();
-    const { checkpoint, replayedCommits } = await restored(store, { target: { lsn: 20 } });
-    expect([checkpoint, replayedCommits]).toEqual([2, 2]);
+    const { sources } = await restored(store, { target: { lsn: 20 } });
+    expect(sources).toMatchObject([{ checkpoint: 2, replayedCommits: 2 }]);
     expect(await contentAt(store, to)).toEqual(await contentAt(store, dir, { at: { lsn: 20 } }));
     let engine = await openEngineWith({ dir: to, ...smallSegments }, on(store));
     await fill(engine, 14);
@@ -93,7 +94,7 @@ describe('a restore of everything', () => {
     const engine = await store.open(smallSegments);
     await fill(engine, 5);
     await engine.close();
-    expect((await restored(store)).checkpoint).toBeUndefined();
+    expect((await restored(store)).sources[0]!.checkpoint).toBeUndefined();
     expect(await contentAt(store, to)).toEqual(await contentAt(store, dir));
     expect(await faultsIn(store, to)).toEqual([]);
   });
@@ -104,11 +105,16 @@ describe('a restore of everything', () => {
     engine.operator('routes').blob('model').set('other', new Uint8Array(500).fill(7));
     await engine.commit();
     await engine.close();
-    const { sourceId } = await restored(store);
+    const { sources } = await restored(store);
     const copy = await openEngineWith({ dir: to }, on(store));
     const [record] = await copy.checkpoints();
     await copy.close();
-    expect(record?.origin).toEqual({ storeId: sourceId, timeline: 1, lsn: 10, partial: false });
+    expect(record?.origin).toEqual({
+      storeId: sources[0]!.storeId,
+      timeline: 1,
+      lsn: 10,
+      partial: false,
+    });
     expect(record).toMatchObject({ trigger: 'restore', lsn: 10 });
     expect(record?.blobs).toEqual({ bytes: 1000, chunkCount: 1, chunkBytes: 500 });
   });
@@ -350,7 +356,7 @@ describe('beside a writer', () => {
     };
     const report = await restoreWith({ from: { dir }, to }, { ...on(store), clock });
     expect(report.lsn).toBeLessThan(5);
-    expect(report.lsn + report.unprovedCommits).toBe(5);
+    expect(report.lsn + report.sources[0]!.unprovedCommits).toBe(5);
     expect(await contentAt(store, to)).toEqual(
       await contentAt(store, dir, { at: { lsn: report.lsn } }),
     );
