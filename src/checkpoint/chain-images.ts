@@ -68,9 +68,19 @@ export class ChainImages {
   get entryBytes(): number {
     let bytes = 0;
     for (const { image } of this.#links) {
-      for (const { table, dataBytes } of image.descriptors) {
+      for (const { facts } of image.slices) {
+        const { table, dataBytes } = facts;
         if (table !== reservedTables.chunks) bytes += dataBytes;
       }
+    }
+    return bytes;
+  }
+
+  /** Bytes of entries that are not in memory. */
+  get coldBytes(): number {
+    let bytes = 0;
+    for (const { image } of this.#links) {
+      for (const { slice, facts } of image.slices) if (!slice) bytes += facts.dataBytes;
     }
     return bytes;
   }

@@ -8,10 +8,12 @@
  */
 import { checksum } from '../codec/checksum.ts';
 import { readU16, readU32 } from '../std/bytes.ts';
-import { entryKeyStart } from '../snapshot/entry.ts';
+import { TidemarkError } from '../errors.ts';
+import type { ColdSlice } from '../snapshot/cold-slice.ts';
+import { Entry, entryKeyStart } from '../snapshot/entry.ts';
 import { ops } from '../snapshot/entry-format.ts';
-import type { Image } from '../snapshot/image.ts';
-import { Slice } from '../snapshot/slice.ts';
+import type { Image, ImageSlice } from '../snapshot/image.ts';
+import type { Slice } from '../snapshot/slice.ts';
 import type { DistinctShare } from './chain-policy.ts';
 
 /** Entries of a snapshot that a sample takes, about: it is taken on the main thread. */
@@ -36,9 +38,9 @@ export function sampleOverlap(images: readonly Image[]): DistinctShare {
   const replacedTombstones = matrix(length);
   const newest = new Map<string, Seen>();
   images.forEach((image, link) => {
-    for (const descriptor of image.descriptors) {
-      if (descriptor.firstHash >= hashEnd) continue;
-      eachSampled(new Slice(descriptor), hashEnd, (key, bytes, isTombstone) => {
+    for (const place of image.slices) {
+      if (place.firstHash >= hashEnd) continue;
+      eachOf(place, hashEnd, (key, bytes, isTombstone) => {
         total[link]! += bytes;
         if (isTombstone) tombstones[link]! += bytes;
         const before = newest.get(key);
@@ -77,11 +79,34 @@ function sampleEnd(images: readonly Image[]): number {
   return Math.min(HASHES, Math.ceil((HASHES * SAMPLE_MAX) / most));
 }
 
-function eachSampled(
-  slice: Slice,
-  hashEnd: number,
-  take: (key: string, bytes: number, isTombstone: boolean) => void,
-): void {
+type Take = (key: string, bytes: number, isTombstone: boolean) => void;
+
+function eachOf({ slice, cold }: ImageSlice, hashEnd: number, take: Take): void {
+  if (slice) {
+    eachSampled(slice, hashEnd, take);
+    return;
+  }
+  try {
+    if (cold) eachInFile(cold, hashEnd, take);
+  } catch (error) {
+    // Who watches the file has heard of it, and a sample goes without what cannot be read.
+    if (!(error instanceof TidemarkError)) throw error;
+  }
+}
+
+function eachInFile(slice: ColdSlice, hashEnd: number, take: Take): void {
+  const { table, entryCount } = slice.record;
+  const end = hashEnd >= HASHES ? entryCount : slice.hashStart(hashEnd);
+  const entry = new Entry();
+  for (let index = 0; index < Math.min(end, 4 * SAMPLE_MAX); index++) {
+    slice.read(index, entry);
+    const { bytes, keyStart, subKeyEnd, valueEnd, hash, op } = entry;
+    const key = `${table} ${hash} ${checksum(bytes, keyStart, subKeyEnd)}`;
+    take(key, valueEnd, op !== ops.put && op !== ops.merge);
+  }
+}
+
+function eachSampled(slice: Slice, hashEnd: number, take: Take): void {
   const { table, entryCount } = slice.descriptor;
   const end = hashEnd >= HASHES ? entryCount : slice.hashStart(hashEnd);
   // One key with a million sub-keys must not make a sample of a million entries.

@@ -34,7 +34,7 @@ import {
   type CheckpointerInput,
 } from './checkpointer-input.ts';
 import { assertRoom, mergeRoom } from './free-space.ts';
-import { belowMerge, type BelowMerge } from './merge-parents.ts';
+import { belowMerge, mergeSource, type BelowMerge } from './merge-parents.ts';
 import type { Publisher } from './publisher.ts';
 import { snapshotHeader } from './snapshot-tasks.ts';
 
@@ -187,7 +187,7 @@ export class Compactor {
     signal?.addEventListener('abort', give);
     try {
       return await runMerge(pool, {
-        sources: run.map(({ image }) => ({ slices: image.descriptors })),
+        sources: run.map(({ image }) => mergeSource(image)),
         stagedPath,
         header,
         ...below,

@@ -1,9 +1,13 @@
 /*
- * What a merged delta is valid on. One from which was left out what changes nothing in the chain
+ * What a merge reads, and what a merged delta is valid on. An image that is not all in memory is read
+ * from its file, a slice at a time. One from which was left out what changes nothing in the chain
  * below names all of that chain; one that is made of such deltas names what they named, as long as it
  * is a delta. A base stands alone.
  */
+import type { Image } from '../snapshot/image.ts';
 import type { SliceDescriptor } from '../snapshot/slice.ts';
+import { must } from '../std/assert.ts';
+import type { MergeSource } from '../threads/slice-loans.ts';
 import type { LoadedLink } from './chain-images.ts';
 
 /** What a merge is told of the chain below it. */
@@ -21,10 +25,18 @@ export function belowMerge(
 ): BelowMerge {
   if (below.length === 0) return { parents: [] };
   const inherited = run.flatMap((input) => input.parents ?? []);
-  if (!deduplicate) return { parents: [...new Set(inherited)] };
+  // What stands below is compared in memory: where it is not all there, nothing is left out.
+  const compares = deduplicate && below.every(({ image }) => image.isResident);
+  if (!compares) return { parents: [...new Set(inherited)] };
   const named = below.map(({ link }) => link.sha256);
   return {
     parents: [...new Set([...named, ...inherited])],
     older: below.map(({ image }) => image.descriptors),
   };
+}
+
+/** An input of a merge; the image is retained by the caller. */
+export function mergeSource(image: Image): MergeSource {
+  if (image.isResident) return { slices: image.descriptors };
+  return { path: must(image.file, 'an image is in memory or in a file').path };
 }

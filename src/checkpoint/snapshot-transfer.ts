@@ -12,6 +12,13 @@ import { storeCall } from './store-call.ts';
 
 const COPY_BYTES = 4 * 1024 * 1024;
 
+/** A file of this machine that holds an object. */
+export interface LocalCopy {
+  readonly path: string;
+  /** Removes a copy; the object itself stays. */
+  discard(): Promise<void>;
+}
+
 export class SnapshotTransfer {
   readonly #fs: FileSystem;
   readonly #store: ObjectStore;
@@ -81,20 +88,31 @@ export class SnapshotTransfer {
 
   /** Calls with the path of a file that holds an object, which is made local first if need be. */
   async withLocal<T>(name: string, use: (path: string) => Promise<T>): Promise<T> {
+    const copy = await this.makeLocal(name);
+    try {
+      return await use(copy.path);
+    } finally {
+      await copy.discard();
+    }
+  }
+
+  /** A file that holds an object, made local first if need be; to be discarded when it is not read. */
+  async makeLocal(name: string): Promise<LocalCopy> {
     if (this.#store.local) {
       const path = this.#store.local.path(name);
       if (!(await this.#fs.stat(path))) throw missing(name);
-      return use(path);
+      return { path, discard: async () => {} };
     }
     const bytes = await storeCall('read', name, () => this.#store.get(name));
     if (!bytes) throw missing(name);
     const path = this.stagedPath(`load-${++this.#count}`);
     try {
       await this.#writeFile(path, bytes);
-      return await use(path);
-    } finally {
+    } catch (error) {
       await this.discard(path);
+      throw error;
     }
+    return { path, discard: () => this.discard(path) };
   }
 
   async #writeFile(path: string, bytes: Uint8Array): Promise<void> {

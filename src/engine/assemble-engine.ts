@@ -14,6 +14,7 @@ import type { ChainImages } from '../checkpoint/chain-images.ts';
 import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import type { Timelines } from '../checkpoint/timelines/timelines.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
+import type { Residency } from '../checkpoint/residency/residency.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { sourceOf } from '../recovery/reader-moment.ts';
@@ -31,6 +32,7 @@ import { BackgroundFailures } from './background-failures.ts';
 import { Engine } from './engine.ts';
 import type { EngineLife } from './engine-life.ts';
 import { EventHub } from './events.ts';
+import { coldLinks, startLoading } from './loading.ts';
 import type { ResolvedEngineOptions } from './options.ts';
 import { keepWarnings } from './opening-warnings.ts';
 import type { PositionTable } from './positions.ts';
@@ -57,6 +59,7 @@ export interface AssemblyInput
   readonly clock: Clock;
   readonly random: Random;
   readonly life: EngineLife;
+  readonly residency: Residency;
   /** Threads that work beside the open engine. */
   readonly backgroundThreads: number;
   readonly identity: StoreIdentity;
@@ -108,6 +111,7 @@ export function assembleEngine(input: AssemblyInput): Assembled {
       checkpoints,
       retention,
       images,
+      residency: input.residency,
       hub,
       failures,
       watch,
@@ -120,6 +124,16 @@ export function assembleEngine(input: AssemblyInput): Assembled {
     },
     life,
   );
+  startLoading({
+    residency: input.residency,
+    options: options.residency,
+    space,
+    loadsMax: input.backgroundThreads,
+    events: {
+      damaged: ({ error }) => failures.report(error),
+      failed: (error) => failures.report(error),
+    },
+  });
   return { engine, checkpointer, recording };
 }
 
@@ -196,7 +210,8 @@ function newViews(
   const pins = pinsOf(fs, dir);
   const storeId = toHex(identity.storeId);
   const source = sourceOf({ fs, clock }, store === undefined ? { dir } : { dir, store });
-  return new Views({ ...input, ...on, source, logDirectory, pins, storeId });
+  const cold = coldLinks(options.residency.prefetch, input.residency);
+  return new Views({ ...input, ...on, source, logDirectory, pins, storeId, cold });
 }
 
 /** What collections stand on. */

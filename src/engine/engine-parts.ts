@@ -4,6 +4,7 @@
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import type { ChainImages } from '../checkpoint/chain-images.ts';
+import type { Residency } from '../checkpoint/residency/residency.ts';
 import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
 import type { Clock } from '../std/clock.ts';
@@ -30,6 +31,7 @@ export interface EngineParts {
   readonly retention: Retention;
   readonly views: Views;
   readonly images: ChainImages;
+  readonly residency: Residency;
   readonly hub: EventHub;
   readonly failures: BackgroundFailures;
   readonly watch: Watch;

@@ -19,6 +19,7 @@ export interface EngineStats {
   readonly chainLength: number;
   /** Bytes of memory of the images. */
   readonly imageBytes: number;
+  readonly residency: ResidencyStats;
   readonly openChanges: number;
   readonly compacting: boolean;
   /** Threads that a merge uses at most. */
@@ -34,6 +35,16 @@ export interface EngineStats {
   readonly failure: unknown;
   readonly failedListeners: number;
   readonly retention: RetentionStats;
+}
+
+/** What is in memory, and what is read from files. */
+export interface ResidencyStats {
+  /** Bytes of entries in slices of the chain that are not in memory. */
+  readonly coldBytes: number;
+  /** Bytes of memory of blocks that were read from files. */
+  readonly cacheBytes: number;
+  /** Blocks that were read for reads since the opening. */
+  readonly blocksRead: number;
 }
 
 /** What opening the store would cost now, and what it may cost. */
@@ -105,6 +116,11 @@ export function engineStats(parts: EngineParts, now: EngineNow): EngineStats {
     frozenMemtables: checkpointer.frozenCount,
     chainLength: images.links.length,
     imageBytes: images.slabBytes,
+    residency: {
+      coldBytes: images.coldBytes,
+      cacheBytes: parts.residency.cache.bytes,
+      blocksRead: parts.residency.cache.reads,
+    },
     openChanges: space.transaction.size,
     compacting: checkpointer.compactor.running,
     mergeThreadsMax: checkpointer.compactor.threadsMax,

@@ -18,7 +18,13 @@ export type { OpeningPhase } from '../recovery/opening-run.ts';
 export type { RunProgress } from '../recovery/limited-run.ts';
 export type { ChainOptions, MergeOptions } from './chain-options.ts';
 export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-options.ts';
-export type { CheckpointingStats, RestoreStats, StorageStats } from './engine-stats.ts';
+export type { OperatorLoading, Prefetch, ResidencyOptions } from './residency-options.ts';
+export type {
+  CheckpointingStats,
+  ResidencyStats,
+  RestoreStats,
+  StorageStats,
+} from './engine-stats.ts';
 export type { MergeCallOptions, MergeOutcome } from './merge-call.ts';
 export { mergeStore, type MergeStoreOptions } from './merge-store.ts';
 export {

@@ -4,6 +4,7 @@
  * changes nothing. Nothing is served before the new segment is durable (O3).
  */
 import { ChainImages } from '../checkpoint/chain-images.ts';
+import { Residency } from '../checkpoint/residency/residency.ts';
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { RestoreMeter } from '../checkpoint/restore-estimate.ts';
@@ -23,6 +24,7 @@ import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { recoverAccepting } from '../recovery/accept-loss.ts';
 import { OpeningRun } from '../recovery/opening-run.ts';
+import { isDamage } from '../recovery/recovery-path.ts';
 import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { toHex } from '../std/bytes.ts';
@@ -42,6 +44,7 @@ import { assembleEngine, seedOf, type OpenedState } from './assemble-engine.ts';
 import { backgroundThreadsMax } from './chain-options.ts';
 import type { Engine } from './engine.ts';
 import { EngineLife } from './engine-life.ts';
+import { coldLinks } from './loading.ts';
 import {
   badOption,
   keyGroupsDefault,
@@ -135,6 +138,7 @@ class Opening {
   readonly #life = new EngineLife();
   #store: ObjectStore | undefined;
   #pool: TaskPool | undefined;
+  #residency: Residency | undefined;
   #checkpointer: Checkpointer | undefined;
 
   constructor(
@@ -153,6 +157,7 @@ class Opening {
   async release(): Promise<void> {
     try {
       await this.#pool?.close();
+      await this.#residency?.close();
       await this.#checkpointer?.settled();
       await this.#store?.close();
     } finally {
@@ -162,10 +167,22 @@ class Opening {
 
   async open(): Promise<Engine> {
     const found = await this.#find();
-    const recovered = await this.#recover(found);
-    const state = this.#state(recovered, found.identity);
+    const { recovered, state } = await this.#recover(found);
     await found.threads.limit(this.#backgroundThreads);
     return this.#serve(found, recovered, state);
+  }
+
+  /** Damage that is met before anything is served is passed over as that which loading finds. */
+  async #recover(found: Found): Promise<{ recovered: Recovered; state: OpenedState }> {
+    const input = this.#recoveryInput(found);
+    const recovered = await this.#way(found, input);
+    try {
+      return { recovered, state: this.#state(recovered, found.identity) };
+    } catch (error) {
+      if (!input.cold || !isDamage(error, found.transfer.isLocal)) throw error;
+    }
+    const again = await recover({ ...input, cold: undefined });
+    return { recovered: again, state: this.#state(again, found.identity) };
   }
 
   /** Everything that recovery reads from, and works with. */
@@ -181,12 +198,24 @@ class Opening {
     await transfer.prepare();
     const threads = new ThreadPool(this.#options.opening.threadsMax);
     this.#pool = this.#on.threads ? threads : new InlinePool(fs);
+    const slabs = new SlabPool(idleSlabBytesMax);
+    const { verification, residency } = this.#options;
+    this.#residency = new Residency({
+      fs,
+      transfer,
+      pool: this.#pool,
+      slabs,
+      groupBits: Math.log2(identity.keyGroups),
+      verification,
+      cacheBytesMax: residency.cacheBytesMax,
+    });
     return {
       identity,
       objects: store,
       checkpoints: new CheckpointStore(store, toHex(identity.storeId)),
       transfer,
-      slabs: new SlabPool(idleSlabBytesMax),
+      slabs,
+      residency: this.#residency,
       threads,
       pool: this.#pool,
       // Before the log is looked at, and the records of checkpoints.
@@ -211,18 +240,22 @@ class Opening {
       groupBits: Math.log2(identity.keyGroups),
       ancestry: found.timelines.ancestry(),
       verification,
+      cold: coldLinks(this.#options.residency.prefetch, found.residency),
     };
   }
 
-  #recover(found: Found): Promise<Recovered> {
-    const input = this.#recoveryInput(found);
+  /** What loses commits is decided with everything read. */
+  #way(found: Found, input: RecoveryInput): Promise<Recovered> {
     const { acceptLoss, chain, retention, compression } = this.#options;
     if (!acceptLoss) return recover(input);
-    return recoverAccepting(input, {
-      objects: found.objects,
-      settings: { policy: chain.policy, retention: retention.settings, compression },
-      threadsMax: this.#options.opening.threadsMax,
-    });
+    return recoverAccepting(
+      { ...input, cold: undefined },
+      {
+        objects: found.objects,
+        settings: { policy: chain.policy, retention: retention.settings, compression },
+        threadsMax: this.#options.opening.threadsMax,
+      },
+    );
   }
 
   /** Makes the new segment durable, then puts the engine together. */
@@ -240,8 +273,10 @@ class Opening {
     const total = report.phasesMs.total + openLog;
     const phasesMs = { ...report.phasesMs, openLog, total };
     const meter = new RestoreMeter(recovered.record?.rates);
+    // What was left in files says nothing of how fast it is loaded.
+    const isLoaded = recovered.links.every(({ image }) => image.isResident);
     const sampledMs =
-      meter.loaded(report.chainBytes, phasesMs.load) +
+      (isLoaded ? meter.loaded(report.chainBytes, phasesMs.load) : 0) +
       meter.replayed(report.replayedBytes, phasesMs.replay);
     meter.opened(total - sampledMs);
     const { engine, checkpointer, recording } = assembleEngine({
@@ -332,12 +367,12 @@ class Opening {
     space.lastTimestamp = recovered.lastTimestamp;
     const images = new ChainImages(space, links, tail, plan.lastLsn);
     space.blobs = new BlobCounter(recovered.record?.blobs);
-    if (tail) {
-      const older = links.map(({ image }) => image).toReversed();
-      space.blobs.replay(tail, older, space.images);
-    }
     const positions = new PositionTable(this.#codec);
     try {
+      if (tail) {
+        const older = links.map(({ image }) => image).toReversed();
+        space.blobs.replay(tail, older, space.images);
+      }
       this.#refuseUnwanted(recovered);
       loadReserved(space, this.#codec, positions);
     } catch (error) {
@@ -360,6 +395,7 @@ interface Found {
   readonly checkpoints: CheckpointStore;
   readonly transfer: SnapshotTransfer;
   readonly slabs: SlabPool;
+  readonly residency: Residency;
   readonly threads: ThreadPool;
   readonly pool: TaskPool;
   readonly timelines: Timelines;

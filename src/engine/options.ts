@@ -41,6 +41,12 @@ import {
 } from './checkpointing-options.ts';
 import { badOption } from '../std/option-checks.ts';
 import {
+  residencyOptionNames,
+  resolveResidencyOptions,
+  type ResidencyOptions,
+  type ResolvedResidencyOptions,
+} from './residency-options.ts';
+import {
   engineRetentionNames,
   resolveRetentionOptions,
   type EngineRetentionOptions,
@@ -58,7 +64,7 @@ export { badOption } from '../std/option-checks.ts';
 
 /** Options of `openEngine`. */
 export interface EngineOptions
-  extends LogOptions, ChainOptions, EngineRetentionOptions, OpeningOptions {
+  extends LogOptions, ChainOptions, EngineRetentionOptions, OpeningOptions, ResidencyOptions {
   /** Directory of the store, made if it is not there; `':memory:'` keeps everything in memory. */
   readonly dir: string;
   /**
@@ -143,6 +149,7 @@ export interface ResolvedEngineOptions {
   readonly record: string | undefined;
   readonly retention: ResolvedRetentionOptions;
   readonly opening: OpeningLimits;
+  readonly residency: ResolvedResidencyOptions;
 }
 
 export const keyGroupsDefault = 128;
@@ -170,6 +177,7 @@ export const engineOptionNames: readonly string[] = [
   ...chainOptionNames,
   ...engineRetentionNames,
   ...openingOptionNames,
+  ...residencyOptionNames,
 ] satisfies readonly (keyof EngineOptions)[];
 
 /** Fills in the defaults; an unknown option, or a bad value, is INVALID_OPTION with its name. */
@@ -190,6 +198,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
   const own = codecs.map(({ name }) => name);
   const record = options.record === undefined ? undefined : filePath('record', options.record);
   const inMemory = dir === ':memory:';
+  const verification = checkLevel('verification', options.verification, 'standard');
   const environment = process.env['NODE_ENV'];
   return Object.freeze({
     dir: inMemory ? '/memory' : absolute(dir),
@@ -198,7 +207,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     durability: resolveDurability(options.durability, 'disk'),
     recover: flag('recover', options.recover, true),
     acceptLoss: flag('acceptLoss', options.acceptLoss, false),
-    verification: checkLevel('verification', options.verification, 'standard'),
+    verification,
     checks: flag('checks', options.checks, environment === 'test' || environment === 'development'),
     types: types ?? [],
     memtableBytesMax: memtableBound(options.memtableBytesMax),
@@ -212,6 +221,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     chain: resolveChainOptions(options),
     checkpointing: resolveCheckpointing(options.checkpointing),
     retention: resolveRetentionOptions(options),
+    residency: resolveResidencyOptions(options, verification),
     record: record === undefined ? undefined : absolute(record),
     opening: resolveOpening(options),
   });

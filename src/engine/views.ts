@@ -20,7 +20,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { findLogThrough } from '../recovery/kept-log.ts';
 import { planMoment, usableRecordsOf } from '../recovery/moment-at.ts';
 import { describePlan, type StoreRestorePlan } from '../recovery/plan-store.ts';
-import { checkChain, loadLink } from '../recovery/chain-loader.ts';
+import { checkChain, loadLink, type ColdLinks } from '../recovery/chain-loader.ts';
 import { ReadOnlyFiles } from '../recovery/reader-files.ts';
 import type { ReaderSource } from '../recovery/reader-moment.ts';
 import { planRestore, type RestorePlan } from '../recovery/restore-plan.ts';
@@ -59,6 +59,8 @@ export interface ViewsInput {
   readonly transfer: SnapshotTransfer;
   readonly pool: TaskPool;
   readonly slabs: SlabPool;
+  /** Leaves snapshots in their files; undefined: they are loaded whole. */
+  readonly cold: ColdLinks | undefined;
 }
 
 /** Freezes what was committed, then takes what is frozen, in one turn. */
@@ -224,7 +226,7 @@ export class Views {
 
   /** A snapshot that is in memory is retained in this turn; another one is loaded. */
   async #link(link: ChainLink): Promise<LoadedLink> {
-    const { images, storeId, space, transfer, pool, slabs } = this.#in;
+    const { images, storeId, space, transfer, pool, slabs, cold } = this.#in;
     const held = [images.links, ...this.#open.values()].flat();
     const found = held.find((one) => one.link.name === link.name);
     if (found) {
@@ -233,7 +235,9 @@ export class Views {
     }
     const { seed, groupBits } = space.images;
     const { signal } = this.#abort;
-    return loadLink({ storeId, seed, groupBits, transfer, pool, slabs, signal }, link);
+    // Only what is looked into is loaded.
+    const few = cold && { ...cold, whole: false };
+    return loadLink({ storeId, seed, groupBits, transfer, pool, slabs, signal, cold: few }, link);
   }
 
   /** The log behind the checkpoint as an image. */

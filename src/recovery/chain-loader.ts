@@ -5,6 +5,7 @@
  */
 import type { LoadedLink } from '../checkpoint/chain-images.ts';
 import type { ChainLink, CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
+import type { ColdLink, Residency } from '../checkpoint/residency/residency.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import type { HashSeed } from '../codec/hash.ts';
 import { CorruptionError, TidemarkError } from '../errors.ts';
@@ -28,6 +29,15 @@ export interface ChainLoaderInput {
   /** How much of each snapshot is checked. @defaultValue `standard` */
   readonly verification?: Verification;
   readonly signal?: AbortSignal;
+  /** Leaves slices in their files, for lookups and for later. @defaultValue they are loaded */
+  readonly cold?: ColdLinks | undefined;
+}
+
+/** How snapshots are opened that are not loaded at once. */
+export interface ColdLinks {
+  readonly residency: Residency;
+  /** Their slices are loaded later even if nobody looks into them. */
+  readonly whole: boolean;
 }
 
 /** Damage of one snapshot. */
@@ -118,15 +128,14 @@ export class ChainLoader {
   }
 }
 
-/** Loads the snapshot of a link in a worker, and checks that it is the one that is meant. */
+/**
+ * Loads the snapshot of a link by workers, or opens it and leaves its slices where they are, and
+ * checks that it is the one that is meant.
+ */
 export async function loadLink(input: LoadInput, link: ChainLink): Promise<ReadLink> {
-  const { transfer, slabs, groupBits, verification = 'standard' } = input;
-  const { sha256, bytes, name } = link;
-  const output = await transfer.withLocal(name, (path) =>
-    loadWhole({ path, sha256, bytes, verification }, input),
-  );
-  const image = new Image(output.slices, { slabs, groupBits });
-  const { header, parents } = output;
+  const { image, header, parents } = await (input.cold
+    ? input.cold.residency.open(link, { whole: input.cold.whole })
+    : loadImage(input, link));
   try {
     checkHeader(input, link, header);
   } catch (error) {
@@ -134,6 +143,16 @@ export async function loadLink(input: LoadInput, link: ChainLink): Promise<ReadL
     throw error;
   }
   return { link, image, parents, header };
+}
+
+async function loadImage(input: LoadInput, link: ChainLink): Promise<ColdLink> {
+  const { transfer, slabs, groupBits, verification = 'standard' } = input;
+  const { sha256, bytes, name } = link;
+  const output = await transfer.withLocal(name, (path) =>
+    loadWhole({ path, sha256, bytes, verification }, input),
+  );
+  const { slices, header, parents } = output;
+  return { image: new Image(slices, { slabs, groupBits }), header, parents };
 }
 
 /** The file has to be the one that the record means: of this store, seed and place in the chain. */

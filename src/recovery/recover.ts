@@ -31,8 +31,8 @@ import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { LoadedLink } from '../checkpoint/chain-images.ts';
 import { estimateRestore } from '../checkpoint/restore-estimate.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
-import { ChainLoader, checkRecord } from './chain-loader.ts';
 import type { OpeningRun } from './opening-run.ts';
+import { ChainLoader, checkRecord, type ColdLinks } from './chain-loader.ts';
 import { checkBeginning } from './log-beginning.ts';
 import { examinePaths, isWhole, plainPath, type ExaminedPaths } from './losing-paths.ts';
 import { copiedBytes, rateOf, ThreadMeter, type RecoveryWork } from './recovery-work.ts';
@@ -84,6 +84,8 @@ export interface RecoveryInput {
   readonly verification: Verification;
   /** Ends it when it takes too long, and hears how far it is. */
   readonly run: OpeningRun;
+  /** Leaves slices in their files; what is damaged there is found later. */
+  readonly cold?: ColdLinks | undefined;
 }
 
 /** What a recovery did, for people and for `engine.recovery`. */

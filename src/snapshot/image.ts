@@ -1,17 +1,21 @@
 /*
- * An image: the slices of one snapshot, or of a log tail, in memory. Read in place by the main
- * thread (lookups, iteration) and by workers (merges). Whoever reads one across turns retains it;
- * its slabs go back to the pool at the last release, and nothing may read them after that.
+ * An image: the slices of one snapshot, or of a log tail. Those in memory are read in place by the
+ * main thread (lookups, iteration) and by workers (merges); the others are read from the file by the
+ * main thread, block by block, until somebody installs them. Whoever reads an image across turns
+ * retains it; its slabs go back to the pool, and its file is closed, at the last release, and nothing
+ * may read them after that.
  * A probe is an Entry that names what is looked for: table, hash, key and sub-key, op put, or op
  * clearKey for the clear of the key (setProbe below).
  */
-import { assert } from '../std/assert.ts';
+import { assert, must } from '../std/assert.ts';
+import type { ColdFile } from './cold-file.ts';
+import type { ColdSlice } from './cold-slice.ts';
 import { Entry, groupStart, keyGroupOf } from './entry.ts';
 import { entryFlags, ops } from './entry-format.ts';
+import { cursorOver, type ImageRange } from './image-cursor.ts';
 import type { PointFold } from './point-fold.ts';
 import type { RunCursor, RunRange } from './run-cursor.ts';
 import type { SlabPool } from './slab-pool.ts';
-import { SliceCursor, type SliceRange } from './slice-cursor.ts';
 import { Slice, type SliceDescriptor } from './slice.ts';
 
 /** What an image stands on. */
@@ -21,45 +25,122 @@ export interface ImageOptions {
   readonly groupBits: number;
 }
 
+/** What is known of a slice, in memory or not. */
+export type SliceFacts = Omit<SliceDescriptor, 'buffer'>;
+
+/** A slice of an image: in memory, or in the file that the image is read from until it is. */
+export class ImageSlice {
+  readonly facts: SliceFacts;
+  readonly firstHash: number;
+  readonly lastHash: number;
+  /** Undefined while it is not in memory. */
+  slice: Slice | undefined;
+  readonly cold: ColdSlice | undefined;
+
+  constructor(facts: SliceFacts, slice: Slice | undefined, cold: ColdSlice | undefined) {
+    assert(slice !== undefined || cold !== undefined, 'a slice can be read');
+    this.facts = facts;
+    this.firstHash = facts.firstHash;
+    this.lastHash = facts.lastHash;
+    this.slice = slice;
+    this.cold = cold;
+  }
+
+  /** What there is to be searched. */
+  get readable(): Slice | ColdSlice {
+    if (this.slice) return this.slice;
+    const cold = this.cold!;
+    cold.use();
+    return cold;
+  }
+}
+
 interface TableSlices {
-  readonly slices: Slice[];
+  readonly slices: ImageSlice[];
   hasKeyClears: boolean;
   hasTableClears: boolean;
 }
 
 /** Slices of one snapshot, to be searched and read. */
 export class Image {
-  readonly descriptors: readonly SliceDescriptor[];
+  /** All of them, in order. */
+  readonly slices: readonly ImageSlice[];
   readonly entryCount: number;
   /** Bytes of entries. */
   readonly dataBytes: number;
-  /** Bytes of memory. */
-  readonly slabBytes: number;
+  /** What its slices that are not in memory are read from. */
+  readonly file: ColdFile | undefined;
   readonly #slabs: SlabPool;
   readonly #groupBits: number;
-  readonly #slices: Slice[] = [];
   readonly #tables = new Map<number, TableSlices>();
   readonly #clearProbe = new Entry();
   readonly #found = new Entry();
+  #slabBytes = 0;
+  #absent = 0;
   #references = 1;
 
-  /** Takes over the slices, which are in order; the caller holds one reference. */
-  constructor(descriptors: readonly SliceDescriptor[], options: ImageOptions) {
-    this.descriptors = descriptors;
+  /**
+   * Takes over the slices, which are in order; the caller holds one reference. With a file, which
+   * is taken over as well, they are the slices of the file that are in memory, by their place in it.
+   */
+  constructor(
+    descriptors: readonly (SliceDescriptor | undefined)[],
+    options: ImageOptions,
+    file?: ColdFile,
+  ) {
+    this.file = file;
     this.#slabs = options.slabs;
     this.#groupBits = options.groupBits;
+    const count = file ? file.slices.length : descriptors.length;
+    const slices: ImageSlice[] = [];
     let entryCount = 0;
     let dataBytes = 0;
-    let slabBytes = 0;
-    for (const descriptor of descriptors) {
-      this.#add(new Slice(descriptor));
-      entryCount += descriptor.entryCount;
-      dataBytes += descriptor.dataBytes;
-      slabBytes += descriptor.buffer.byteLength;
+    for (let i = 0; i < count; i++) {
+      const descriptor = descriptors[i];
+      const cold = file?.slices[i];
+      const facts = must(descriptor ?? cold?.record, 'a slice is in memory or in a file');
+      const slice = new ImageSlice(facts, descriptor && new Slice(descriptor), cold);
+      slices.push(slice);
+      this.#add(slice);
+      entryCount += facts.entryCount;
+      dataBytes += facts.dataBytes;
+      if (descriptor) this.#slabBytes += descriptor.buffer.byteLength;
+      else this.#absent++;
     }
+    this.slices = slices;
     this.entryCount = entryCount;
     this.dataBytes = dataBytes;
-    this.slabBytes = slabBytes;
+  }
+
+  /** Bytes of memory that its slices take. */
+  get slabBytes(): number {
+    return this.#slabBytes;
+  }
+
+  /** All slices are in memory. */
+  get isResident(): boolean {
+    return this.#absent === 0;
+  }
+
+  /** The last reference was released. */
+  get isReleased(): boolean {
+    return this.#references === 0;
+  }
+
+  /** Its slices, which are all in memory. */
+  get descriptors(): readonly SliceDescriptor[] {
+    return this.slices.map(({ slice }) => must(slice, 'a slice is in memory').descriptor);
+  }
+
+  /** Takes over a slice that was loaded; false when nobody needs it any more. */
+  install(index: number, descriptor: SliceDescriptor): boolean {
+    const place = this.slices[index]!;
+    if (this.#references === 0 || place.slice !== undefined) return false;
+    place.slice = new Slice(descriptor);
+    place.cold?.drop();
+    this.#slabBytes += descriptor.buffer.byteLength;
+    this.#absent--;
+    return true;
   }
 
   /** Reads the entry that the probe names; false when this image has none. Clears do not count. */
@@ -90,35 +171,40 @@ export class Image {
 
   /** Reads everything, or a table and range of hashes, in order. */
   cursor(range?: RunRange): RunCursor {
-    if (range === undefined) return new SliceCursor(this.#slices.map(wholeSlice));
+    if (range === undefined) {
+      return cursorOver(
+        this.slices.map((slice) => ({ slice, from: 0, to: slice.facts.entryCount })),
+      );
+    }
     const { table: id, firstHash = 0, lastHash = 0xffff_ffff } = range;
     const table = this.#tables.get(id);
-    if (table === undefined) return new SliceCursor([]);
+    if (table === undefined) return cursorOver([]);
     const ranges = this.#tableClearRange(table, id, firstHash, false);
     for (const slice of table.slices) {
-      const from = slice.hashStart(firstHash);
+      if (slice.lastHash < firstHash || slice.firstHash > lastHash) continue;
+      const from = firstHash <= slice.firstHash ? 0 : slice.readable.hashStart(firstHash);
       const to =
-        lastHash >= slice.descriptor.lastHash
-          ? slice.descriptor.entryCount
-          : slice.hashStart(lastHash + 1);
+        lastHash >= slice.lastHash
+          ? slice.facts.entryCount
+          : slice.readable.hashStart(lastHash + 1);
       if (from < to) ranges.push({ slice, from, to });
     }
-    return new SliceCursor(ranges);
+    return cursorOver(ranges);
   }
 
   /** Reads the entries of the probe's key, clears that cover it included, in order. */
   keyCursor(probe: Entry): RunCursor {
     const table = this.#tables.get(probe.table);
-    if (table === undefined) return new SliceCursor([]);
+    if (table === undefined) return cursorOver([]);
     const ranges = this.#tableClearRange(table, probe.table, probe.hash, true);
     for (let i = firstSlice(table.slices, probe.hash); i < table.slices.length; i++) {
       const slice = table.slices[i]!;
-      if (slice.descriptor.firstHash > probe.hash) break;
-      const from = slice.keyStart(probe);
-      const to = slice.keyEnd(probe);
+      if (slice.firstHash > probe.hash) break;
+      const from = slice.readable.keyStart(probe);
+      const to = slice.readable.keyEnd(probe);
       if (from < to) ranges.push({ slice, from, to });
     }
-    return new SliceCursor(ranges);
+    return cursorOver(ranges);
   }
 
   /** Keeps the slabs until one more release. */
@@ -131,14 +217,13 @@ export class Image {
     assert(this.#references > 0, 'an image was released once too often');
     this.#references--;
     if (this.#references > 0) return;
-    this.#slices.length = 0;
     this.#tables.clear();
-    for (const { buffer } of this.descriptors) this.#slabs.release(buffer);
+    for (const { slice } of this.slices) if (slice) this.#slabs.release(slice.descriptor.buffer);
+    this.file?.close();
   }
 
-  #add(slice: Slice): void {
-    const { table: id, hasKeyClears, hasTableClears } = slice.descriptor;
-    this.#slices.push(slice);
+  #add(slice: ImageSlice): void {
+    const { table: id, hasKeyClears, hasTableClears } = slice.facts;
     const table = this.#tables.get(id);
     if (!table) {
       this.#tables.set(id, { slices: [slice], hasKeyClears, hasTableClears });
@@ -176,15 +261,17 @@ export class Image {
   }
 
   /** The clear of the table that covers a hash, unless a range from that hash holds it already. */
-  #tableClearRange(table: TableSlices, id: number, hash: number, always: boolean): SliceRange[] {
+  #tableClearRange(table: TableSlices, id: number, hash: number, always: boolean): ImageRange[] {
     if (!table.hasTableClears) return [];
     const clear = this.#tableClearProbe(id, hash);
     if (clear.hash === hash && !always) return [];
     for (let i = firstSlice(table.slices, clear.hash); i < table.slices.length; i++) {
       const slice = table.slices[i]!;
-      const index = slice.find(clear);
-      if (index >= 0) return [{ slice, from: index, to: index + 1 }];
-      if (slice.descriptor.lastHash > clear.hash) break;
+      // The clear of a group stands before all other entries of its hash, alone of its key.
+      const from = slice.readable.keyStart(clear);
+      const to = slice.readable.keyEnd(clear);
+      if (from < to) return [{ slice, from, to }];
+      if (slice.lastHash > clear.hash) break;
     }
     return [];
   }
@@ -214,32 +301,33 @@ export function setProbe(probe: Entry, table: number, hash: number, key: ProbeKe
   probe.valueEnd = probe.subKeyEnd;
 }
 
-function wholeSlice(slice: Slice): SliceRange {
-  return { slice, from: 0, to: slice.descriptor.entryCount };
-}
-
 /** Index of the first slice whose last hash is at or above the given one. */
-function firstSlice(slices: readonly Slice[], hash: number): number {
+function firstSlice(slices: readonly ImageSlice[], hash: number): number {
   let low = 0;
   let high = slices.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (slices[middle]!.descriptor.lastHash < hash) low = middle + 1;
+    if (slices[middle]!.lastHash < hash) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-function findIn(slices: readonly Slice[], probe: Entry, into: Entry): boolean {
+function findIn(slices: readonly ImageSlice[], probe: Entry, into: Entry): boolean {
   for (let i = firstSlice(slices, probe.hash); i < slices.length; i++) {
-    const slice = slices[i]!;
-    const index = slice.find(probe);
-    if (index >= 0) {
-      slice.read(index, into);
+    const place = slices[i]!;
+    const { slice } = place;
+    if (slice !== undefined) {
+      const index = slice.find(probe);
+      if (index >= 0) {
+        slice.read(index, into);
+        return true;
+      }
+    } else if (place.cold!.find(probe, into)) {
       return true;
     }
     // A key with many sub-keys may go on in the next slice.
-    if (slice.descriptor.lastHash > probe.hash) return false;
+    if (place.lastHash > probe.hash) return false;
   }
   return false;
 }

@@ -4,33 +4,32 @@
  * CorruptionError (CORRUPT_SNAPSHOT) with path and offset.
  */
 import { checksum } from '../codec/checksum.ts';
-import { CorruptionError, toStorageError } from '../errors.ts';
+import { toStorageError } from '../errors.ts';
 import type { FileHandle } from '../fs/file-system.ts';
 import { must } from '../std/assert.ts';
-import { blockCodec } from './block-packer.ts';
+import {
+  blockTableRange,
+  checkBlock,
+  decodeBlockPlaces,
+  unpackBlock,
+  type BlockPlace,
+} from './block-places.ts';
 import type { SlabPool } from './slab-pool.ts';
 import { findSliceFault } from './slice-check.ts';
 import { describeSlice, sliceLayout, type SliceDescriptor } from './slice.ts';
+import { decodeSnapshotFooter, type SliceRecord, type SnapshotFooter } from './snapshot-footer.ts';
 import {
-  decodeSnapshotFooter,
-  sliceEnd,
-  sliceIndexBytes,
-  type SliceRecord,
-  type SnapshotFooter,
-} from './snapshot-footer.ts';
-import {
-  blockSizes,
   corruptSnapshot,
-  decodeBlockTable,
   decodeSnapshotHeader,
   decodeSnapshotTrailer,
   encodeSnapshotHeader,
   snapshotHeaderBytes,
   snapshotTrailerBytes,
-  type BlockRecord,
   type SnapshotHeader,
 } from './snapshot-format.ts';
 import type { Turns } from './task-context.ts';
+
+export type { BlockPlace } from './block-places.ts';
 
 /**
  * How much of what is read is checked: `none` and `basic` headers, footers, sizes and the tables of
@@ -39,13 +38,6 @@ import type { Turns } from './task-context.ts';
 export type Verification = 'none' | 'basic' | 'standard' | 'full';
 
 const READ_BYTES = 4 * 1024 * 1024;
-
-/** One block: where it is in the file, and where its bytes belong in the slab. */
-export interface BlockPlace extends BlockRecord {
-  readonly offset: number;
-  readonly rawBytes: number;
-  readonly slabAt: number;
-}
 
 /** How slices are loaded. */
 export interface LoadOptions {
@@ -118,28 +110,9 @@ export class SnapshotReader {
   /** Where the blocks of a slice are. */
   async readBlockTable(index: number): Promise<BlockPlace[]> {
     const slice = this.slice(index);
-    const offset = slice.offset + slice.storedBytes;
-    const place = { path: this.path, offset };
-    const table = await readExactly(this.#handle, this.path, offset, sliceEnd(slice) - offset);
-    const actual = checksum(table);
-    if (actual !== slice.tableCrc) {
-      const details = { table: slice.table, expected: slice.tableCrc, actual };
-      throw corruptSnapshot(place, 'block table fails its checksum', details);
-    }
-    const sizes = blockSizes(slice.dataBytes, sliceIndexBytes(slice));
-    const records = decodeBlockTable(table, sizes, slice.storedBytes, place);
-    const { hashesAt } = sliceLayout(slice.dataBytes, slice.entryCount, slice.bucketCount);
-    let next = slice.offset;
-    let slabAt = 0;
-    const places: BlockPlace[] = [];
-    for (const [i, record] of records.entries()) {
-      if (slabAt === slice.dataBytes) slabAt = hashesAt;
-      const rawBytes = sizes[i]!;
-      places.push({ ...record, offset: next, rawBytes, slabAt });
-      next += record.storedBytes;
-      slabAt += rawBytes;
-    }
-    return places;
+    const { from, to } = blockTableRange(slice);
+    const table = await readExactly(this.#handle, this.path, from, to - from);
+    return decodeBlockPlaces(table, slice, this.path);
   }
 
   /** Reads the stored bytes of blocks that are neighbours in the file. */
@@ -218,21 +191,12 @@ export class SnapshotReader {
 
   #unpack(block: BlockPlace, stored: Uint8Array, slab: Uint8Array): void {
     const target = slab.subarray(block.slabAt, block.slabAt + block.rawBytes);
-    try {
-      blockCodec(block.codec, this.footer.ownCodecs).decompressInto(stored, target);
-    } catch (error) {
-      if (!(error instanceof CorruptionError)) throw error;
-      const place = this.#place(block.offset);
-      throw corruptSnapshot(place, 'block cannot be decompressed', error.details, error);
-    }
+    unpackBlock(block, stored, target, { path: this.path, ownCodecs: this.footer.ownCodecs });
   }
 
   /** Throws unless the stored bytes of a block have its CRC. */
   checkBlock(block: BlockPlace, stored: Uint8Array): void {
-    const actual = checksum(stored);
-    if (actual === block.crc) return;
-    const details = { expected: block.crc, actual };
-    throw corruptSnapshot(this.#place(block.offset), 'block fails its checksum', details);
+    checkBlock(block, stored, this.path);
   }
 
   async #checkSlice(descriptor: SliceDescriptor, record: SliceRecord, turns: Turns): Promise<void> {

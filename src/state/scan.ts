@@ -68,8 +68,8 @@ class Scan<T> implements IterableIterator<T>, Scanned {
     this.#overlay = collectOverlay(space, table, onlyKey);
     const { images } = space;
     this.#images = table.hidesImages ? [] : images.newestFirst;
-    for (const image of this.#images) image.retain();
     const probe = onlyKey === undefined ? undefined : images.probe(table.id, onlyKey, undefined);
+    // Slices that are read from a file can fail, here and at each step: nothing stays retained then.
     const inputs = this.#images
       .map((image) => (probe ? image.keyCursor(probe) : image.cursor({ table: table.id })))
       .toReversed();
@@ -81,6 +81,7 @@ class Scan<T> implements IterableIterator<T>, Scanned {
       rules: itemsMax === undefined ? [] : [{ table: table.id, itemsMax }],
       groupBits: images.groupBits,
     });
+    for (const image of this.#images) image.retain();
   }
 
   [Symbol.iterator](): IterableIterator<T> {
@@ -88,7 +89,7 @@ class Scan<T> implements IterableIterator<T>, Scanned {
   }
 
   next(): IteratorResult<T> {
-    if (!this.#done && this.#merged.next()) return { done: false, value: this.#give(this) };
+    if (!this.#done && this.#step()) return { done: false, value: this.#give(this) };
     this.#end();
     return { done: true, value: undefined };
   }
@@ -124,6 +125,15 @@ class Scan<T> implements IterableIterator<T>, Scanned {
 
   get expiry(): number {
     return this.#merged.expiry;
+  }
+
+  #step(): boolean {
+    try {
+      return this.#merged.next();
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
   }
 
   #end(): void {

@@ -17,8 +17,9 @@ export function tablesBefore(
 ): WorkloadTable[] {
   const share = images.length === 0 ? 1 : sampleOverlap(images)(0, images.length);
   const sums = new Map<number, { entries: number; dataBytes: number }>();
-  for (const { descriptors } of images) {
-    for (const { table, entryCount, dataBytes } of descriptors) {
+  for (const { slices } of images) {
+    for (const { facts } of slices) {
+      const { table, entryCount, dataBytes } = facts;
       const sum = sums.get(table) ?? { entries: 0, dataBytes: 0 };
       sum.entries += entryCount;
       sum.dataBytes += dataBytes;
