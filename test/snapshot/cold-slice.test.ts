@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { StorageError, TidemarkError } from '../../src/errors.ts';
+import { StorageError, type TidemarkError } from '../../src/errors.ts';
 import type { FileHandle } from '../../src/fs/file-system.ts';
 import { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
 import { BlockCache, cachedBlocksLeast } from '../../src/snapshot/block-cache.ts';
