@@ -2,9 +2,11 @@
  * How an engine uses residency: which snapshots an opening leaves in their files, and in which order
  * their slices are loaded behind it.
  */
+import { rankOperators } from '../checkpoint/residency/load-order.ts';
 import type { Residency, ResidencyEvents } from '../checkpoint/residency/residency.ts';
 import type { ColdLinks } from '../recovery/chain-loader.ts';
 import { firstUserTable } from '../snapshot/entry-format.ts';
+import { assert } from '../std/assert.ts';
 import type { StateSpace } from '../state/state-space.ts';
 import type { Prefetch, ResolvedResidencyOptions } from './residency-options.ts';
 
@@ -26,13 +28,16 @@ export interface LoadingInput {
 
 /** Begins to load what the opening has left in files. */
 export function startLoading({ residency, options, space, ...on }: LoadingInput): void {
-  const { prefetch, rankOf } = options;
+  const { prefetch } = options;
+  const ranks = rankOperators(options.operators);
+  assert('rankOf' in ranks, 'operators do not stand in a circle');
   const operators = new Map(space.loggedDefinitions().map(({ id, operator }) => [id, operator]));
   const policy = {
     used: prefetch !== 'sequential',
     rest: prefetch !== 'none',
     // Reserved tables before all others; what no operator has any more comes with the others.
-    rank: (table: number) => (table < firstUserTable ? -1 : rankOf(operators.get(table) ?? '')),
+    rank: (table: number) =>
+      table < firstUserTable ? -1 : ranks.rankOf(operators.get(table) ?? ''),
   };
   residency.start(policy, on.loadsMax, on.events);
 }

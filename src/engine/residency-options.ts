@@ -46,7 +46,7 @@ export interface ResidencyOptions {
 export interface ResolvedResidencyOptions {
   readonly prefetch: Prefetch;
   readonly cacheBytesMax: number;
-  readonly rankOf: (operator: string) => number;
+  readonly operators: ReadonlyMap<string, OperatorOrder>;
 }
 
 export const residencyOptionNames: readonly (keyof ResidencyOptions)[] = [
@@ -70,7 +70,7 @@ export function resolveResidencyOptions(
       options.cacheBytesMax ?? cacheBytesDefault,
       cachedBlocksLeast * blockBytes,
     ),
-    rankOf: resolveOperators(options.operators),
+    operators: resolveOperators(options.operators),
   };
 }
 
@@ -83,7 +83,9 @@ function resolvePrefetch(value: unknown, verification: Verification): Prefetch {
   return mode;
 }
 
-function resolveOperators(value: ResidencyOptions['operators'] = {}): (name: string) => number {
+function resolveOperators(
+  value: ResidencyOptions['operators'] = {},
+): ReadonlyMap<string, OperatorOrder> {
   if (typeof value !== 'object' || value === null) {
     throw badOption('operators', 'must be an object of operators by name', value);
   }
@@ -92,14 +94,18 @@ function resolveOperators(value: ResidencyOptions['operators'] = {}): (name: str
     declared.set(name, checkLoading(name, loading));
   }
   const ranks = rankOperators(declared);
-  if ('rankOf' in ranks) return ranks.rankOf;
+  if ('rankOf' in ranks) return declared;
   throw badOption('operators', `go in a circle: ${ranks.cycle.join(' after ')}`, value);
 }
 
 function checkLoading(name: string, loading: OperatorLoading): OperatorOrder {
   const option = `operators.${name}`;
   if (name === '' || typeof loading !== 'object' || loading === null) {
-    throw badOption(option, 'must be an object, under the name of an operator', loading);
+    throw badOption(
+      'operators',
+      `must have an object under each name, as under '${name}'`,
+      loading,
+    );
   }
   knownOnly(loading, ['priority', 'after'], option);
   const { priority = 0, after = [] } = loading;

@@ -187,7 +187,7 @@ describe('options', () => {
     expect(await refused({ prefetch: 'none', verification: 'full' })).toBe('prefetch');
     expect(await refused({ cacheBytesMax: 1000 })).toBe('cacheBytesMax');
     expect(await refused({ operators: 1 })).toBe('operators');
-    expect(await refused({ operators: { a: 1 } })).toBe('operators.a');
+    expect(await refused({ operators: { a: 1 } })).toBe('operators');
     expect(await refused({ operators: { a: { before: [] } } })).toBe('operators.a.before');
     expect(await refused({ operators: { a: { priority: 0.5 } } })).toBe('operators.a.priority');
     expect(await refused({ operators: { a: { after: 'b' } } })).toBe('operators.a.after');
