@@ -90,6 +90,9 @@ export async function printRestore(
     `wrote       ${entryCount} entries, ${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(3)} s`,
   ];
   const unprovedCommits = sources.reduce((sum, source) => sum + source.unprovedCommits, 0);
+  for (const { path, what } of sources.flatMap(({ damage }) => damage)) {
+    lines.push(`without     ${path}: ${what}`);
+  }
   if (unprovedCommits > 0) {
     lines.push(`left out    ${unprovedCommits} commits that the writer has not proved`);
   }

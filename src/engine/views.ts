@@ -15,8 +15,9 @@ import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
 import type { Timelines } from '../checkpoint/timelines/timelines.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
-import { ClosedError, CorruptionError } from '../errors.ts';
+import { ClosedError, CorruptionError, type TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
+import { aroundDamage, readingChain } from '../recovery/around-damage.ts';
 import { findLogThrough } from '../recovery/kept-log.ts';
 import { planMoment, usableRecordsOf } from '../recovery/moment-at.ts';
 import { describePlan, type StoreRestorePlan } from '../recovery/plan-store.ts';
@@ -138,13 +139,16 @@ export class Views {
     }
   }
 
-  async #plan({ target, now, position }: Asked): Promise<RestorePlan> {
+  async #plan(
+    { target, now, position }: Asked,
+    without: ReadonlyMap<number, TidemarkError> = new Map(),
+  ): Promise<RestorePlan> {
     this.#in.life.assertOpen();
     const { fs, logDirectory, checkpoints, timelines, source, identity } = this.#in;
     if ((target.timeline ?? timelines.current) !== timelines.current) {
       // What is there of a future that was given up is all durable (T1).
       const files = new ReadOnlyFiles(source.fs, false);
-      return (await planMoment(source, files, identity, { target })).plan;
+      return (await planMoment(source, files, identity, { target, without })).plan;
     }
     const usable = await usableRecordsOf(
       {
@@ -156,21 +160,25 @@ export class Views {
     const log = await findLogThrough(fs, logDirectory, position);
     // A checkpoint that was published since the call is not of its past.
     const records = usable.records.filter((record) => record.lsn <= position.lsn);
-    const { dropped, others } = usable;
-    return planRestore({ fs, target, records, dropped, others, log, lastLsn: position.lsn, now });
+    const broken = usable.broken.filter((record) => record.lsn <= position.lsn);
+    const input = { fs, target, log, lastLsn: position.lsn, now };
+    return planRestore({ ...usable, ...input, records, broken, without });
   }
 
-  async #viewAt(asked: Asked): Promise<View> {
-    const { plan, unpin } = await this.#in.retention.between(async () => {
-      const found = await this.#plan(asked);
-      return { plan: found, unpin: this.#pin(found, asked.target.timeline) };
+  /** A checkpoint that turns out to be damaged is done without, as by an opening. */
+  #viewAt(asked: Asked): Promise<View> {
+    return aroundDamage(async (without) => {
+      const { plan, unpin } = await this.#in.retention.between(async () => {
+        const found = await this.#plan(asked, without.of(this.#in.logDirectory));
+        return { plan: found, unpin: this.#pin(found, asked.target.timeline) };
+      });
+      try {
+        return await this.#build(asked, plan, unpin);
+      } catch (error) {
+        unpin();
+        throw error;
+      }
     });
-    try {
-      return await this.#build(asked, plan, unpin);
-    } catch (error) {
-      unpin();
-      throw error;
-    }
   }
 
   /** Keeps what a plan reads; the function that is returned gives it up. */
@@ -188,7 +196,11 @@ export class Views {
 
   async #build(asked: Asked, plan: RestorePlan, unpin: () => void): Promise<View> {
     const { space: live, life: engine } = this.#in;
-    const links = await this.#links(plan);
+    const { record } = plan;
+    const { logDirectory, transfer } = this.#in;
+    const chain = { store: logDirectory, isLocal: transfer.isLocal };
+    const chains = record ? [{ ...chain, id: record.id }] : [];
+    const links = await readingChain(chains, () => this.#links(plan));
     const images = links.map(({ image }) => image);
     try {
       let lastTimestamp = plan.record?.timestamp ?? 0;

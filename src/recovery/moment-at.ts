@@ -57,7 +57,7 @@ export async function planMoment(
   const timelines = await readStoreTimelines(source, identity);
   const { timeline } = target;
   const ancestry = timelines.chosen(timeline);
-  const { records, dropped, others } = await usableRecords(source, identity, ancestry);
+  const usable = await usableRecords(source, identity, ancestry);
   const reading = { without, timelines, timeline };
   const moment = await readLogMoment(source, files, identity, reading);
   const log = await findKeptLog(files, logDirectoryOf(source), moment);
@@ -66,10 +66,8 @@ export async function planMoment(
   const plan = await planRestore({
     fs: files,
     target,
-    records,
+    ...usable,
     without,
-    dropped,
-    others,
     log,
     lastLsn,
     now,
@@ -84,6 +82,10 @@ export interface UsableRecords {
   readonly others: CheckpointRecord[];
   /** Ids of savepoints that were dropped. */
   readonly dropped: Set<number>;
+  /** Those that can be read, and name what is not there: they say which commit is meant. */
+  readonly broken: CheckpointRecord[];
+  /** Those that cannot be read, by id, and why. */
+  readonly unreadable: Map<number, TidemarkError>;
 }
 
 /** Where records are looked for. */
@@ -125,21 +127,30 @@ export async function usableRecordsOf(
   for (const { name, bytes } of await source.list(snapshotPrefix)) sizes.set(name, bytes);
   const records: CheckpointRecord[] = [];
   const others: CheckpointRecord[] = [];
+  const broken: CheckpointRecord[] = [];
+  const unreadable = new Map<number, TidemarkError>();
   for (const id of ids.toSorted((a, b) => a - b)) {
-    const record = await orUnusable(source.read(id));
-    if (!record?.chain.every((link) => sizes.get(link.name) === link.bytes)) continue;
-    if (isOf(ancestry, record)) records.push(record);
-    else others.push(record);
+    const record = await orUnusable(source.read(id), (error) => unreadable.set(id, error));
+    if (!record) continue;
+    const isWhole = record.chain.every((link) => sizes.get(link.name) === link.bytes);
+    if (isOf(ancestry, record)) (isWhole ? records : broken).push(record);
+    else if (isWhole) others.push(record);
   }
-  return { records, others, dropped };
+  return { records, others, dropped, broken, unreadable };
 }
 
 /** `verify` reports what is damaged; here it is only no way. */
-async function orUnusable<T>(read: Promise<T>): Promise<T | undefined> {
+async function orUnusable<T>(
+  read: Promise<T>,
+  tell: (error: TidemarkError) => void,
+): Promise<T | undefined> {
   try {
     return await read;
   } catch (error) {
-    if (error instanceof CorruptionError || error instanceof IncompatibleError) return undefined;
+    if (error instanceof CorruptionError || error instanceof IncompatibleError) {
+      tell(error);
+      return undefined;
+    }
     // It was collected since it was listed.
     if (error instanceof NotFoundError) return undefined;
     throw error;

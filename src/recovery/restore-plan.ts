@@ -10,12 +10,13 @@
  * | timestamp T                              | the last at or before T; exclusive: before T | OUT_OF_RETENTION |
  * | checkpoint, savepoint                    | that of its record; exclusive: the one before | CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND |
  *
- * A checkpoint whose record cannot be read, or whose snapshots are not all there, is no way.
+ * A checkpoint whose record cannot be read, or whose snapshots are not all there, is no way. Where it is
+ * what was asked for, its commit is reached from an older one, or the damage is the error.
  */
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { assumedRates, estimateRestore } from '../checkpoint/restore-estimate.ts';
 import { retainedRange, type RetainedRange } from '../checkpoint/retention/retained-range.ts';
-import { NotFoundError } from '../errors.ts';
+import { CorruptionError, NotFoundError, type TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { decodeCommitHeader } from '../snapshot/commit-format.ts';
 import type { LogRange } from '../wal/log-position.ts';
@@ -31,11 +32,15 @@ export interface PlanInput {
   /** Checkpoints that can be used, oldest first. */
   readonly records: readonly CheckpointRecord[];
   /** Ids of those whose chains were found damaged since: no way starts from them. @defaultValue none */
-  readonly without?: ReadonlyMap<number, unknown>;
+  readonly without?: ReadonlyMap<number, TidemarkError>;
   /** Checkpoints of futures that were given up, which no way leads from. @defaultValue none */
   readonly others?: readonly CheckpointRecord[];
   /** Ids of savepoints that were dropped. */
   readonly dropped: ReadonlySet<number>;
+  /** Checkpoints whose snapshots are not all there: they only say which commit is meant. */
+  readonly broken: readonly CheckpointRecord[];
+  /** Checkpoints whose records cannot be read, and why. */
+  readonly unreadable: ReadonlyMap<number, TidemarkError>;
   readonly log: KeptLog;
   /** Last LSN of the reading. */
   readonly lastLsn: number;
@@ -71,7 +76,9 @@ export async function planRestore(input: PlanInput): Promise<RestorePlan> {
     (candidate) => candidate.lsn <= lsn && !input.without?.has(candidate.id),
   );
   const from = record?.lsn ?? 0;
-  if (lsn > from && input.log.firstLsn > from + 1) throw outOfRetention(input, retained);
+  if (lsn > from && input.log.firstLsn > from + 1) {
+    throw brokenTarget(input, lsn) ?? outOfRetention(input, retained);
+  }
   const ranges = lsn > from ? rangesBehind(input.log, record, lsn) : [];
   const snapshotBytes = record?.chain.reduce((sum, link) => sum + link.bytes, 0) ?? 0;
   const logBytes = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
@@ -93,8 +100,22 @@ async function findLsn(input: PlanInput, retained: RetainedRange): Promise<numbe
   return lsn;
 }
 
-function findRecord({ target, records, others = [], dropped }: PlanInput): CheckpointRecord {
+/** The damage of a checkpoint that would have been the only way. */
+function brokenTarget({ broken, without }: PlanInput, lsn: number): TidemarkError | undefined {
+  const damaged = [...(without?.values() ?? [])].find((error) => error instanceof CorruptionError);
+  const record = broken.find((candidate) => candidate.lsn === lsn);
+  if (damaged || !record) return damaged;
+  return new CorruptionError(
+    'BROKEN_CHAIN',
+    `snapshots of checkpoint ${record.id} are missing or cut short, and nothing leads to its LSN ${lsn}`,
+    { checkpoint: record.id, lsn },
+  );
+}
+
+function findRecord(input: PlanInput): CheckpointRecord {
+  const { target, others = [], dropped, broken, unreadable } = input;
   const { kind, number, name } = target;
+  const records = [...input.records, ...broken].toSorted((a, b) => a.id - b.id);
   const isMeant = ({ id, savepoint }: CheckpointRecord): boolean =>
     kind === 'savepoint' ? savepoint === name && !dropped.has(id) : id === number;
   const found = records.findLast(isMeant);
@@ -106,8 +127,12 @@ function findRecord({ target, records, others = [], dropped }: PlanInput): Check
       name,
       savepoints: records.flatMap(({ savepoint }) => savepoint ?? []),
       timeline: other,
+      // It may be one of these.
+      ...(unreadable.size > 0 && { unreadable: [...unreadable.keys()] }),
     });
   }
+  const damage = unreadable.get(number);
+  if (damage) throw damage;
   throw new NotFoundError('CHECKPOINT_NOT_FOUND', `there is no checkpoint ${number}${where}`, {
     id: number,
     checkpoints: records.map(({ id }) => id),

@@ -13,6 +13,7 @@ import { toHex } from '../std/bytes.ts';
 import { runMerge, type MergedSnapshot } from '../threads/merge-run.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { CopyRun, type CopyComponents, type CopyLimits } from './copy-run.ts';
+import { aroundDamage, readingChain, type Without } from './around-damage.ts';
 import { planMoment } from './moment-at.ts';
 import { rateOf, ThreadMeter, type ThreadWork } from './recovery-work.ts';
 import { NewStore } from './new-store.ts';
@@ -25,6 +26,7 @@ import {
   type ReaderSource,
   type StoreLocation,
 } from './reader-moment.ts';
+import { skippedFault, type SkippedFault } from './recovery-path.ts';
 import {
   checkGroups,
   chooseParts,
@@ -40,7 +42,7 @@ import {
   type ReadStore,
   type RestoreDefaults,
 } from './restore-record.ts';
-import { openRestoreSource } from './restore-source.ts';
+import { openRestoreSource, type RestoreSource } from './restore-source.ts';
 import { settleLog, stillUnproved, type SettledLog } from './settled-log.ts';
 import type { CheckedTarget } from './target.ts';
 
@@ -76,6 +78,8 @@ export interface RestoredSource {
   readonly timestamp: number;
   /** The checkpoint that the restore started from; undefined: the log alone. */
   readonly checkpoint: number | undefined;
+  /** Damage of newer checkpoints, which it did without: nothing of the state is missing. */
+  readonly damage: readonly SkippedFault[];
   /** Commits that were replayed behind that checkpoint. */
   readonly replayedCommits: number;
   /**
@@ -249,7 +253,9 @@ async function make(
   const threads = new ThreadMeter(run.pool);
   const created = newIdentity(stores[0]!.identity, on.random);
   const sources = stores.map(({ source }) => source);
-  const made = await readAllInAgreement(sources, () => writeBase(order, making, created));
+  const made = await readAllInAgreement(sources, () =>
+    aroundDamage((without) => writeBase(order, making, { created, without })),
+  );
   run.check();
   const { chosen, base, read } = made;
   const work = workOf(run, threads, read);
@@ -264,7 +270,7 @@ async function make(
     dir: store.dir,
     storeId: record.storeId,
     ...when,
-    sources: stores.map((each, i) => describe(each, read[i]!)),
+    sources: stores.map((each, i) => describe(each, read[i]!, made.without)),
     partial,
     entryCount: base.entryCount,
     bytes: base.bytes,
@@ -286,7 +292,11 @@ function workOf(run: CopyRun, threads: ThreadMeter, read: readonly OpenStore[]):
   };
 }
 
-function describe({ target, settled }: SettledStore, read: OpenStore): RestoredSource {
+function describe(
+  { target, settled }: SettledStore,
+  read: OpenStore,
+  without: Without,
+): RestoredSource {
   const { plan, lastTimestamp } = read.state;
   return {
     dir: read.dir,
@@ -295,6 +305,7 @@ function describe({ target, settled }: SettledStore, read: OpenStore): RestoredS
     lsn: plan.lsn,
     timestamp: lastTimestamp,
     checkpoint: plan.record?.id,
+    damage: [...without.of(read.dir).values()].map((error) => skippedFault(error, read.dir)),
     replayedCommits: plan.lsn - (plan.record?.lsn ?? 0),
     unprovedCommits: target.kind === 'latest' ? stillUnproved(settled, plan.lsn) : 0,
   };
@@ -308,6 +319,18 @@ function isComplete(stores: readonly SettledStore[]): boolean {
 
 interface OpenStore extends ReadStore {
   readonly dir: string;
+  /** Its snapshots are files of this machine. */
+  readonly isLocal: boolean;
+  readonly state: RestoreSource;
+}
+
+/** Runs what reads the chains of all sources; damage is that of the chain whose file it names. */
+function readingChains<T>(read: readonly OpenStore[], act: () => Promise<T>): Promise<T> {
+  const chains = read.flatMap(({ dir, isLocal, state: { plan, inputs } }) => {
+    const paths = inputs.flatMap((input) => ('path' in input ? [input.path] : []));
+    return plan.record ? [{ store: dir, id: plan.record.id, isLocal, paths }] : [];
+  });
+  return readingChain(chains, act);
 }
 
 interface MadeBase {
@@ -315,13 +338,14 @@ interface MadeBase {
   readonly chosen: ChosenParts;
   readonly base: MergedSnapshot;
   readonly stagedPath: string;
+  readonly without: Without;
 }
 
 /** Reads the sources and writes all of them that is wanted into one base. */
 async function writeBase(
   order: RestoreOrder,
   { on: { fs }, run, stores, store }: Making,
-  created: StoreIdentity,
+  { created, without }: { readonly created: StoreIdentity; readonly without: Without },
 ): Promise<MadeBase> {
   run.progress('replay');
   const stagedPath = store.stagedPath('base');
@@ -330,11 +354,14 @@ async function writeBase(
     for (const { source, identity, target, settled, groups } of stores) {
       const inputPath = (): string => store.stagedPath('input');
       const what = { source, fs, identity, target, through: settled.lsn, stagedPath: inputPath };
-      read.push({ identity, groups, dir: source.dir, state: await openRestoreSource(what, run) });
+      const state = await openRestoreSource({ ...what, without }, run);
+      read.push({ identity, groups, dir: source.dir, isLocal: source.store === undefined, state });
     }
-    const chosen = await chooseParts(read, order, run);
-    const base = await mergeInto(stagedPath, { run, read, chosen, created });
-    return { read, chosen, base, stagedPath };
+    return await readingChains(read, async () => {
+      const chosen = await chooseParts(read, order, run);
+      const base = await mergeInto(stagedPath, { run, read, chosen, created });
+      return { read, chosen, base, stagedPath, without };
+    });
   } finally {
     for (const { state } of read) state.close();
   }

@@ -20,6 +20,7 @@ import { readU32, toHex } from '../std/bytes.ts';
 import { SliceLoans, type MergeSource } from '../threads/slice-loans.ts';
 import { buildTailInParts } from '../threads/tail-build.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
+import { readingChain, type Without } from './around-damage.ts';
 import { findChainFault } from './chain-fault.ts';
 import type { CopyRun } from './copy-run.ts';
 import { planMoment } from './moment-at.ts';
@@ -37,6 +38,8 @@ export interface RestoreReading {
   readonly target: CheckedTarget;
   /** Nothing above it is given out. */
   readonly through: number;
+  /** Checkpoints that were found damaged. */
+  readonly without: Without;
   /** A new path for a copy of a snapshot that is no file of this machine. */
   readonly stagedPath: () => string;
 }
@@ -69,10 +72,14 @@ export async function openRestoreSource(
   reading: RestoreReading,
   run: CopyRun,
 ): Promise<RestoreSource> {
-  const { source, fs, identity, target, through } = reading;
+  const { source, fs, identity, target, through, without } = reading;
   const files = new ReadOnlyFiles(source.fs, true);
   try {
-    const { plan } = await planMoment(source, files, identity, { target, through });
+    const { plan } = await planMoment(source, files, identity, {
+      target,
+      through,
+      without: without.of(source.dir),
+    });
     run.check();
     const { record } = plan;
     const pins = pinsOf(fs, source.dir);
@@ -80,7 +87,12 @@ export async function openRestoreSource(
     const unpin = [pins.add({ lsn: plan.lsn, timeline: target.timeline, reason })];
     if (record) unpin.push(pins.add({ recordId: record.id, reason }));
     try {
-      const inputs: MergeSource[] = record ? await findFiles(reading, record, run) : [];
+      const isLocal = source.store === undefined;
+      const inputs: MergeSource[] = record
+        ? await readingChain([{ store: source.dir, id: record.id, isLocal }], () =>
+            findFiles(reading, record, run),
+          )
+        : [];
       const groupBits = Math.log2(identity.keyGroups);
       const tail = await readTail(plan, identity, groupBits, run);
       const { slices, lastTimestamp } = tail;

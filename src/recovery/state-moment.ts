@@ -10,7 +10,12 @@ import {
   type ChainLink,
   type CheckpointRecord,
 } from '../checkpoint/checkpoint-record.ts';
-import { CorruptionError, InvalidArgumentError, NotFoundError, TidemarkError } from '../errors.ts';
+import {
+  CorruptionError,
+  InvalidArgumentError,
+  NotFoundError,
+  type TidemarkError,
+} from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { buildTail, loadSnapshot } from '../snapshot/tasks.ts';
@@ -18,6 +23,7 @@ import { readU32 } from '../std/bytes.ts';
 import { ImageLayers } from '../state/image-layers.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import type { OpeningPlan } from '../wal/log-opening.ts';
+import { aroundDamage, readingChain } from './around-damage.ts';
 import { findChainFault } from './chain-fault.ts';
 import { planMoment } from './moment-at.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
@@ -31,7 +37,7 @@ import {
   type ReaderSource,
 } from './reader-moment.ts';
 import type { ObjectFile } from './reader-objects.ts';
-import { isDamage, skippedFault, type SkippedFault } from './recovery-path.ts';
+import { skippedFault, type SkippedFault } from './recovery-path.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { latest, type CheckedTarget } from './target.ts';
 
@@ -63,42 +69,20 @@ export async function readStateMoment(
       },
     );
   }
-  return readInAgreement(source, async () => {
-    const without = new Map<number, TidemarkError>();
-    for (;;) {
+  return readInAgreement(source, () =>
+    aroundDamage(async (without) => {
       const files = new ReadOnlyFiles(source.fs, true);
       const images: Image[] = [];
-      const reading = { files, identity, images, target, without };
+      const reading = { files, identity, images, target, without: without.of(source.dir) };
       try {
         return await readState(source, reading);
       } catch (error) {
         for (const image of images) image.release();
         await files.close();
-        if (!(error instanceof DamagedChain)) throw causeOf(error, without);
-        // An older checkpoint, and the longer log behind it, give the same state.
-        without.set(error.id, error.damage);
+        throw error;
       }
-    }
-  });
-}
-
-/** Damage of a chain, which another checkpoint may do without. Never leaves this file. */
-class DamagedChain extends Error {
-  readonly id: number;
-  readonly damage: TidemarkError;
-
-  constructor(id: number, damage: TidemarkError) {
-    super(damage.message);
-    this.id = id;
-    this.damage = damage;
-  }
-}
-
-/** Where no other checkpoint could stand in, the damage is the reason, and not what came of it. */
-function causeOf(error: unknown, without: ReadonlyMap<number, TidemarkError>): unknown {
-  const [first] = without.values();
-  if (!first || !(error instanceof TidemarkError)) return error;
-  return error.kind === 'corrupt' || error.code === 'OUT_OF_RETENTION' ? first : error;
+    }),
+  );
 }
 
 /** Gives up the memory and the files of a moment. */
@@ -147,7 +131,8 @@ async function readState(source: ReaderSource, reading: Reading): Promise<StateM
   layers.set(images.toReversed());
   const { lastTimestamp } = tail;
   const now = way.time ?? lastTimestamp;
-  const damage = moment.skipped.map((error) => skippedFault(error, source.dir));
+  const done = new Set([...moment.skipped, ...reading.without.values()]);
+  const damage = [...done].map((error) => skippedFault(error, source.dir));
   return { ...moment, record, lsn, layers, images, lastTimestamp, now, files, damage };
 }
 
@@ -160,7 +145,8 @@ async function loadChain(
     options,
   }: { record: CheckpointRecord; options: ConstructorParameters<typeof Image>[1] },
 ): Promise<void> {
-  try {
+  const chain = { store: source.dir, id: record.id, isLocal: source.store === undefined };
+  await readingChain([chain], async () => {
     const opened = await openChain(source, files, record);
     files.stopPinning();
     for (const { link, file } of opened) {
@@ -168,10 +154,7 @@ async function loadChain(
       const input = { path: file.path, sha256, bytes, verification: 'standard' } as const;
       images.push(new Image((await loadSnapshot(file.fs, input, readerContext)).slices, options));
     }
-  } catch (error) {
-    if (isDamage(error, source.store === undefined)) throw new DamagedChain(record.id, error);
-    throw error;
-  }
+  });
 }
 
 /** From what the state of a moment is made. */

@@ -334,7 +334,7 @@ test('snapshots of the chain that are in memory: shared, and only what is missin
   await engine.close();
 });
 
-test('a snapshot that is damaged: the view fails, and holds nothing', async () => {
+test('a snapshot that is damaged, and nothing else leads there: the view fails, and holds nothing', async () => {
   const world = worldOn();
   const engine = await opened(world, { retention: false });
   await put(engine, 'a', 1);
@@ -350,6 +350,11 @@ test('a snapshot that is damaged: the view fails, and holds nothing', async () =
     0,
   );
   await handle.close();
+  // The log would lead there from its beginning.
+  const log = [...(await world.fs.contents()).keys()].find((name) => name.endsWith('.wal'));
+  const segment = await world.fs.open(log!, 'write');
+  await segment.write(new Uint8Array(64).fill(1), 200);
+  await segment.close();
   expect(await codeOf(engine.viewAt({ checkpoint: old.id }))).toBe('CORRUPT_SNAPSHOT');
   expect(pinsOf(world.fs, '/store').size).toBe(0);
   expect(get(engine, 'a')).toBe(2);
