@@ -11,6 +11,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { askedFor } from '../../test/bench/statistics.mjs';
 import { contenders as all } from './contenders/index.mjs';
 import { install } from './install.mjs';
 import { machine, runWork } from './rounds.mjs';
@@ -57,10 +58,7 @@ for (const contender of all.filter(({ name }) => names.includes(name))) {
 const scratch = fs.mkdtempSync(path.join(flags.dir, 'tidemark-peers-'));
 const report = {
   kind: 'peers',
-  command: `npm run bench:peers${process.argv
-    .slice(2)
-    .map((part) => ` ${part}`)
-    .join('')}`,
+  command: ['npm run bench:peers --', ...askedFor(process.argv.slice(2))].join(' '),
   size,
   rounds,
   machine: { ...machine(), fileSystem: `0x${fs.statfsSync(scratch).type.toString(16)}` },

@@ -13,7 +13,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { drawFlames } from './flames.mjs';
-import { short } from './statistics.mjs';
+import { askedFor, short } from './statistics.mjs';
 
 const groups = {
   parts: ['commit', 'flight', 'batches', 'paced', 'reads', 'merge', 'recovery', 'stall', 'sizes'],
@@ -40,7 +40,7 @@ if (unknown.length > 0) {
 
 const report = {
   kind: group === 'scale' ? 'scale' : 'bench',
-  command: `npm run bench${['', ...process.argv.slice(2)].join(' ').replace(' ', ' -- ')}`,
+  command: ['npm run bench --', ...askedFor(process.argv.slice(2))].join(' '),
   size: flags.quick ? 'quick' : 'full',
   machine: {
     date: new Date().toISOString(),
@@ -110,10 +110,12 @@ function flames(name) {
 
 function print({ title, rounds, results }) {
   console.log(`\n${title}; median of ${rounds} (least … greatest)`);
-  for (const { name, unit, median, least, greatest, limit, aim, published } of results) {
+  for (const result of results) {
+    const { name, unit, median, least, greatest, limit, aim, published, processor } = result;
     const value = `${short(median)} ${unit}`.padStart(18);
     const spread = `(${short(least)} … ${short(greatest)})`.padEnd(22);
     const parts = [];
+    if (processor) parts.push(`${short(processor.median)} by processor time`);
     if (limit) parts.push(`${limit.ratio.toPrecision(3)} of "${limit.name}"`);
     if (aim) parts.push(`aim ${aim.text}: ${aim.met ? 'met' : 'MISSED'}`);
     if (published) parts.push(`published: ${published.text}`);

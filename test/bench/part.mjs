@@ -15,27 +15,39 @@ const made = await benchmark(job);
 const { title, cases, rounds = job.quick ? 3 : 5, warmup = 1, charts = [], close } = made;
 
 const samples = cases.map(() => []);
+// Of the time of the processor, which other work on the machine disturbs less.
+const processorSamples = cases.map(() => []);
 // Not between rounds: a collection while no cursor exists makes V8 drop code compiled for them.
 globalThis.gc?.();
 for (let round = -warmup; round < rounds; round++) {
   for (const [i, one] of cases.entries()) {
+    const processor = process.cpuUsage();
     const startedAt = performance.now();
     const value = await one.run(round);
     const ms = performance.now() - startedAt;
+    const { user, system } = process.cpuUsage(processor);
     await one.clear?.();
-    if (round >= 0) samples[i].push(one.bytes === undefined ? value : one.bytes / ms / 1000);
+    if (round < 0) continue;
+    samples[i].push(one.bytes === undefined ? value : one.bytes / ms / 1000);
+    if (one.bytes !== undefined) processorSamples[i].push(one.bytes / (user + system));
   }
 }
 await close?.();
 
-const results = cases.map((one, i) => ({
-  name: one.name,
-  unit: one.unit ?? 'MB/s',
-  better: one.better ?? 'more',
-  ...(one.at === undefined ? {} : { at: one.at, series: one.series, chart: one.chart }),
-  ...summary(samples[i]),
-  samples: samples[i],
-}));
+const results = cases.map((one, i) => resultOf(one, i));
+
+function resultOf(one, i) {
+  return {
+    name: one.name,
+    unit: one.unit ?? 'MB/s',
+    better: one.better ?? 'more',
+    ...(one.at === undefined ? {} : { at: one.at, series: one.series, chart: one.chart }),
+    ...summary(samples[i]),
+    samples: samples[i],
+    ...(one.bytes === undefined ? {} : { processor: summary(processorSamples[i]) }),
+  };
+}
+
 for (const [i, one] of cases.entries()) {
   const result = results[i];
   const limit = results.find(({ name }) => name === one.limit);

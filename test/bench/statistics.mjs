@@ -1,5 +1,5 @@
 /*
- * Medians, spreads, percentiles, and how numbers are printed.
+ * Medians, spreads, percentiles, how numbers are printed, and what a run was asked for.
  */
 
 export function summary(samples) {
@@ -33,4 +33,10 @@ export function makeRandom(seed) {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
+}
+
+/** What was asked for on a command line, without where results and files go. */
+export function askedFor(words) {
+  const places = ['--json', '--dir', '--profile'];
+  return words.filter((word, i) => !places.includes(word) && !places.includes(words[i - 1]));
 }
