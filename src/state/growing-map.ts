@@ -12,15 +12,12 @@ const bucketEntriesMax = 8192;
 /** Keys that hash alike stay together; the directory does not grow for them. */
 const depthMax = 20;
 
-interface Bucket<V> {
-  depth: number;
-  map: Map<MapKey, V>;
-}
-
 export class GrowingMap<V> {
-  #directory: Bucket<V>[] = [{ depth: 0, map: new Map() }];
+  /** Buckets by the low bits of the hash; one that is not split yet stands at several places. */
+  #directory: Map<MapKey, V>[] = [new Map()];
+  /** How many bits of the hash a bucket shares, at the same places. */
+  #depths: number[] = [0];
   #mask = 0;
-  #depth = 0;
   #size = 0;
 
   get size(): number {
@@ -28,57 +25,54 @@ export class GrowingMap<V> {
   }
 
   get(key: MapKey): V | undefined {
-    if (this.#mask === 0) return this.#directory[0]!.map.get(key);
-    return this.#directory[hashOf(key) & this.#mask]!.map.get(key);
+    if (this.#mask === 0) return this.#directory[0]!.get(key);
+    return this.#directory[hashOf(key) & this.#mask]!.get(key);
   }
 
   set(key: MapKey, value: V): void {
-    const hash = this.#mask === 0 ? 0 : hashOf(key);
-    const bucket = this.#directory[hash & this.#mask]!;
-    const before = bucket.map.size;
-    bucket.map.set(key, value);
-    if (bucket.map.size === before) return;
+    const index = this.#mask === 0 ? 0 : hashOf(key) & this.#mask;
+    const bucket = this.#directory[index]!;
+    const before = bucket.size;
+    bucket.set(key, value);
+    if (bucket.size === before) return;
     this.#size++;
-    if (bucket.map.size > bucketEntriesMax && bucket.depth < depthMax) {
-      this.#split(hashOf(key) & this.#mask);
-    }
+    if (bucket.size > bucketEntriesMax && this.#depths[index]! < depthMax) this.#split(index);
   }
 
   delete(key: MapKey): boolean {
     const index = this.#mask === 0 ? 0 : hashOf(key) & this.#mask;
-    const deleted = this.#directory[index]!.map.delete(key);
+    const deleted = this.#directory[index]!.delete(key);
     if (deleted) this.#size--;
     return deleted;
   }
 
   /** Entries in no particular order; changes made meanwhile may or may not be seen. */
   *entries(): Generator<[MapKey, V]> {
-    const seen = new Set<Bucket<V>>();
+    const seen = new Set<Map<MapKey, V>>();
     for (const bucket of this.#directory) {
       if (seen.has(bucket)) continue;
       seen.add(bucket);
-      yield* bucket.map;
+      yield* bucket;
     }
   }
 
   #split(index: number): void {
     const old = this.#directory[index]!;
-    if (old.depth === this.#depth) this.#double();
-    const depth = old.depth + 1;
-    const bit = 1 << old.depth;
-    const low: Bucket<V> = { depth, map: new Map() };
-    const high: Bucket<V> = { depth, map: new Map() };
-    for (const [key, value] of old.map) {
-      (hashOf(key) & bit ? high : low).map.set(key, value);
-    }
+    const oldDepth = this.#depths[index]!;
+    const bit = 1 << oldDepth;
+    if (bit > this.#mask) this.#double();
+    const low = new Map<MapKey, V>();
+    const high = new Map<MapKey, V>();
+    for (const [key, value] of old) (hashOf(key) & bit ? high : low).set(key, value);
     for (let i = index & (bit - 1); i < this.#directory.length; i += bit) {
       this.#directory[i] = i & bit ? high : low;
+      this.#depths[i] = oldDepth + 1;
     }
   }
 
   #double(): void {
     this.#directory = [...this.#directory, ...this.#directory];
-    this.#depth++;
+    this.#depths = [...this.#depths, ...this.#depths];
     this.#mask = this.#directory.length - 1;
   }
 }
