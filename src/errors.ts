@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'SAVEPOINT_NOT_FOUND'
   | 'STATE_NOT_FOUND'
   | 'TIMELINE_NOT_FOUND'
+  | 'FILE_NOT_FOUND'
   | 'OUT_OF_RETENTION'
   | 'OUTCOME_UNKNOWN'
   | 'CLOSED'
@@ -191,12 +192,14 @@ export class NotFoundError extends TidemarkError {
       | 'SAVEPOINT_NOT_FOUND'
       | 'STATE_NOT_FOUND'
       | 'TIMELINE_NOT_FOUND'
+      | 'FILE_NOT_FOUND'
       | 'OUT_OF_RETENTION'
     >,
     message: string,
     details?: ErrorDetails,
+    cause?: unknown,
   ) {
-    super('missing', code, message, details);
+    super('missing', code, message, details, cause);
   }
 }
 

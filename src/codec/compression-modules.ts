@@ -52,36 +52,45 @@ const NAME = /^[a-z0-9._-]{1,64}$/;
  *   module already, and for a module that cannot be imported or lacks a function
  */
 export async function registerCodecs(codecs: readonly CodecModule[]): Promise<void> {
-  for (const { name, module } of checkCodecs(codecs)) {
-    const functions = userFunctions(name, await importModule(name, module));
-    checkNotTaken(name, module);
+  for (const [i, codec] of checkCodecs(codecs).entries()) {
+    const { name, module } = codec;
+    const option = `codecs[${i}].module`;
+    const functions = userFunctions(name, await importModule(codec, option));
+    checkNotTaken(codec, option);
     registered.set(name, { module, functions });
   }
 }
 
 /** Checks codecs that are to be registered; their modules as absolute URLs. */
 export function checkCodecs(codecs: unknown): RegisteredCodec[] {
-  if (!Array.isArray(codecs)) throw refused('codecs must be a list of { name, module }');
+  if (!Array.isArray(codecs)) {
+    throw refused('codecs', 'must be a list of { name, module }');
+  }
   const checked = codecs.map((codec: unknown, i): RegisteredCodec => {
     const at = `codecs[${i}]`;
     if (typeof codec !== 'object' || codec === null) {
-      throw refused(`${at} must be { name, module }`);
+      throw refused(at, 'must be { name, module }');
     }
     for (const key of Object.keys(codec)) {
-      if (key !== 'name' && key !== 'module') throw refused(`${at}.${key} is unknown`);
+      if (key === 'name' || key === 'module') continue;
+      throw refused(`${at}.${key}`, 'is unknown');
     }
     const { name, module } = codec as Record<string, unknown>;
     if (typeof name !== 'string' || !NAME.test(name)) {
-      throw refused(`${at}.name must be 1 to 64 of a to z, 0 to 9, dot, dash and underscore`);
+      const form = '1 to 64 of a to z, 0 to 9, dot, dash and underscore';
+      throw refused(`${at}.name`, `must be ${form}`);
     }
-    if (isBuiltIn(name)) throw refused(`${at}.name is that of a built-in codec: ${name}`);
+    if (isBuiltIn(name)) throw refused(`${at}.name`, `is that of a built-in codec: ${name}`);
     const url = moduleUrl(module);
-    if (url === undefined) throw refused(`${at}.module must be a URL or the path of a module`);
-    checkNotTaken(name, url);
+    const option = `${at}.module`;
+    if (url === undefined) throw refused(option, 'must be a URL or the path of a module');
+    checkNotTaken({ name, module: url }, option);
     return { name, module: url };
   });
-  const names = new Set(checked.map(({ name }) => name));
-  if (names.size < checked.length) throw refused('codecs has a name twice');
+  checked.forEach(({ name }, i) => {
+    const first = checked.findIndex((codec) => codec.name === name);
+    if (first < i) throw refused(`codecs[${i}].name`, `is that of codecs[${first}]: ${name}`);
+  });
   return checked;
 }
 
@@ -114,24 +123,27 @@ function moduleUrl(module: unknown): string | undefined {
   return pathToFileURL(isAbsolute(module) ? module : resolve(module)).href;
 }
 
-async function importModule(name: string, module: string): Promise<UserModule> {
+async function importModule(
+  { name, module }: RegisteredCodec,
+  option: string,
+): Promise<UserModule> {
   let imported: Partial<UserModule>;
   try {
     imported = (await import(module)) as Partial<UserModule>;
   } catch (error) {
-    throw refused(`the module of codec ${name} cannot be imported: ${module}`, error);
+    throw refused(option, `of codec ${name} cannot be imported: ${module}`, error);
   }
   const { compress, decompress } = imported;
   if (typeof compress !== 'function' || typeof decompress !== 'function') {
-    throw refused(`the module of codec ${name} must export compress and decompress: ${module}`);
+    throw refused(option, `of codec ${name} must export compress and decompress: ${module}`);
   }
   return { compress, decompress };
 }
 
-function checkNotTaken(name: string, module: string): void {
+function checkNotTaken({ name, module }: RegisteredCodec, option: string): void {
   const other = registered.get(name);
   if (!other || other.module === module) return;
-  throw refused(`the codec ${name} is registered with another module: ${other.module}`);
+  throw refused(option, `is not that with which codec ${name} is registered: ${other.module}`);
 }
 
 function userFunctions(name: string, module: UserModule): CodecFunctions {
@@ -183,6 +195,7 @@ function failed(codec: string, why: string, cause?: unknown): InvalidArgumentErr
   return new InvalidArgumentError('CODEC_FAILED', `the codec ${codec} ${why}`, { codec }, cause);
 }
 
-function refused(why: string, cause?: unknown): InvalidArgumentError {
-  return new InvalidArgumentError('INVALID_OPTION', why, { option: 'codecs' }, cause);
+function refused(option: string, why: string, cause?: unknown): InvalidArgumentError {
+  const message = `option ${option} ${why}`;
+  return new InvalidArgumentError('INVALID_OPTION', message, { option }, cause);
 }

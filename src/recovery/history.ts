@@ -10,13 +10,14 @@
  * (key-fold.ts). Memory: what the key holds, and one checkpoint's state at a time.
  */
 import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
-import { decodeKey, encodeKey, mapKeyOf, type Key } from '../codec/key.ts';
+import { decodeKey, encodeKey, type Key } from '../codec/key.ts';
 import { hashBytes } from '../codec/hash.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import { CorruptionError, InvalidArgumentError } from '../errors.ts';
 import type { Entry } from '../snapshot/entry.ts';
 import { ops, reservedTables } from '../snapshot/entry-format.ts';
 import { readU32 } from '../std/bytes.ts';
+import { keyIn, subKeyIn } from '../state/keys.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
 import { shownVersion } from '../state/value-versions.ts';
 import { readRecords } from '../wal/log-records.ts';
@@ -83,14 +84,11 @@ export interface HistoryInput {
 }
 
 /** Refuses sub-keys of what has none, and what is no key. */
-export function checkKeyOf(
-  { operator, state, kind }: TableDefinition,
-  key: Key,
-  subKey: Key | undefined,
-): void {
-  mapKeyOf(key);
+export function checkKeyOf(definition: TableDefinition, key: Key, subKey: Key | undefined): void {
+  const { operator, state, kind } = definition;
+  keyIn({ definition }, key);
   if (subKey === undefined) return;
-  mapKeyOf(subKey);
+  subKeyIn({ definition }, subKey);
   if (kind === 'map') return;
   throw new InvalidArgumentError(
     'INVALID_CALL',

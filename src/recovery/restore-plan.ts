@@ -23,6 +23,7 @@ import type { LogRange } from '../wal/log-position.ts';
 import { readRecords } from '../wal/log-records.ts';
 import { segmentName } from '../wal/segment-format.ts';
 import type { KeptLog } from './kept-log.ts';
+import { checkpointNotFound, savepointNotFound } from './not-found.ts';
 import type { CheckedTarget } from './target.ts';
 
 /** What a plan is made from: one reading of a store. */
@@ -121,23 +122,17 @@ function findRecord(input: PlanInput): CheckpointRecord {
   const found = records.findLast(isMeant);
   if (found) return found;
   const other = others.findLast(isMeant)?.timeline;
-  const where = other === undefined ? '' : ` here; timeline ${other} has one, name it to go there`;
   if (kind === 'savepoint') {
-    throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}${where}`, {
-      name,
-      savepoints: records.flatMap(({ savepoint }) => savepoint ?? []),
-      timeline: other,
-      // It may be one of these.
-      ...(unreadable.size > 0 && { unreadable: [...unreadable.keys()] }),
-    });
+    const kept = records.filter(({ id }) => !dropped.has(id));
+    const names = kept.flatMap(({ savepoint }) => savepoint ?? []);
+    // It may be one of those that cannot be read.
+    const more = unreadable.size > 0 ? { unreadable: [...unreadable.keys()] } : {};
+    throw savepointNotFound(name, names, { timeline: other, ...more });
   }
   const damage = unreadable.get(number);
   if (damage) throw damage;
-  throw new NotFoundError('CHECKPOINT_NOT_FOUND', `there is no checkpoint ${number}${where}`, {
-    id: number,
-    checkpoints: records.map(({ id }) => id),
-    timeline: other,
-  });
+  const ids = records.map(({ id }) => id);
+  throw checkpointNotFound(number, ids, { timeline: other });
 }
 
 /** The last commit at or before a time. */

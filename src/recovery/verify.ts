@@ -6,12 +6,13 @@
  */
 import { snapshotPrefix } from '../checkpoint/checkpoint-record.ts';
 import { timelineName } from '../checkpoint/timelines/timeline-record.ts';
-import { CorruptionError, NotFoundError } from '../errors.ts';
+import { CorruptionError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { listLog } from '../wal/log-directory.ts';
 import { CopyRun } from './copy-run.ts';
+import { checkpointNotFound } from './not-found.ts';
 import { readingsMax } from './reader-agreement.ts';
 import {
   listRecordIds,
@@ -187,9 +188,7 @@ async function checkpointsOf(
 
 async function assertThere(source: ReaderSource, checkpoint: number): Promise<void> {
   const checkpoints = await listRecordIds(objectsOf(source, source.fs));
-  if (checkpoints.includes(checkpoint)) return;
-  const message = `there is no checkpoint ${checkpoint}`;
-  throw new NotFoundError('CHECKPOINT_NOT_FOUND', message, { id: checkpoint, checkpoints });
+  if (!checkpoints.includes(checkpoint)) throw checkpointNotFound(checkpoint, checkpoints);
 }
 
 /** The log; what one checkpoint stands on has nothing of it. */

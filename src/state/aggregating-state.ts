@@ -3,9 +3,10 @@
  * add and from which they give a result. `create` and `add` run when a value is added, and what is
  * logged is the accumulator; `result` runs when it is read.
  */
-import { mapKeyOf, type Key } from '../codec/key.ts';
+import type { Key } from '../codec/key.ts';
 import { deepFreeze } from '../codec/value.ts';
 import type { Cell } from './cells.ts';
+import { keyIn } from './keys.ts';
 import { scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
@@ -54,7 +55,7 @@ export class AggregatingState<In = unknown, Accumulator = unknown, Out = unknown
     const space = this.#space;
     space.assertWritable();
     const table = this.#table;
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     const { create, add } = this.#functions;
     const found = this.#accumulators.getEntry(key);
     const before = found

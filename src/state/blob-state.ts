@@ -11,6 +11,7 @@ import { CorruptionError, InvalidArgumentError } from '../errors.ts';
 import { assert } from '../std/assert.ts';
 import { readU64, writeU64 } from '../std/bytes.ts';
 import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
+import { keyIn } from './keys.ts';
 import { ChunkChange, type ChunkValue } from './operand-changes.ts';
 import { scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
@@ -37,7 +38,7 @@ export class BlobState {
   /** A copy of the bytes of a key, or undefined when there are none. */
   get(key: Key): Uint8Array | undefined {
     this.#space.assertOpen();
-    const manifest = this.#manifest(mapKeyOf(key));
+    const manifest = this.#manifest(keyIn(this.#table, key));
     if (!manifest) return undefined;
     const bytes = new Uint8Array(readU64(manifest, 0));
     let at = 0;
@@ -53,13 +54,13 @@ export class BlobState {
 
   has(key: Key): boolean {
     this.#space.assertOpen();
-    return this.#manifest(mapKeyOf(key)) !== undefined;
+    return this.#manifest(keyIn(this.#table, key)) !== undefined;
   }
 
   /** Sets the bytes of a key in the open transaction; they are copied. */
   set(key: Key, bytes: Uint8Array): void {
     this.#space.assertWritable();
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     if (!(bytes instanceof Uint8Array)) {
       const { operator, state } = this.#table.definition;
       throw new InvalidArgumentError('INVALID_VALUE', 'a blob must be a Uint8Array', {
@@ -85,7 +86,7 @@ export class BlobState {
 
   delete(key: Key): void {
     this.#space.assertWritable();
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     this.#drop(mapKey);
     this.#put(mapKey, deleted);
   }

@@ -2,8 +2,9 @@
  * The `counter` kind: whole numbers that are added to. What is logged is the difference, so merging
  * never needs the value.
  */
-import { mapKeyOf, type Key } from '../codec/key.ts';
+import type { Key } from '../codec/key.ts';
 import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
+import { keyIn } from './keys.ts';
 import { isAlive, valueBefore, type Before } from './operand-base.ts';
 import { CounterChange, refuseNumber, safeCounter } from './operand-changes.ts';
 import { countLive, scan } from './scan.ts';
@@ -36,7 +37,7 @@ export class CounterState {
     if (!Number.isSafeInteger(amount)) {
       throw refuseNumber(table, key, 'safe whole numbers', amount);
     }
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     const now = space.now();
     const times = timesOf(options, this.#ttlMs, space);
     const before = valueBefore<number>(space, table, mapKey);
@@ -60,7 +61,7 @@ export class CounterState {
 
   /** Sets the counter back to nothing. */
   delete(key: Key): void {
-    const at = { key: mapKeyOf(key), subKey: undefined };
+    const at = { key: keyIn(this.#table, key), subKey: undefined };
     putCell(this.#space, this.#table, at, deleted, noTimes);
   }
 
@@ -90,7 +91,7 @@ export class CounterState {
   #live(key: Key): Before<number> | undefined {
     const space = this.#space;
     space.assertOpen();
-    const before = valueBefore<number>(space, this.#table, mapKeyOf(key));
+    const before = valueBefore<number>(space, this.#table, keyIn(this.#table, key));
     return isAlive(before, space.now()) ? before : undefined;
   }
 

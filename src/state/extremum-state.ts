@@ -2,9 +2,10 @@
  * The `min` and `max` kinds: the least, or greatest, of the numbers that were given. What is logged
  * is the number given, so merging never needs the value.
  */
-import { mapKeyOf, type Key } from '../codec/key.ts';
+import type { Key } from '../codec/key.ts';
 import { operatorIds, type OperatorId } from '../snapshot/entry-format.ts';
 import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
+import { keyIn } from './keys.ts';
 import { isAlive, valueBefore, type Before } from './operand-base.ts';
 import { extremum, ExtremumChange, refuseNumber } from './operand-changes.ts';
 import { countLive, scan } from './scan.ts';
@@ -42,7 +43,7 @@ export class ExtremumState<N extends number | bigint = number> {
     if (typeof number !== 'bigint' && !Number.isFinite(number)) {
       throw refuseNumber(table, key, 'finite numbers and bigints', number);
     }
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     const now = space.now();
     const times = timesOf(options, this.#ttlMs, space);
     const before = valueBefore<Numeric>(space, table, mapKey);
@@ -58,7 +59,7 @@ export class ExtremumState<N extends number | bigint = number> {
   get(key: Key): N | undefined {
     const space = this.#space;
     space.assertOpen();
-    const before = valueBefore<Numeric>(space, this.#table, mapKeyOf(key));
+    const before = valueBefore<Numeric>(space, this.#table, keyIn(this.#table, key));
     return isAlive(before, space.now()) ? (before.value as N) : undefined;
   }
 
@@ -68,7 +69,7 @@ export class ExtremumState<N extends number | bigint = number> {
 
   /** Sets the key back to nothing: the next number is kept whatever it is. */
   delete(key: Key): void {
-    const at = { key: mapKeyOf(key), subKey: undefined };
+    const at = { key: keyIn(this.#table, key), subKey: undefined };
     putCell(this.#space, this.#table, at, deleted, noTimes);
   }
 

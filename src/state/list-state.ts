@@ -2,10 +2,11 @@
  * The `list` kind: items in the order in which they were appended. An append is blind: it reads
  * nothing, and no stored value grows. With `itemsMax` the newest items are kept.
  */
-import { mapKeyOf, type Key } from '../codec/key.ts';
+import type { Key } from '../codec/key.ts';
 import { deepFreeze } from '../codec/value.ts';
 import { emptyListCell, type ListCell, type MapKey } from './cells.ts';
 import { AppendChange, ClearKeyChange, listCellNow } from './changes.ts';
+import { keyIn } from './keys.ts';
 import { distinct } from './map-state.ts';
 import { scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
@@ -30,7 +31,7 @@ export class ListState<V = unknown> {
   append(key: Key, value: V, options?: WriteOptions): void {
     const space = this.#space;
     space.assertWritable();
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     const { expiry, eventTime } = timesOf(options, this.#ttlMs, space);
     const cell = listCellNow(this.#table, mapKey);
     if (cell.pending.length === 0) {
@@ -41,14 +42,14 @@ export class ListState<V = unknown> {
 
   /** The items of a key, oldest first; empty when there are none. */
   get(key: Key): V[] {
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     return this.#recent(mapKey) ?? this.#all(mapKey);
   }
 
   /** Deletes all items of a key. */
   clear(key: Key): void {
     this.#space.assertWritable();
-    const change = new ClearKeyChange(this.#table, mapKeyOf(key), emptyListCell(true));
+    const change = new ClearKeyChange(this.#table, keyIn(this.#table, key), emptyListCell(true));
     this.#space.transaction.add(change);
   }
 

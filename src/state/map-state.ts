@@ -6,6 +6,7 @@ import { mapKeyOf, type Key } from '../codec/key.ts';
 import { deepFreeze } from '../codec/value.ts';
 import { deleted, emptyMapCell, type Cell, type MapCell, type MapKey } from './cells.ts';
 import { ClearKeyChange } from './changes.ts';
+import { keyIn, subKeyIn } from './keys.ts';
 import { scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
@@ -29,8 +30,8 @@ export class MapState<K extends Key = Key, V = unknown> {
   get(key: Key, subKey: K): V | undefined {
     const space = this.#space;
     space.assertOpen();
-    const mapKey = mapKeyOf(key);
-    const mapSubKey = mapKeyOf(subKey);
+    const mapKey = keyIn(this.#table, key);
+    const mapSubKey = subKeyIn(this.#table, subKey);
     const found = this.#find(mapKey, mapSubKey);
     if (found === 'older') {
       if (this.#table.hidesImages) return undefined;
@@ -47,8 +48,8 @@ export class MapState<K extends Key = Key, V = unknown> {
   has(key: Key, subKey: K): boolean {
     const space = this.#space;
     space.assertOpen();
-    const mapKey = mapKeyOf(key);
-    const mapSubKey = mapKeyOf(subKey);
+    const mapKey = keyIn(this.#table, key);
+    const mapSubKey = subKeyIn(this.#table, subKey);
     const found = this.#find(mapKey, mapSubKey);
     if (found === 'older') {
       if (this.#table.hidesImages) return false;
@@ -61,17 +62,17 @@ export class MapState<K extends Key = Key, V = unknown> {
   /** Sets a value in the open transaction. */
   set(key: Key, subKey: K, value: V, options?: WriteOptions): void {
     const times = timesOf(options, this.#ttlMs, this.#space);
-    this.#put(mapKeyOf(key), mapKeyOf(subKey), value, times);
+    this.#put(keyIn(this.#table, key), subKeyIn(this.#table, subKey), value, times);
   }
 
   delete(key: Key, subKey: K): void {
-    this.#put(mapKeyOf(key), mapKeyOf(subKey), deleted, noTimes);
+    this.#put(keyIn(this.#table, key), subKeyIn(this.#table, subKey), deleted, noTimes);
   }
 
   /** Deletes all sub-keys of a key. */
   clear(key: Key): void {
     this.#space.assertWritable();
-    const change = new ClearKeyChange(this.#table, mapKeyOf(key), emptyMapCell(true));
+    const change = new ClearKeyChange(this.#table, keyIn(this.#table, key), emptyMapCell(true));
     this.#space.transaction.add(change);
   }
 
@@ -87,12 +88,17 @@ export class MapState<K extends Key = Key, V = unknown> {
   entries(...only: [Key?]): IterableIterator<[K, V] | [Key, K, V]> {
     const { checks } = this.#space;
     const one = only.length > 0;
-    return scan(this.#space, this.#table, one ? mapKeyOf(only[0]!) : undefined, (entry) => {
-      const value = entry.value();
-      const given = (checks ? deepFreeze(value) : value) as V;
-      const subKey = entry.subKey() as K;
-      return one ? [subKey, given] : [entry.key(), subKey, given];
-    });
+    return scan(
+      this.#space,
+      this.#table,
+      one ? keyIn(this.#table, only[0]!) : undefined,
+      (entry) => {
+        const value = entry.value();
+        const given = (checks ? deepFreeze(value) : value) as V;
+        const subKey = entry.subKey() as K;
+        return one ? [subKey, given] : [entry.key(), subKey, given];
+      },
+    );
   }
 
   /** Sub-keys of one key, in order. */
@@ -101,7 +107,9 @@ export class MapState<K extends Key = Key, V = unknown> {
   keys(): IterableIterator<Key>;
   keys(...only: [Key?]): IterableIterator<Key> {
     if (only.length > 0) {
-      return scan(this.#space, this.#table, mapKeyOf(only[0]!), (entry) => entry.subKey());
+      return scan(this.#space, this.#table, keyIn(this.#table, only[0]!), (entry) =>
+        entry.subKey(),
+      );
     }
     return distinct(scan(this.#space, this.#table, undefined, (entry) => entry.key()));
   }

@@ -2,8 +2,9 @@
  * The `reducing` kind (the term is Flink's): one value a key, made of all that were added by a
  * function of the user. The function runs when a value is added; what is logged is its result.
  */
-import { mapKeyOf, type Key } from '../codec/key.ts';
+import type { Key } from '../codec/key.ts';
 import type { Cell } from './cells.ts';
+import { keyIn } from './keys.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
 import { callUser, checkStorable, copyForUser } from './user-function.ts';
@@ -50,7 +51,7 @@ export class ReducingState<V = unknown> {
     const space = this.#space;
     space.assertWritable();
     const table = this.#table;
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     const current = this.#values.getEntry(key);
     let result = value;
     if (current) {

@@ -2,13 +2,14 @@
  * The `value` kind: one value a key. Reads go transaction, memtables, images; writes go into the
  * open transaction and are visible at once.
  */
-import { mapKeyOf, type Key } from '../codec/key.ts';
+import type { Key } from '../codec/key.ts';
 import { typeOf } from '../codec/value-path.ts';
 import { deepFreeze } from '../codec/value.ts';
 import { storedVersion } from '../codec/value-version.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { deleted, emptyTableCells, openCell, type Cell, type MapKey } from './cells.ts';
 import { CellChange, cellOwner, ClearTableChange, type CellKey } from './changes.ts';
+import { keyIn } from './keys.ts';
 import { countLive, scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
@@ -54,7 +55,7 @@ export class ValueState<V = unknown> {
   get(key: Key): V | undefined {
     const space = this.#space;
     space.assertOpen();
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     const cell = this.#table.find(mapKey);
     if (cell !== undefined) {
       if (cell.value === deleted) return undefined;
@@ -68,7 +69,7 @@ export class ValueState<V = unknown> {
   getEntry(key: Key): ValueEntry<V> | undefined {
     const space = this.#space;
     space.assertOpen();
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     const cell = this.#table.find(mapKey);
     if (cell === undefined) return this.#fromImages(mapKey);
     if (cell.value === deleted || (cell.expiry !== 0 && cell.expiry <= space.now())) {
@@ -81,7 +82,7 @@ export class ValueState<V = unknown> {
   has(key: Key): boolean {
     const space = this.#space;
     space.assertOpen();
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     const cell = this.#table.find(mapKey);
     if (cell !== undefined) {
       return cell.value !== deleted && (cell.expiry === 0 || cell.expiry > space.now());
@@ -95,7 +96,7 @@ export class ValueState<V = unknown> {
    * @throws InvalidArgumentError INVALID_KEY, INVALID_OPTION; INVALID_VALUE at the latest from `commit`
    */
   set(key: Key, value: V, options?: WriteOptions): void {
-    this.#put(mapKeyOf(key), value, timesOf(options, this.#ttlMs, this.#space));
+    this.#put(keyIn(this.#table, key), value, timesOf(options, this.#ttlMs, this.#space));
   }
 
   /**
@@ -123,14 +124,14 @@ export class ValueState<V = unknown> {
   patch(key: Key, patch: MergePatch<V>, options?: WriteOptions): V {
     const space = this.#space;
     space.assertWritable();
-    const mapKey = mapKeyOf(key);
+    const mapKey = keyIn(this.#table, key);
     const times = timesOf(options, this.#ttlMs, space);
     const value = patchValue(space, this.#table, { key: mapKey, patch, times });
     return (space.checks ? deepFreeze(value) : value) as V;
   }
 
   delete(key: Key): void {
-    this.#put(mapKeyOf(key), deleted, noTimes);
+    this.#put(keyIn(this.#table, key), deleted, noTimes);
   }
 
   /** Keys, in the order of their hash; the state as it is now. */

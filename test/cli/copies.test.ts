@@ -103,7 +103,9 @@ describe('export-savepoint', () => {
       { lsn: 3, sources: [{ checkpoint: 1 }] },
     ]);
     const missing = await run('export-savepoint', store, 'fourth', join(directory, 'never'));
-    expect(missing.stderr).toMatch(/SAVEPOINT_NOT_FOUND/);
+    expect(missing.stderr).toMatch(
+      /SAVEPOINT_NOT_FOUND: there is no savepoint fourth, there is third$/m,
+    );
     expect(missing.status).toBe(2);
   });
 });

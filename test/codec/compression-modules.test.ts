@@ -49,22 +49,31 @@ describe('registering', () => {
     expect(fileURLToPath(codec!.module)).toBe(`${process.cwd()}/own.mjs`);
   });
 
-  test.each<[string, unknown]>([
-    ['no list', {}],
-    ['no object in it', [null]],
-    ['an unknown field', [{ ...lying, level: 1 }]],
-    ['no name', [{ module: lying.module }]],
-    ['a name with capitals', [{ ...lying, name: 'Own' }]],
-    ['a name that is too long', [{ ...lying, name: 'a'.repeat(65) }]],
-    ['the name of a built-in codec', [{ ...lying, name: 'zstd' }]],
-    ['no module', [{ name: 'own' }]],
-    ['an empty module', [{ name: 'own', module: '' }]],
-    ['a name twice', [lying, lying]],
-    ['a module that is not there', [{ name: 'own', module: './no-such-module.mjs' }]],
-    ['a module without decompress', [{ name: 'own', module: moduleOf('half') }]],
-  ])('%s: INVALID_OPTION', async (_, codecs) => {
+  test.each<[string, unknown, string]>([
+    ['no list', {}, 'codecs'],
+    ['no object in it', [null], 'codecs[0]'],
+    ['an unknown field', [{ ...lying, level: 1 }], 'codecs[0].level'],
+    ['no name', [{ module: lying.module }], 'codecs[0].name'],
+    ['a name with capitals', [{ ...lying, name: 'Own' }], 'codecs[0].name'],
+    ['a name that is too long', [{ ...lying, name: 'a'.repeat(65) }], 'codecs[0].name'],
+    ['the name of a built-in codec', [{ ...lying, name: 'zstd' }], 'codecs[0].name'],
+    ['no module', [{ name: 'own' }], 'codecs[0].module'],
+    ['an empty module', [{ name: 'own', module: '' }], 'codecs[0].module'],
+    ['a name twice', [lying, lying], 'codecs[1].name'],
+    [
+      'a module that is not there',
+      [{ name: 'own', module: './no-such-module.mjs' }],
+      'codecs[0].module',
+    ],
+    [
+      'a module without decompress',
+      [{ name: 'own', module: moduleOf('half') }],
+      'codecs[0].module',
+    ],
+  ])('%s: INVALID_OPTION names it', async (_, codecs, option) => {
     const error = await errorOf(() => registerCodecs(codecs as []));
-    expect([error.code, error.details['option']]).toEqual(['INVALID_OPTION', 'codecs']);
+    expect([error.code, error.details['option']]).toEqual(['INVALID_OPTION', option]);
+    expect(error.message).toMatch(`option ${option} `);
   });
 
   test('a name that stands for another module: INVALID_OPTION names that', async () => {

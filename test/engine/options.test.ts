@@ -31,11 +31,9 @@ describe('options of openEngine', () => {
       for (const value of values) {
         const world = worldOn();
         const error = await errorOf(open(world, { [name]: value }));
-        expect([value, error.code, error.details['option']]).toEqual([
-          value,
-          'INVALID_OPTION',
-          name,
-        ]);
+        // Of a list the path says which of them.
+        const option = String(error.details['option']).replace(/[[.].*$/, '');
+        expect([value, error.code, option]).toEqual([value, 'INVALID_OPTION', name]);
         expect(await digestsEmpty(world)).toBe(true);
       }
     },

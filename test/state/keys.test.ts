@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Engine } from '../../src/engine/index.ts';
 import { keyBytesMax, type Key } from '../../src/codec/key.ts';
-import { codeOf, open, worldOn } from '../engine/engine-fixture.ts';
+import { codeOf, errorOf, open, worldOn } from '../engine/engine-fixture.ts';
 
 const refused: [string, unknown][] = [
   ['NaN', Number.NaN],
@@ -175,4 +175,24 @@ describe('keys', () => {
     expect(value.count()).toBe(2);
     await engine.close();
   });
+});
+
+test('a key that cannot be one: the error names operator, state, and which of the keys it was', async () => {
+  const engine = await open(worldOn());
+  for (const [name, call] of Object.entries(calls(engine, Number.NaN))) {
+    const error = await errorOf(() => {
+      const result = call();
+      // Generators check when they are asked.
+      if (typeof (result as Iterator<unknown>)?.next === 'function') {
+        (result as Iterator<unknown>).next();
+      }
+    });
+    const states = { value: 'v', map: 'm', list: 'l', counter: 'c', blob: 'b' } as const;
+    const kind = name.split('.')[0]!;
+    const what = name.endsWith('by sub-key') ? 'sub-key' : 'key';
+    expect(error.details).toMatchObject({ reason: 'nan', operator: 'a', what });
+    if (kind in states) expect(error.details['state']).toBe(states[kind as keyof typeof states]);
+    expect(error.message).toContain(`${what} of a.${String(error.details['state'])}: `);
+  }
+  await engine.close();
 });

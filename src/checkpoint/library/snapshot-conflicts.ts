@@ -25,7 +25,7 @@ import type { StateKind, TableDefinition } from '../../state/table-definition.ts
 import { shownVersion, versionOf } from '../../state/value-versions.ts';
 import { badOption, knownOnly } from '../../std/option-checks.ts';
 import { decodeValue, nameOfTable } from './snapshot-entries.ts';
-import { checkTime, type Time } from './snapshot-options.ts';
+import { checkExpiry, type Time } from './snapshot-options.ts';
 
 /** What one lineage made of a key. */
 export interface ConflictCandidate {
@@ -175,9 +175,10 @@ export class ConflictJudge {
     if (typeof answer === 'object' && answer !== null && 'value' in answer) {
       knownOnly(answer, ['value', 'expiresAt']);
       const expiresAt = 'expiresAt' in answer ? answer.expiresAt : undefined;
+      const writtenAt = Math.max(...described.candidates.map(({ timestamp }) => timestamp));
       return {
         value: this.#encode(answer.value, described, this.#definitionOf(conflict)),
-        expiry: checkTime('expiresAt', expiresAt),
+        expiry: checkExpiry('expiresAt', expiresAt, writtenAt),
       };
     }
     throw new InvalidArgumentError(

@@ -38,6 +38,7 @@ import {
 import { describeSnapshot, type SnapshotMetadata } from './snapshot-metadata.ts';
 import { writeOutput } from './snapshot-output.ts';
 import {
+  checkExpiry,
   checkKeyGroups,
   checkTime,
   checkTypes,
@@ -299,7 +300,8 @@ class FileBuilder implements SnapshotBuilder {
   ): Promise<void> | undefined {
     this.#assertOpen();
     knownOnly(options, ['subKey', 'expiresAt', 'eventTime']);
-    const expiry = checkTime('expiresAt', options.expiresAt);
+    const { lastTimestamp } = this.#input.header;
+    const expiry = checkExpiry('expiresAt', options.expiresAt, lastTimestamp);
     const encoded = this.#input.codec.encode(value);
     if (encoded.length > entryBytesMax) {
       throw new InvalidArgumentError(

@@ -8,7 +8,7 @@
  * reads.
  */
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { InvalidArgumentError, errnoOf, toStorageError } from '../../errors.ts';
+import { InvalidArgumentError, NotFoundError, errnoOf, toStorageError } from '../../errors.ts';
 import type { FileHandle, FileSystem } from '../../fs/file-system.ts';
 import { SnapshotReader } from '../../snapshot/snapshot-reader.ts';
 import { toHex } from '../../std/bytes.ts';
@@ -27,7 +27,14 @@ export async function openSnapshotFile(fs: FileSystem, path: string): Promise<Sn
   try {
     handle = await fs.open(path, 'read');
   } catch (error) {
-    throw toStorageError(error, 'open', path);
+    const errno = errnoOf(error);
+    if (errno !== 'ENOENT' && errno !== 'ENOTDIR') throw toStorageError(error, 'open', path);
+    throw new NotFoundError(
+      'FILE_NOT_FOUND',
+      `there is no snapshot file: ${path}`,
+      { path },
+      error,
+    );
   }
   try {
     const reader = await SnapshotReader.open(handle, path);

@@ -38,6 +38,25 @@ export function checkTime(option: string, time: unknown): number {
   throw badOption(option, 'must be whole microseconds above 0, or a Date', undefined);
 }
 
+/** `Date.now()` from 1973 to 2100, which as microseconds is of January or February 1970. */
+const likelyMilliseconds = { least: 1e11, most: 4.1e12 };
+/** The year 2000, microseconds: what is written since then does not expire in 1970. */
+const modernTimes = 946_684_800_000_000;
+
+/**
+ * A time of expiry; microseconds, 0 for none. A number that can only be milliseconds by mistake is
+ * refused: the entry would have expired decades before it was written, and just not be there.
+ */
+export function checkExpiry(option: string, time: unknown, writtenAt: number): number {
+  const micros = checkTime(option, time);
+  const { least, most } = likelyMilliseconds;
+  const isOf1970 = typeof time === 'number' && micros >= least && micros <= most;
+  if (!isOf1970 || writtenAt < modernTimes) return micros;
+  const why =
+    'must be microseconds, or a Date: these look like milliseconds, and mean a time in 1970';
+  throw badOption(option, why, time);
+}
+
 export function checkFlag(option: string, value: unknown, otherwise: boolean): boolean {
   if (value === undefined) return otherwise;
   if (typeof value === 'boolean') return value;

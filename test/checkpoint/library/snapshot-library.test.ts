@@ -191,7 +191,7 @@ describe('options of a new snapshot', () => {
     [{ memoryBytesMax: 10 }, 'memoryBytesMax'],
     [{ compression: 'rot13' }, 'compression'],
     [{ compression: { codec: 'zstd', level: 20 } }, 'compression.level'],
-    [{ codecs: [{ name: 'own' }] }, 'codecs'],
+    [{ codecs: [{ name: 'own' }] }, 'codecs[0].module'],
     [{ types: 3 }, 'types'],
     [{ base: [] }, 'base'],
     [{ speed: 1 }, 'speed'],
@@ -210,6 +210,36 @@ describe('options of a new snapshot', () => {
     await expect(file.finish()).rejects.toEqual(code('INVALID_CALL'));
     expect(toMap(await library.entries('/b'))).toEqual(new Map([['x', 2]]));
     expect(await library.fs.list('/')).toEqual(['a', 'b']);
+  });
+
+  test.each(['/none', '/base/none'])('%s, which is not there: FILE_NOT_FOUND', async (path) => {
+    const library = new Library();
+    await library.make('/base', { x: 1 });
+    const missing = { code: 'FILE_NOT_FOUND', kind: 'missing', details: { path } };
+    await expect(library.open(path)).rejects.toMatchObject(missing);
+    await expect(library.open('/base', { older: [path] })).rejects.toMatchObject(missing);
+    await expect(library.create('/next', { base: path })).rejects.toMatchObject(missing);
+  });
+
+  test('expiresAt in milliseconds: refused where the file is of our time, a Date is not', async () => {
+    const library = new Library();
+    const now = Date.UTC(2026, 10, 20);
+    const file = await library.create('/a', { timestamp: new Date(now) });
+    expect(() => file.write('t', 'a', 1, { expiresAt: now + 1000 })).toThrow(option('expiresAt'));
+    for (const expiresAt of [1e11, 4.1e12]) {
+      expect(() => file.write('t', 'a', 1, { expiresAt })).toThrow(/milliseconds/);
+      await file.write('t', 'as a date', 1, { expiresAt: new Date(expiresAt / 1000) });
+    }
+    await file.write('t', 'micros', 1, { expiresAt: (now + 1000) * 1000 });
+    for (const expiresAt of [1, 1e11 - 1, 4.1e12 + 1]) {
+      await file.write('t', expiresAt, 1, { expiresAt, eventTime: now });
+    }
+    await file.finish();
+    expect([...toMap(await library.entries('/a')).keys()]).toEqual(['micros']);
+    const early = await library.create('/early', { timestamp: 5 });
+    await early.write('t', 'a', 1, { expiresAt: now });
+    await early.finish();
+    expect([...toMap(await library.entries('/early')).keys()]).toEqual(['a']);
   });
 
   test('a path in a directory that is not there: refused before anything is written', async () => {

@@ -1,0 +1,51 @@
+/*
+ * Refusals of a savepoint or checkpoint that is not there: the message names those that are, so that
+ * whoever reads it on a terminal can choose; `details` has all of them.
+ */
+import { NotFoundError } from '../errors.ts';
+
+/** More are counted. */
+const namedMax = 8;
+
+/** Where else it is, or may be. */
+interface Elsewhere {
+  /** A timeline that has one. */
+  readonly timeline?: number | undefined;
+  /** Ids of checkpoints that cannot be read. */
+  readonly unreadable?: readonly number[];
+}
+
+/** SAVEPOINT_NOT_FOUND, with the names that there are, oldest first. */
+export function savepointNotFound(
+  name: string,
+  savepoints: readonly string[],
+  elsewhere: Elsewhere = {},
+): NotFoundError {
+  const message = `there is no savepoint ${name}${hint(savepoints, elsewhere)}`;
+  return new NotFoundError('SAVEPOINT_NOT_FOUND', message, { name, savepoints, ...elsewhere });
+}
+
+/** CHECKPOINT_NOT_FOUND, with the ids that there are, oldest first. */
+export function checkpointNotFound(
+  id: number,
+  checkpoints: readonly number[],
+  elsewhere: Elsewhere = {},
+): NotFoundError {
+  const message = `there is no checkpoint ${id}${hint(checkpoints, elsewhere)}`;
+  return new NotFoundError('CHECKPOINT_NOT_FOUND', message, { id, checkpoints, ...elsewhere });
+}
+
+/** Where it is, if it is somewhere; else what is here. */
+function hint(all: readonly (string | number)[], { timeline }: Elsewhere): string {
+  if (timeline === undefined) return `, ${listed(all)}`;
+  return ` here; timeline ${timeline} has one, name it to go there`;
+}
+
+/** The newest of a list, newest first. */
+function listed(all: readonly (string | number)[]): string {
+  if (all.length === 0) return 'there are none';
+  const newest = all.slice(-namedMax).toReversed().join(', ');
+  const others = all.length - namedMax;
+  const named = `there ${all.length === 1 ? 'is' : 'are'} ${newest}`;
+  return others > 0 ? `${named} and ${others} older` : named;
+}
