@@ -27,6 +27,8 @@ const require = createRequire(import.meta.url);
 
 /** Bytes that lz4-napi puts before a block: the size it decompresses to. */
 const LZ4_SIZE_BYTES = 4;
+/** Holds blocks of the size that snapshots have. */
+const LZ4_SCRATCH_BYTES = 128 * 1024;
 
 // Without this, snappy hands out memory outside the heap that the collector learns of too late:
 // blocks of 64 KiB then take several times as long and memory grows (ADR 0001).
@@ -49,10 +51,14 @@ export function requireCodecPackage(codec: string, packageName: string): unknown
 /** LZ4 block format, without the size that the package puts before it. */
 export function loadLz4(): CodecFunctions {
   const lz4 = requireCodecPackage('lz4', 'lz4-napi') as Lz4Package;
+  // Blocks come one after the other, and memory of its own for each is a fifth of what they cost.
+  const scratch = Buffer.allocUnsafeSlow(LZ4_SCRATCH_BYTES);
   return {
     compress: (source) => lz4.compressSync(source).subarray(LZ4_SIZE_BYTES),
     decompressInto(source, target) {
-      const sized = Buffer.allocUnsafe(LZ4_SIZE_BYTES + source.length);
+      const bytes = LZ4_SIZE_BYTES + source.length;
+      const fits = bytes <= LZ4_SCRATCH_BYTES;
+      const sized = fits ? scratch.subarray(0, bytes) : Buffer.allocUnsafe(bytes);
       writeU32(sized, 0, target.length);
       sized.set(source, LZ4_SIZE_BYTES);
       fill(target, 'lz4', () => lz4.uncompressSync(sized));

@@ -37,7 +37,8 @@ export type { BlockPlace } from './block-places.ts';
  */
 export type Verification = 'none' | 'basic' | 'standard' | 'full';
 
-const READ_BYTES = 4 * 1024 * 1024;
+/** Of one read; what was read is still in the cache of the core when it is checked. */
+const READ_BYTES = 1024 * 1024;
 
 /** How slices are loaded. */
 export interface LoadOptions {
@@ -59,6 +60,8 @@ export class SnapshotReader {
   /** Of the file. */
   readonly bytes: number;
   readonly #handle: FileHandle;
+  /** Stored bytes of one read: fresh memory for each would cost as much as reading does. */
+  #scratch = new Uint8Array(0);
 
   /** Made by `open`. */
   constructor(handle: FileHandle, path: string, opened: OpenedSnapshot) {
@@ -182,11 +185,19 @@ export class SnapshotReader {
     batch: readonly BlockPlace[],
   ): Promise<{ target: Uint8Array; direct: boolean }> {
     const first = batch[0]!;
-    if (first.codec !== 0) return { target: await this.readBlocks(batch), direct: false };
+    const direct = first.codec === 0;
     const bytes = batch.reduce((sum, block) => sum + block.storedBytes, 0);
-    const target = slab.subarray(first.slabAt, first.slabAt + bytes);
+    const target = direct
+      ? slab.subarray(first.slabAt, first.slabAt + bytes)
+      : this.#scratchOf(bytes);
     await readInto(this.#handle, this.path, first.offset, target);
-    return { target, direct: true };
+    return { target, direct };
+  }
+
+  /** Good until the next batch; slices of one reader are loaded one after the other. */
+  #scratchOf(bytes: number): Uint8Array {
+    if (this.#scratch.length < bytes) this.#scratch = new Uint8Array(Math.max(bytes, READ_BYTES));
+    return this.#scratch.subarray(0, bytes);
   }
 
   #unpack(block: BlockPlace, stored: Uint8Array, slab: Uint8Array): void {

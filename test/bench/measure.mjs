@@ -2,7 +2,8 @@
  * Figures of the built engine beside the limits of the same run: durable commits against a raw
  * write and fdatasync loop, the stall of the event loop by a checkpoint of a million changed entries
  * against the same run without one, and recovery. Rounds are interleaved; medians are printed with
- * the least and the greatest. Run by `npm run measure`; needs about 2 GB of disk in the temporary
+ * the least and the greatest. Run by `npm run measure`, or `npm run measure -- throughput` for one of
+ * them; needs about 2 GB of disk in the temporary
  * directory and takes a few minutes.
  */
 import fs from 'node:fs';
@@ -15,6 +16,7 @@ import { tuning } from './tune.mjs';
 import { strategies, triggers } from './chain.mjs';
 import { logCompression } from './log-compression.mjs';
 import { savings } from './savings.mjs';
+import { throughput } from './throughput.mjs';
 
 const rounds = Number(process.env.TIDEMARK_ROUNDS ?? 5);
 const entries = Number(process.env.TIDEMARK_ENTRIES ?? 1_000_000);
@@ -224,6 +226,7 @@ try {
   if (!only || only === 'strategies') await strategies(chain);
   if (!only || only === 'log') await logCompression(chain);
   if (!only || only === 'savings') await savings({ fresh, rounds });
+  if (!only || only === 'throughput') await throughput({ fresh, rounds, median });
   if (!only || only === 'tune') await tuning(root);
 } finally {
   fs.rmSync(root, { recursive: true, force: true });
