@@ -26,6 +26,7 @@ import { recoverAccepting } from '../recovery/accept-loss.ts';
 import { OpeningRun } from '../recovery/opening-run.ts';
 import { isDamage } from '../recovery/recovery-path.ts';
 import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
+import type { Rewound } from '../recovery/timeline-fork.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { toHex } from '../std/bytes.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
@@ -53,6 +54,7 @@ import {
   type ResolvedEngineOptions,
 } from './options.ts';
 import { PositionTable } from './positions.ts';
+import { rewind } from './rewind.ts';
 import { loadReserved } from './reserved-tables.ts';
 
 /** Slabs kept for the next images. */
@@ -194,6 +196,7 @@ class Opening {
     await storeCall('open', store.kind, () => store.open());
     this.#store = store;
     await makeDirectory(fs, `${dir}/wal`);
+    const rewound = await this.#rewind(identity, store);
     const transfer = new SnapshotTransfer(fs, store, `${dir}/staging`);
     await transfer.prepare();
     const threads = new ThreadPool(this.#options.opening.threadsMax);
@@ -211,6 +214,7 @@ class Opening {
     });
     return {
       identity,
+      rewound,
       objects: store,
       checkpoints: new CheckpointStore(store, toHex(identity.storeId)),
       transfer,
@@ -222,6 +226,16 @@ class Opening {
       timelines: await readTimelines(timelineSource(store), toHex(identity.storeId)),
       lowWater: await readLowWater(fs, `${dir}/wal`),
     };
+  }
+
+  /** Starts a timeline at the target, which the opening then finds as the current one. */
+  async #rewind(identity: StoreIdentity, objects: ObjectStore): Promise<Rewound | undefined> {
+    const { dir, log, store, recoverTo: target } = this.#options;
+    if (!target) return undefined;
+    this.#on.run.check();
+    const roomBytes = Math.min(openingRoomBytes, log.segmentBytesMax);
+    const isElsewhere = store !== undefined;
+    return rewind({ ...this.#on, dir, identity, objects, isElsewhere, roomBytes, target });
   }
 
   #recoveryInput(found: Found): RecoveryInput {
@@ -289,7 +303,7 @@ class Opening {
       meter,
       recovered,
       opened,
-      recovery: { ...report, phasesMs, leftoversRemoved },
+      recovery: { ...report, phasesMs, leftoversRemoved, rewound: found.rewound },
       release: () => this.release(),
     });
     this.#checkpointer = checkpointer;
@@ -313,6 +327,10 @@ class Opening {
     if (found) {
       checkPlace(found.place, place, dir);
       return found;
+    }
+    if (this.#options.recoverTo) {
+      const message = `directory is no store, there is nothing to go back in: ${dir}`;
+      throw new InvalidArgumentError('NOT_A_STORE', message, { path: dir });
     }
     this.#writes();
     return createIdentity(fs, dir, 'engine', keyGroups ?? keyGroupsDefault, random, place);
@@ -399,6 +417,7 @@ interface Found {
   readonly threads: ThreadPool;
   readonly pool: TaskPool;
   readonly timelines: Timelines;
+  readonly rewound: Rewound | undefined;
   readonly lowWater: LowWater | undefined;
 }
 

@@ -16,6 +16,7 @@ import {
   type RegisteredCodec,
 } from '../codec/compression-modules.ts';
 import type { TypeDefinition } from '../codec/value.ts';
+import { checkTarget, type CheckedTarget, type Target } from '../recovery/target.ts';
 import { checkLevel } from '../recovery/verify-tools.ts';
 import type { Verification } from '../snapshot/tasks.ts';
 import { directoryPath, filePath, knownOnly, wholeNumber } from '../std/option-checks.ts';
@@ -77,6 +78,14 @@ export interface EngineOptions
   /** Whether a directory that holds state is taken; false refuses it. @defaultValue true */
   readonly recover?: boolean;
   /**
+   * Goes back to a moment, in place: the engine opens as it was then, on a new timeline. What came
+   * behind is not deleted; it can be read as the future of the timeline that was left while retention
+   * keeps it, and gone back to in turn. An act, not a setting: each opening with it goes back again,
+   * and leaves what was committed since. A target that is the last commit changes nothing.
+   * @defaultValue none
+   */
+  readonly recoverTo?: Target;
+  /**
    * Where damage leaves no way to the state that loses no commit, takes the one that loses least: a
    * copy of everything is kept first, and the LSNs that are lost are never given again.
    * `engine.recovery.loss` says what was lost. False refuses the opening and lists the ways. An act
@@ -132,6 +141,7 @@ export interface ResolvedEngineOptions {
   readonly store: ObjectStore | undefined;
   readonly durability: Durability;
   readonly recover: boolean;
+  readonly recoverTo: CheckedTarget | undefined;
   readonly acceptLoss: boolean;
   readonly verification: Verification;
   readonly checks: boolean;
@@ -163,6 +173,7 @@ export const engineOptionNames: readonly string[] = [
   'store',
   'durability',
   'recover',
+  'recoverTo',
   'acceptLoss',
   'verification',
   'checks',
@@ -206,6 +217,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     store,
     durability: resolveDurability(options.durability, 'disk'),
     recover: flag('recover', options.recover, true),
+    recoverTo: checkRecoverTo(options),
     acceptLoss: flag('acceptLoss', options.acceptLoss, false),
     verification,
     checks: flag('checks', options.checks, environment === 'test' || environment === 'development'),
@@ -225,6 +237,12 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     record: record === undefined ? undefined : absolute(record),
     opening: resolveOpening(options),
   });
+}
+
+function checkRecoverTo({ recover, recoverTo }: EngineOptions): CheckedTarget | undefined {
+  if (recoverTo === undefined) return undefined;
+  if (recover === false) throw badOption('recoverTo', 'cannot be with recover: false', undefined);
+  return checkTarget(recoverTo, 'recoverTo');
 }
 
 function absolute(dir: string): string {

@@ -33,6 +33,7 @@ import { estimateRestore } from '../checkpoint/restore-estimate.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import type { OpeningRun } from './opening-run.ts';
 import { ChainLoader, checkRecord, type ColdLinks } from './chain-loader.ts';
+import type { Rewound } from './timeline-fork.ts';
 import { checkBeginning } from './log-beginning.ts';
 import { examinePaths, isWhole, plainPath, type ExaminedPaths } from './losing-paths.ts';
 import { copiedBytes, rateOf, ThreadMeter, type RecoveryWork } from './recovery-work.ts';
@@ -116,6 +117,10 @@ export interface RecoveryReport extends RecoveryWork {
   readonly damagedHistory: boolean;
   /** With `acceptLoss`: what this opening gave up; undefined: nothing. */
   readonly loss: AcceptedLoss | undefined;
+  /** The timeline that is written on. */
+  readonly timeline: number;
+  /** With `recoverTo`: what was left, and where it went back to; undefined: nothing was left. */
+  readonly rewound: Rewound | undefined;
   /** Files of unfinished checkpoints that were removed. */
   readonly leftoversRemoved: number;
   /** Milliseconds of each phase. */
@@ -138,7 +143,7 @@ export interface Recovered {
   readonly lastTimestamp: number;
   /** Names of snapshots that were found damaged. */
   readonly damaged: ReadonlySet<string>;
-  readonly report: Omit<RecoveryReport, 'leftoversRemoved'>;
+  readonly report: Omit<RecoveryReport, 'leftoversRemoved' | 'rewound'>;
 }
 
 /** What the search for a way found: the state, or, where every way loses commits, the ways. */
@@ -359,6 +364,7 @@ class Search {
       tornTail: plan.tornTail,
       damagedHistory: plan.damagedHistory,
       loss: undefined,
+      timeline: this.#in.ancestry.timeline,
       phasesMs: { plan: planMs, load, replay: replayMs, openLog: 0, total },
       phasesBytes: { load: chainBytes, replay: bytes, openLog: copiedBytes(plan) },
       bytesPerSecond: { load: rateOf(chainBytes, load), replay: rateOf(bytes, replayMs) },

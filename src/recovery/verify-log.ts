@@ -13,7 +13,7 @@ import {
   visitRecords,
   type GroupHeader,
 } from '../wal/group-format.ts';
-import type { Ancestry } from '../wal/ancestry.ts';
+import { partOf, type Ancestry } from '../wal/ancestry.ts';
 import { formatChain, sameChain } from '../wal/chain-value.ts';
 import {
   listLog,
@@ -237,6 +237,9 @@ class LogCheck {
     const { firstLsn } = header;
     if (firstLsn === (lowWater?.lsn ?? 1)) return;
     if (mark?.lostBehind.includes(firstLsn - 1)) return;
+    // A timeline that began at a checkpoint, behind which no log was kept.
+    const begun = partOf(this.#in.ancestry, header.timeline)?.fork;
+    if (begun?.position.segment === 0 && begun.lsn === firstLsn - 1) return;
     this.#fault(path, `log starts at LSN ${firstLsn} where ${lowWater?.lsn ?? 1} is due`, {
       offset: 0,
       lsn: firstLsn,

@@ -33,6 +33,8 @@ export interface AncestryPart {
   readonly throughLsn: number;
   /** So are segments numbered above it. */
   readonly throughSegment: number;
+  /** Where it left the one before; undefined of the first timeline. */
+  readonly fork: TimelineFork | undefined;
 }
 
 /** A timeline and what it came from. */
@@ -40,7 +42,7 @@ export interface Ancestry {
   readonly timeline: number;
   /** Newest first; the first is the timeline itself, without bounds. */
   readonly parts: readonly AncestryPart[];
-  /** Where it left the one before; undefined of the first timeline. */
+  /** Where it left the one before: that of the first part. */
   readonly fork: TimelineFork | undefined;
   /** The greatest timeline that is known: nothing can be of one above it. */
   readonly newest: number;
@@ -56,6 +58,7 @@ export const firstAncestry: Ancestry = {
       timeline: firstTimeline,
       throughLsn: Number.POSITIVE_INFINITY,
       throughSegment: Number.POSITIVE_INFINITY,
+      fork: undefined,
     },
   ],
   fork: undefined,

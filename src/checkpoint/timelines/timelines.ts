@@ -89,9 +89,9 @@ export class Timelines {
     let throughSegment = Number.POSITIVE_INFINITY;
     let epoch = 0;
     for (let timeline = id; ;) {
-      parts.push({ timeline, throughLsn, throughSegment });
-      if (timeline === firstTimeline) break;
-      const record = this.#recordOf(timeline);
+      const record = timeline === firstTimeline ? undefined : this.#recordOf(timeline);
+      parts.push({ timeline, throughLsn, throughSegment, fork: record?.fork });
+      if (!record) break;
       const { lsn, position, parent } = record.fork;
       throughLsn = Math.min(throughLsn, lsn);
       throughSegment = Math.min(throughSegment, position.segment);
