@@ -144,6 +144,7 @@ export {
 export type { CheckOptions } from '../recovery/verify-options.ts';
 export type { StoreLocation } from '../recovery/reader-moment.ts';
 export type { Target } from '../recovery/target.ts';
+export type { Rewound } from '../recovery/timeline-fork.ts';
 export {
   diffStore,
   type DiffStoreOptions,

@@ -1,7 +1,8 @@
 /*
  * What a backup copies: one reading of a store that another process may be writing to. Every record that
  * can be read, the snapshots that those name, the log as far back as it is kept and as far on as it may
- * be given out (F3). Nothing above that leaves the source (C2).
+ * be given out (F3). Nothing above that leaves the source (C2). Futures that were left come along: all of
+ * them was proved before they were left (T1).
  */
 import {
   checkpointPrefix,
@@ -16,21 +17,24 @@ import {
   NotFoundError,
   type TidemarkError,
 } from '../errors.ts';
+import { encodeTimeline, timelineName } from '../checkpoint/timelines/timeline-record.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { toHex } from '../std/bytes.ts';
 import { groupKinds } from '../wal/group-format.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
-import { walkLog, type SegmentFile } from '../wal/log-directory.ts';
+import { isOf } from '../wal/ancestry.ts';
+import { listingOf, listLog, walkLog, type SegmentFile } from '../wal/log-directory.ts';
 import type { LogMark } from '../wal/log-mark.ts';
 import type { LowWater } from '../wal/low-water.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { GroupScanner, readFileRange, type Border } from '../wal/segment-scan.ts';
 import {
   listRecordIds,
-  logDirectoryOf,
   objectsOf,
   readLogMoment,
   readRecord,
+  readStoreTimelines,
+  type LogMoment,
   type ReaderSource,
 } from './reader-moment.ts';
 import type { ReaderObjects } from './reader-objects.ts';
@@ -38,8 +42,20 @@ import type { ReaderObjects } from './reader-objects.ts';
 /** A segment and how much of it is copied. */
 export interface BackupSegment {
   readonly file: SegmentFile;
-  /** Behind the last group that is copied. */
+  /** Behind the last group that is copied; of any timeline that has the segment. */
   readonly end: Border;
+  /**
+   * `head`: it takes appends; `left`: it was the newest of a timeline that was left; `sealed`: another
+   * one goes on behind it.
+   */
+  readonly role: 'head' | 'left' | 'sealed';
+}
+
+/** A checkpoint record. */
+export interface BackupRecord {
+  readonly timeline: number;
+  readonly name: string;
+  readonly bytes: Uint8Array;
 }
 
 /** An object and its size. */
@@ -48,15 +64,24 @@ export interface BackupObject {
   readonly bytes: number;
 }
 
+/** The record of a timeline. */
+export interface BackupTimeline {
+  readonly id: number;
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
 /** What a store consists of at one reading. */
 export interface BackupInventory {
   readonly objects: ReaderObjects;
   /** Oldest first. */
-  readonly records: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+  readonly records: readonly BackupRecord[];
   /** Object names of marks of dropped savepoints. */
   readonly dropped: readonly string[];
   readonly snapshots: readonly BackupObject[];
-  /** Oldest first; the last is the one that takes appends. Empty: the log has had none yet. */
+  /** Of the timelines, by id. */
+  readonly timelines: readonly BackupTimeline[];
+  /** By number; the last is the one that takes appends, if there is one. */
   readonly segments: readonly BackupSegment[];
   readonly mark: LogMark | undefined;
   readonly lowWater: LowWater | undefined;
@@ -73,6 +98,9 @@ export async function readInventory(
   settledLsn: number,
 ): Promise<BackupInventory> {
   const objects = objectsOf(source, source.fs);
+  const timelines = await readStoreTimelines(source, identity);
+  const [fault] = timelines.faults.values();
+  if (fault) throw fault;
   const dropped = (await objects.list(checkpointPrefix))
     .map(({ name }) => name)
     .filter((name) => parseRecordName(name)?.dropped === true);
@@ -86,24 +114,30 @@ export async function readInventory(
   const names = new Set(whole.flatMap(({ chain }) => chain.map(({ name }) => name)));
   const moment = await readLogMoment(source, source.fs, identity, {
     without: unusable(records, whole),
+    timelines,
   });
   // The log is judged by the newest record: it has to be among those that are copied.
-  if (moment.record?.id !== whole.at(-1)?.id) throw otherRecord(moment.record?.id ?? 0);
+  const newest = whole.findLast((record) => isOf(moment.ancestry, record));
+  if (moment.record?.id !== newest?.id) throw otherRecord(moment.record?.id ?? 0);
   if (moment.plan.damagedHistory) throw endsBeforeRecord(source, moment.lsn);
   const through = Math.max(settledLsn, moment.provedLsn);
   const { plan, lowWater } = moment;
-  const directory = logDirectoryOf(source);
-  const walk = await walkLog(source.fs, directory, plan.listing, lowWater?.segment ?? 0);
-  const segments = await ends(source.fs, walk.segments, through);
+  const segments = await segmentsOf(source, moment, through);
+  const head = segments.at(-1);
   return {
     objects,
-    records: await Promise.all(whole.map(({ id }) => bytesOf(objects, id))),
+    records: await Promise.all(
+      whole.map(async ({ id, timeline }) => ({ timeline, ...(await bytesOf(objects, id)) })),
+    ),
+    timelines: timelines.records.map((record) => {
+      return { id: record.id, name: timelineName(record.id), bytes: encodeTimeline(record) };
+    }),
     dropped,
     snapshots: [...names].map((name) => ({ name, bytes: sizes.get(name) ?? 0 })),
     segments,
     mark: plan.mark,
     lowWater,
-    lsn: segments.at(-1)?.end.lsn ?? 0,
+    lsn: head?.role === 'head' ? head.end.lsn : (plan.listing.fork?.lsn ?? 0),
     isSure: isSure && whole.length === records.length,
   };
 }
@@ -152,21 +186,39 @@ async function bytesOf(
   return { name, bytes };
 }
 
-/** Every segment ends where its successor says, the newest where it may be given out. */
-async function ends(
-  fs: FileSystem,
-  files: readonly SegmentFile[],
+/**
+ * The segments of all timelines. Each ends where a successor says that it goes on furthest; the newest
+ * one where it may be given out, that of a timeline that was left where its last group ends.
+ */
+async function segmentsOf(
+  { fs, dir }: ReaderSource,
+  { timelines, ancestry, lowWater }: LogMoment,
   through: number,
 ): Promise<BackupSegment[]> {
-  const segments: BackupSegment[] = [];
-  for (const [i, file] of files.entries()) {
-    const next = files[i + 1]?.header;
-    if (next?.predecessor) {
-      const { end: offset, lastLsn: lsn } = next.predecessor;
-      segments.push({ file, end: { offset, lsn, chain: next.chain } });
-    } else segments.push({ file, end: await endOfHead(fs, file, through) });
+  const directory = `${dir}/wal`;
+  const found = new Map<number, BackupSegment>();
+  const all = await listLog(fs, directory);
+  const first = lowWater?.segment ?? 0;
+  for (const id of timelines.ids) {
+    const own = listingOf(all, timelines.ancestry(id), directory);
+    const segments = own.segments.filter(({ number }) => number >= first);
+    const walk = await walkLog(fs, directory, { ...own, segments }, first);
+    for (const [i, file] of walk.segments.entries()) {
+      const { number, timeline } = file.header;
+      const next = walk.segments[i + 1]?.header;
+      const known = found.get(number);
+      if (next?.predecessor) {
+        const { end: offset, lastLsn: lsn } = next.predecessor;
+        const end = { offset, lsn, chain: next.chain };
+        if (offset > (known?.end.offset ?? 0)) found.set(number, { file, end, role: 'sealed' });
+      } else if (timeline === id) {
+        const role = id === ancestry.timeline ? 'head' : 'left';
+        const last = role === 'head' ? through : Number.MAX_SAFE_INTEGER;
+        found.set(number, { file, end: await endOfHead(fs, file, last), role });
+      }
+    }
   }
-  return segments;
+  return [...found.values()].sort((a, b) => a.file.header.number - b.file.header.number);
 }
 
 /** The last border at or below an LSN; a seal mark is for a successor that is not copied. */

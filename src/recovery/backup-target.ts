@@ -6,8 +6,10 @@
  * Durability, each step synced before the next, so that a crash at any point leaves the whole state of
  * the last backup, or more, and before the first identity nothing that opens:
  *   manifest → snapshots → mark of the log → segments, oldest first, the head last → records, oldest
- *   first → identity; then what the source has given up: records → snapshots → low-water → segments.
- * A record comes behind the log that holds its position: else the log would end before its newest
+ *   first → identity; then what the source has given up: records → snapshots → low-water → segments →
+ *   timelines.
+ * The record of a timeline comes before its first segment: a crash between leaves the copy at the moment
+ * from which the source went on, with what came behind that as the future that was left. A record comes behind the log that holds its position: else the log would end before its newest
  * record. A segment that has grown is copied whole and renamed in; it is cut to its end
  * only when its successor is in. The end of the head has a proof mark of its own.
  */
@@ -19,6 +21,7 @@ import {
   snapshotPrefix,
 } from '../checkpoint/checkpoint-record.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
+import { timelinePrefix } from '../checkpoint/timelines/timeline-record.ts';
 import { decodeSealedJson, encodeSealedJson } from '../codec/sealed-json.ts';
 import { ConflictError, CorruptionError, IncompatibleError, toStorageError } from '../errors.ts';
 import type { FileHandle, FileLock, FileSystem } from '../fs/file-system.ts';
@@ -26,6 +29,7 @@ import { replaceFile } from '../fs/replace-file.ts';
 import { toHex } from '../std/bytes.ts';
 import { FileObjectStore } from '../store/file-store.ts';
 import { directoryPlace } from '../store/store-place.ts';
+import { firstTimeline } from '../wal/ancestry.ts';
 import { groupHeaderBytes } from '../wal/group-format.ts';
 import {
   directoryError,
@@ -35,12 +39,12 @@ import {
 } from '../wal/identity.ts';
 import { lockDirectory } from '../wal/log.ts';
 import { listLog } from '../wal/log-directory.ts';
-import { writeLogMark } from '../wal/log-mark.ts';
+import { writeLogMark, type LogMark } from '../wal/log-mark.ts';
 import { readLowWater, writeLowWater } from '../wal/low-water.ts';
 import { encodeMark } from '../wal/marks.ts';
 import { segmentHeaderBytes, temporaryName } from '../wal/segment-format.ts';
 import { readFileRange } from '../wal/segment-scan.ts';
-import type { BackupInventory, BackupSegment } from './backup-source.ts';
+import type { BackupInventory, BackupRecord, BackupSegment } from './backup-source.ts';
 import type { CopyComponents } from './copy-run.ts';
 import { findInTheWay } from './empty-directory.ts';
 
@@ -66,6 +70,9 @@ export class BackupTarget {
   readonly #lock: FileLock;
   readonly #objects: FileObjectStore;
   #manifest: Manifest = { segments: [], head: undefined };
+  readonly #timelinesPut = new Set<number>();
+  /** Checkpoint records that were put before the log was whole. */
+  #recordsPut = 0;
 
   constructor(on: CopyComponents, dir: string, identity: StoreIdentity, lock: FileLock) {
     this.#on = on;
@@ -152,8 +159,8 @@ export class BackupTarget {
   /** Bytes of the segments that are not here yet, or have grown. */
   async missingLogBytes({ segments }: BackupInventory): Promise<number> {
     let sum = 0;
-    for (const { file, end } of segments) {
-      const isOldHead = this.#manifest.head?.name === file.name && file !== segments.at(-1)?.file;
+    for (const { file, end, role } of segments) {
+      const isOldHead = this.#manifest.head?.name === file.name && role !== 'head';
       if (isOldHead || (await this.#copiedUpTo(file.name)) < end.offset) sum += end.offset;
     }
     return sum;
@@ -167,25 +174,61 @@ export class BackupTarget {
     if (all.size > this.#manifest.segments.length) {
       await this.#writeManifest({ ...this.#manifest, segments: [...all] });
     }
-    if (mark) await writeLogMark(this.#on.fs, this.#dir, this.#identity.storeId, mark);
+    await this.#writeMark(mark, await this.#newestTimeline());
     for (const [i, segment] of segments.entries()) {
-      const isHead = i === segments.length - 1;
-      await this.#copySegment(fs, segment, isHead, tick);
+      // A segment of a timeline that no record knows would be damage (T1).
+      await this.#putTimelines(inventory, segment.file.header.timeline);
+      await this.#copySegment(fs, segment, tick);
       const before = segments[i - 1];
-      if (before) await this.#cut(before);
+      if (before?.role === 'sealed') await this.#cut(before);
     }
+    await this.#putTimelines(inventory, Number.MAX_SAFE_INTEGER);
+    await this.#writeMark(mark, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** What is known of the log; of no timeline of which nothing is here yet. */
+  async #writeMark(mark: LogMark | undefined, newest: number): Promise<void> {
+    if (!mark) return;
+    const timeline = Math.min(mark.timeline, newest);
+    await writeLogMark(this.#on.fs, this.#dir, this.#identity.storeId, { ...mark, timeline });
+  }
+
+  async #newestTimeline(): Promise<number> {
+    const { segments } = await listLog(this.#on.fs, this.#log);
+    return Math.max(firstTimeline, ...segments.map(({ timeline }) => timeline));
+  }
+
+  /**
+   * Puts records of timelines, behind the checkpoints of those before them: one can begin at a
+   * checkpoint, without a log. A crash then leaves the copy at the moment from which the source went on.
+   */
+  async #putTimelines({ records, timelines }: BackupInventory, through: number): Promise<void> {
+    for (const { id, name, bytes } of timelines) {
+      if (id > through || this.#timelinesPut.has(id)) continue;
+      this.#recordsPut += await this.#putRecords(records.filter((one) => one.timeline < id));
+      await this.#putSame(name, bytes);
+      this.#timelinesPut.add(id);
+    }
+  }
+
+  /** Puts checkpoint records; how many were not here. */
+  async #putRecords(records: readonly BackupRecord[]): Promise<number> {
+    let put = 0;
+    for (const { name, bytes } of records) if (await this.#putSame(name, bytes)) put++;
+    return put;
+  }
+
+  /** Puts an object; true when it was not here. One of its name is the same, or somebody else's. */
+  async #putSame(name: string, bytes: Uint8Array): Promise<boolean> {
+    if (await storeCall('put', name, () => this.#objects.putIfAbsent(name, bytes))) return true;
+    const there = await storeCall('read', name, () => this.#objects.get(name));
+    if (!there || Buffer.compare(there, bytes) !== 0) throw diverged(this.#dir, name);
+    return false;
   }
 
   /** Puts the records, then makes the copy a store where it is none yet. */
   async publish({ records, dropped, segments }: BackupInventory): Promise<number> {
-    let put = 0;
-    for (const { name, bytes } of records) {
-      if (await storeCall('put', name, () => this.#objects.putIfAbsent(name, bytes))) put++;
-      else {
-        const there = await storeCall('read', name, () => this.#objects.get(name));
-        if (!there || Buffer.compare(there, bytes) !== 0) throw diverged(this.#dir, name);
-      }
-    }
+    const put = this.#recordsPut + (await this.#putRecords(records));
     for (const name of dropped) {
       await storeCall('put', name, () => this.#objects.putIfAbsent(name, new Uint8Array(0)));
     }
@@ -193,7 +236,7 @@ export class BackupTarget {
     if (!(await fs.stat(`${this.#dir}/${identityName}`))) {
       await writeIdentity(fs, this.#dir, { ...this.#identity, place: directoryPlace });
     }
-    const head = segments.at(-1);
+    const head = segments.find(({ role }) => role === 'head');
     const { segments: names } = this.#manifest;
     await this.#writeManifest({
       segments: names,
@@ -204,8 +247,8 @@ export class BackupTarget {
 
   /** Deletes what the source has given up; how many objects and segments. */
   async drop(inventory: BackupInventory): Promise<number> {
-    const { records, dropped, snapshots, segments, lowWater } = inventory;
-    const kept = new Set([...records, ...snapshots].map(({ name }) => name));
+    const { records, dropped, timelines, snapshots, segments, lowWater } = inventory;
+    const kept = new Set([...records, ...timelines, ...snapshots].map(({ name }) => name));
     for (const name of dropped) kept.add(name);
     let count = 0;
     const remove = async (names: readonly string[]): Promise<void> => {
@@ -230,6 +273,7 @@ export class BackupTarget {
     ];
     for (const name of gone) await fs.unlink(`${this.#log}/${name}`);
     if (gone.length > 0) await fs.syncDirectory(this.#log);
+    await remove(await this.#namesOf(timelinePrefix));
     await this.#writeManifest({ ...this.#manifest, segments: [...names] });
     return count + gone.length;
   }
@@ -266,11 +310,11 @@ export class BackupTarget {
    */
   async #copySegment(
     from: FileSystem,
-    { file, end }: BackupSegment,
-    isHead: boolean,
+    { file, end, role }: BackupSegment,
     tick: CopyTick,
   ): Promise<void> {
     const { fs } = this.#on;
+    const isHead = role === 'head';
     const path = `${this.#log}/${file.name}`;
     if (await fs.stat(path)) await this.#checkSame(from, file.path, path);
     const wasHead = this.#manifest.head?.name === file.name;

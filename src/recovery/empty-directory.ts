@@ -11,6 +11,7 @@ export const storeDirectories: readonly string[] = [
   'wal',
   'snapshots',
   'checkpoints',
+  'timelines',
   'staging',
   '~staging',
 ];

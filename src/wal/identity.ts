@@ -48,6 +48,7 @@ const unfinished: readonly string[] = [
   'staging',
   'snapshots',
   'checkpoints',
+  'timelines',
 ];
 
 /** Reads the identity; undefined in an empty directory; NOT_A_STORE where other files are. */
@@ -88,7 +89,7 @@ async function refuseLostIdentity(
       },
     );
   if (names.includes(logMarkName)) throw lost(logMarkName);
-  for (const name of ['wal', 'snapshots', 'checkpoints']) {
+  for (const name of ['wal', 'snapshots', 'checkpoints', 'timelines']) {
     if (!names.includes(name)) continue;
     const inside = await listNames(fs, `${directory}/${name}`);
     if (inside.length > 0) throw lost(`${name}/${inside[0]}`);

@@ -76,6 +76,34 @@ describe('a backup', () => {
     await expectSame(store);
   });
 
+  test('again after the store was rewound, twice: the new timelines, and the futures that were left', async () => {
+    const store = await filled();
+    await backedUp(store);
+    for (const recoverTo of [{ lsn: 17 }, { lsn: 19 }]) {
+      const engine = await openEngineWith({ dir, ...smallSegments, recoverTo }, on(store));
+      await fill(engine, 4);
+      await engine.checkpoint();
+      await fill(engine, 3);
+      await engine.close();
+      await backedUp(store);
+      await expectSame(store);
+      expect(await namesIn(store, to, 'timelines')).toEqual(await namesIn(store, dir, 'timelines'));
+    }
+    for (const at of [{ timeline: 1 }, { timeline: 2 }, { lsn: 18, timeline: 1 }, { lsn: 18 }]) {
+      const [a, b] = [dir, to].map((where) => openReaderWith({ dir: where, at }, store.components));
+      const [reader, copy] = [await a!, await b!];
+      expect(copy.lsn).toBe(reader.lsn);
+      expect([...copy.entries()]).toEqual([...reader.entries()]);
+      await reader.close();
+      await copy.close();
+    }
+    const again = await backedUp(store);
+    expect(again).toMatchObject({ copiedSnapshots: 0, copiedRecords: 0, copiedBytes: 0 });
+    const engine = await openEngineWith({ dir: to, ...smallSegments }, on(store));
+    expect(engine.recovery).toMatchObject({ timeline: 3, damagedHistory: false });
+    await engine.close();
+  });
+
   test('again after more commits, checkpoints, openings and collections: only what is new', async () => {
     const store = await filled();
     const first = await backedUp(store);

@@ -69,7 +69,9 @@ function givenBy(rows: readonly Row[], path: string): unknown {
   const names = new Set(inside.map((row) => row.path.slice(path.length + 1).split('.')[0]!));
   if (names.size === 0) return constantOf(rows.find((row) => row.path === path)!)?.value;
   const values = [...names].map((name) => [name, givenBy(rows, `${path}.${name}`)] as const);
-  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
+  const given = Object.fromEntries(values.filter(([, value]) => value !== undefined));
+  // A moment that is not named is none, and not one of no name.
+  return Object.keys(given).length === 0 ? undefined : given;
 }
 
 /** Options in force, with what a default leaves to the writer of a file. */
