@@ -1,11 +1,11 @@
 /*
- * Options of long calls: how long they may take, who ends them, who hears how far they are. Those of
- * an opening are among the options of the engine; copies and checks of stores have the same.
+ * Options of an opening about its own course: how long it may take, who ends it, who hears how far it
+ * is, and with how many threads. They are among the options of the engine.
  */
 import { availableParallelism } from 'node:os';
-import type { RunLimits, RunProgress } from '../recovery/limited-run.ts';
+import { resolveLimits, type RunLimits, type RunProgress } from '../recovery/limited-run.ts';
 import type { OpeningPhase } from '../recovery/opening-run.ts';
-import { badOption, wholeNumber } from '../std/option-checks.ts';
+import { wholeNumber } from '../std/option-checks.ts';
 
 /** How far an opening is. */
 export type OpeningProgress = RunProgress<OpeningPhase>;
@@ -41,28 +41,9 @@ export interface OpeningLimits extends RunLimits<OpeningPhase> {
   readonly threadsMax: number;
 }
 
-/** Time that a long call may take unless it is said. */
-export const timeoutMsDefault = 300_000;
-
 /** Fills in the defaults. @throws InvalidArgumentError INVALID_OPTION */
 export function resolveOpening(options: OpeningOptions): OpeningLimits {
   return { ...resolveLimits(options), threadsMax: resolveThreads(options.threadsMax) };
-}
-
-/** Limits of a long call, checked. */
-export function resolveLimits<Phase extends string>(options: {
-  readonly signal?: AbortSignal;
-  readonly timeoutMs?: number;
-  readonly onProgress?: (progress: RunProgress<Phase>) => void;
-}): RunLimits<Phase> {
-  const { signal, timeoutMs = timeoutMsDefault, onProgress } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw badOption('signal', 'must be an AbortSignal', signal);
-  }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw badOption('onProgress', 'must be a function', onProgress);
-  }
-  return { signal, timeoutMs: wholeNumber('timeoutMs', timeoutMs, 1), onProgress };
 }
 
 export function resolveThreads(threadsMax: number | undefined): number {

@@ -16,7 +16,8 @@ import { systemClock } from '../std/clock.ts';
 import { badOption, directoryPath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import { systemRandom } from '../std/random.ts';
 import { resolveChainOptions } from './chain-options.ts';
-import { resolveLimits, resolveThreads } from './opening-options.ts';
+import { resolveLimits } from '../recovery/limited-run.ts';
+import { resolveThreads } from './opening-options.ts';
 
 /** Options that every copy of a store has. */
 export interface CopyOptions {

@@ -6,6 +6,7 @@
 import { setMaxListeners } from 'node:events';
 import { AbortedError } from '../errors.ts';
 import type { Clock } from '../std/clock.ts';
+import { badOption, wholeNumber } from '../std/option-checks.ts';
 
 /** How far a call is. */
 export interface RunProgress<Phase extends string = string> {
@@ -27,6 +28,28 @@ export interface RunLimits<Phase extends string> {
   /** Milliseconds after which it ends with TIMEOUT; undefined: never. */
   readonly timeoutMs: number | undefined;
   readonly onProgress?: ((progress: RunProgress<Phase>) => void) | undefined;
+}
+
+/** What callers say of those limits. */
+export interface RunOptions<Phase extends string> {
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+  readonly onProgress?: (progress: RunProgress<Phase>) => void;
+}
+
+/** Time that a long call may take unless it is said. */
+const timeoutMsDefault = 300_000;
+
+/** Fills in the defaults. @throws InvalidArgumentError INVALID_OPTION */
+export function resolveLimits<Phase extends string>(options: RunOptions<Phase>): RunLimits<Phase> {
+  const { signal, timeoutMs = timeoutMsDefault, onProgress } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw badOption('signal', 'must be an AbortSignal', signal);
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw badOption('onProgress', 'must be a function', onProgress);
+  }
+  return { signal, timeoutMs: wholeNumber('timeoutMs', timeoutMs, 1), onProgress };
 }
 
 export class LimitedRun<Phase extends string> {

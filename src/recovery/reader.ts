@@ -19,6 +19,8 @@ import { systemClock, type Clock } from '../std/clock.ts';
 import { knownOnly, wholeNumber } from '../std/option-checks.ts';
 import type { StateKind, TableDefinition } from '../state/table-definition.ts';
 import { shownVersion } from '../state/value-versions.ts';
+import { resolveLimits, type RunLimits, type RunProgress } from './limited-run.ts';
+import { OpeningRun, type OpeningPhase } from './opening-run.ts';
 import { checkKeyOf, readHistory, type HistoryVersion } from './history.ts';
 import {
   decodeStored,
@@ -38,7 +40,7 @@ import { locationNames, sourceOf, type ReaderSource, type StoreLocation } from '
 import type { SkippedFault } from './recovery-path.ts';
 import { readStateMoment, releaseMoment, type StateMoment } from './state-moment.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
-import { checkTarget, latest, type Target } from './target.ts';
+import { checkTarget, latest, type CheckedTarget, type Target } from './target.ts';
 
 export type { HistoryVersion } from './history.ts';
 export type { CommitRange, LoggedChange, LoggedCommit, LoggedOp } from './reader-commits.ts';
@@ -53,6 +55,12 @@ export interface ReaderOptions extends StoreLocation {
   readonly types?: readonly TypeDefinition[];
   /** Codecs of your own that the store was written with. @defaultValue none */
   readonly codecs?: readonly CodecModule[];
+  /** Milliseconds after which the reading ends with TIMEOUT. @defaultValue 300000 (5 min) */
+  readonly timeoutMs?: number;
+  /** Ends the reading with ABORTED; an open reader is not touched. @defaultValue none */
+  readonly signal?: AbortSignal;
+  /** Is told how far the reading is. @defaultValue none */
+  readonly onProgress?: (progress: RunProgress<OpeningPhase>) => void;
 }
 
 /** Names of the options of {@link openReader}. */
@@ -61,6 +69,9 @@ export const readerOptionNames: readonly (keyof ReaderOptions)[] = [
   'at',
   'types',
   'codecs',
+  'timeoutMs',
+  'signal',
+  'onProgress',
 ];
 
 /** What a reader runs on. */
@@ -176,6 +187,7 @@ export interface Reader {
  * @throws CorruptionError when two readings agree on damage; nothing was changed
  * @throws IncompatibleError UNSUPPORTED_FORMAT, CODEC_UNAVAILABLE, STORE_MISMATCH
  * @throws StorageError OVERLOADED when the store changed under a hundred readings
+ * @throws AbortedError ABORTED, TIMEOUT
  */
 export function openReader(options: ReaderOptions): Promise<Reader> {
   return openReaderWith(options, { fs: nodeFileSystem, clock: systemClock });
@@ -191,12 +203,28 @@ export async function openReaderWith(
   const source = sourceOf(components, options);
   const decoder = createReaderDecoder(options.types);
   const target = options.at === undefined ? latest : checkTarget(options.at, 'at');
-  const moment = await readStateMoment(source, target);
+  const moment = await readWithin(resolveLimits(options), source, target);
   try {
     return new StateReader(source, moment, decoder, pinsOf(components.fs, source.dir));
   } catch (error) {
     await releaseMoment(moment);
     throw error;
+  }
+}
+
+/** Reads the moment, unless it takes too long or the caller gives up. */
+async function readWithin(
+  limits: RunLimits<OpeningPhase>,
+  source: ReaderSource,
+  target: CheckedTarget,
+): Promise<StateMoment> {
+  const run = new OpeningRun('reading', limits, source.clock);
+  try {
+    return await readStateMoment(source, target, run);
+  } catch (error) {
+    throw run.failure(error);
+  } finally {
+    run.end();
   }
 }
 

@@ -346,6 +346,11 @@ class Search {
     const { plan: planMs, load, replay: replayMs } = this.#phases;
     const total = planMs + load + replayMs;
     const chainBytes = links.reduce((sum, { link }) => sum + link.bytes, 0);
+    // What was left in files is loaded when it is needed.
+    const loadedBytes = links.reduce(
+      (sum, { link, image }) => sum + (image.isResident ? link.bytes : 0),
+      0,
+    );
     const isEmpty = plan.lastLsn === 0 && this.#skipped.length === 0;
     const alone = isEmpty ? 'empty' : 'log';
     const withRecord = this.#skipped.length === 0 ? 'newest' : 'older';
@@ -366,8 +371,8 @@ class Search {
       loss: undefined,
       timeline: this.#in.ancestry.timeline,
       phasesMs: { plan: planMs, load, replay: replayMs, openLog: 0, total },
-      phasesBytes: { load: chainBytes, replay: bytes, openLog: copiedBytes(plan) },
-      bytesPerSecond: { load: rateOf(chainBytes, load), replay: rateOf(bytes, replayMs) },
+      phasesBytes: { load: loadedBytes, replay: bytes, openLog: copiedBytes(plan) },
+      bytesPerSecond: { load: rateOf(loadedBytes, load), replay: rateOf(bytes, replayMs) },
       ...this.#threads.over(load + replayMs),
     };
   }

@@ -18,7 +18,8 @@ import {
 } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
-import { buildTail, loadSnapshot } from '../snapshot/tasks.ts';
+import { buildTail, loadSnapshot, type TaskContext } from '../snapshot/tasks.ts';
+import { pieceOf } from '../threads/tail-build.ts';
 import { readU32 } from '../std/bytes.ts';
 import { ImageLayers } from '../state/image-layers.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
@@ -26,6 +27,7 @@ import type { OpeningPlan } from '../wal/log-opening.ts';
 import { aroundDamage, readingChain } from './around-damage.ts';
 import { findChainFault } from './chain-fault.ts';
 import { planMoment } from './moment-at.ts';
+import type { OpeningRun } from './opening-run.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import {
   objectsOf,
@@ -58,7 +60,9 @@ export interface StateMoment extends LogMoment {
 export async function readStateMoment(
   source: ReaderSource,
   target: CheckedTarget = latest,
+  run?: OpeningRun,
 ): Promise<StateMoment> {
+  run?.check();
   const identity = await readStoreIdentity(source);
   if (identity.kind !== 'engine') {
     throw new InvalidArgumentError(
@@ -73,9 +77,12 @@ export async function readStateMoment(
     aroundDamage(async (without) => {
       const files = new ReadOnlyFiles(source.fs, true);
       const images: Image[] = [];
-      const reading = { files, identity, images, target, without: without.of(source.dir) };
+      const reading = { files, identity, images, target, without: without.of(source.dir), run };
       try {
-        return await readState(source, reading);
+        run?.progress('plan');
+        const moment = await readState(source, reading);
+        run?.check();
+        return moment;
       } catch (error) {
         for (const image of images) image.release();
         await files.close();
@@ -100,17 +107,21 @@ interface Reading {
   readonly target: CheckedTarget;
   /** Checkpoints whose chains were found damaged. */
   readonly without: ReadonlyMap<number, TidemarkError>;
+  /** Ends it when it takes too long, and hears how far it is. */
+  readonly run: OpeningRun | undefined;
 }
 
 async function readState(source: ReaderSource, reading: Reading): Promise<StateMoment> {
-  const { files, identity, images } = reading;
+  const { files, identity, images, run } = reading;
   const { moment, way } = await findWay(source, reading);
   const { record, lsn, ranges } = way;
   const groupBits = Math.log2(identity.keyGroups);
   const options = { slabs: new SlabPool(0), groupBits };
+  run?.check();
   if (record) await loadChain(source, reading, { record, options });
   files.stopPinning();
   const seed = { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
+  const onPiece = run?.replays(ranges.reduce((sum, { start, end }) => sum + end - start, 0));
   const tail = await buildTail(
     files,
     {
@@ -123,8 +134,9 @@ async function readState(source: ReaderSource, reading: Reading): Promise<StateM
       // Nothing is trimmed before the catalogue says how much of a list is kept.
       rules: [],
     },
-    readerContext,
+    contextOf(run),
   );
+  onPiece?.(pieceOf(tail));
   images.push(new Image(tail.slices, options));
   if (tail.lastLsn !== lsn) throw endsElsewhere(moment.plan, tail.lastLsn, lsn);
   const layers = new ImageLayers(seed, groupBits);
@@ -139,7 +151,7 @@ async function readState(source: ReaderSource, reading: Reading): Promise<StateM
 /** Opens the whole chain first (F1), then loads it. */
 async function loadChain(
   source: ReaderSource,
-  { files, images }: Reading,
+  { files, images, run }: Reading,
   {
     record,
     options,
@@ -149,12 +161,21 @@ async function loadChain(
   await readingChain([chain], async () => {
     const opened = await openChain(source, files, record);
     files.stopPinning();
+    const onPart = run?.loads(record.chain.reduce((sum, { bytes }) => sum + bytes, 0));
     for (const { link, file } of opened) {
       const { sha256, bytes } = link;
       const input = { path: file.path, sha256, bytes, verification: 'standard' } as const;
-      images.push(new Image((await loadSnapshot(file.fs, input, readerContext)).slices, options));
+      const loaded = await loadSnapshot(file.fs, input, contextOf(run));
+      images.push(new Image(loaded.slices, options));
+      onPart?.({ ...link, storedBytes: bytes });
     }
   });
+}
+
+/** Turns of this thread, and word of being ended. */
+function contextOf(run: OpeningRun | undefined): TaskContext {
+  if (!run) return readerContext;
+  return { ...readerContext, cancelled: () => run.signal.aborted };
 }
 
 /** From what the state of a moment is made. */

@@ -74,7 +74,7 @@ async function buildAtOnce(
 ): Promise<BuiltTail> {
   const { spareSlabs, ...built } = await pool.run('buildTail', input, signal);
   for (const slab of spareSlabs) slabs.release(slab);
-  onPiece?.({ logBytes: built.logBytes, entryCount: countOf(built.slices) });
+  onPiece?.(pieceOf(built));
   return built;
 }
 
@@ -145,8 +145,7 @@ class TailBuild {
     return this.#run(async (signal) => {
       const { spareSlabs, ...built } = await this.#on.pool.run('buildTail', input, signal);
       this.#keep(built.slices, spareSlabs);
-      const { logBytes, slices } = built;
-      this.#on.onPiece?.({ logBytes, entryCount: countOf(slices) });
+      this.#on.onPiece?.(pieceOf(built));
       return { ...built, fromLsn };
     });
   }
@@ -262,6 +261,10 @@ function bytesOf(ranges: readonly RunLogRange[]): number {
   return ranges.reduce((sum, { start, end }) => sum + end - start, 0);
 }
 
-function countOf(slices: readonly SliceDescriptor[]): number {
-  return slices.reduce((sum, { entryCount }) => sum + entryCount, 0);
+/** What has been read of a log, as listeners hear it. */
+export function pieceOf({
+  logBytes,
+  slices,
+}: Pick<BuildTailOutput, 'logBytes' | 'slices'>): ReplayedPiece {
+  return { logBytes, entryCount: slices.reduce((sum, { entryCount }) => sum + entryCount, 0) };
 }

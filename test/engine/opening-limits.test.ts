@@ -8,13 +8,14 @@ import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { openEngine, type EngineOptions, type OpeningProgress } from '../../src/engine/index.ts';
-import type { TidemarkError } from '../../src/errors.ts';
-import type { FileHandle, OpenMode } from '../../src/fs/file-system.ts';
-import { FaultyFileSystem } from '../tools/faulty-file-system.ts';
-import { ManualClock } from '../tools/manual-clock.ts';
 import { digests, errorOf, noise, open, worldOn, type World } from './engine-fixture.ts';
+import { giveUp, type GivenUp, type HowToEnd } from './giving-up.ts';
 
-const options: Partial<EngineOptions> = { compression: 'none', checkpointing: false };
+const options: Partial<EngineOptions> = {
+  compression: 'none',
+  checkpointing: false,
+  prefetch: 'aggressive',
+};
 
 /** A closed store: a base, a delta, and commits behind them. */
 async function closedStore(): Promise<World> {
@@ -30,78 +31,33 @@ async function closedStore(): Promise<World> {
   return world;
 }
 
-/** The same files, all durable. */
-async function copyOf(fs: FaultyFileSystem): Promise<FaultyFileSystem> {
-  const copy = new FaultyFileSystem();
-  for (const [path, bytes] of await fs.contents()) {
-    await copy.makeDirectory(path.slice(0, path.lastIndexOf('/')));
-    await copy.put(path, bytes);
-  }
-  copy.calls.length = 0;
-  return copy;
-}
-
-/** Handles that are open. */
-function countHandles(fs: FaultyFileSystem): { open: number } {
-  const count = { open: 0 };
-  const real = fs.open.bind(fs);
-  fs.open = async (path: string, mode: OpenMode): Promise<FileHandle> => {
-    const handle = await real(path, mode);
-    count.open++;
-    const close = handle.close.bind(handle);
-    return Object.assign(handle, {
-      close: async () => {
-        await close();
-        count.open--;
-      },
-    });
-  };
-  return count;
-}
-
-interface Ended {
-  readonly code: string | undefined;
-  /** Calls of the file system so far. */
-  readonly calls: number;
-}
-
 /** Opens a copy of a store, and gives up at a call of the file system. */
-async function endedAt(
+function endedAt(
   from: World,
   at: number,
-  how: 'signal' | 'time',
-): Promise<Ended & { world: World; handles: number }> {
-  const world = worldOn(await copyOf(from.fs), new ManualClock(), 3);
-  const handles = countHandles(world.fs);
-  const abort = new AbortController();
-  let calls = 0;
-  world.fs.before = () => {
-    if (++calls !== at) return;
-    if (how === 'signal') abort.abort(new Error('enough'));
-    else world.clock.advance(500);
-  };
-  const opening = open(world, { ...options, signal: abort.signal, timeoutMs: 500 });
-  const error = await opening.then(
-    async (engine) => {
-      await engine.close();
-      return undefined;
-    },
-    (reason: TidemarkError) => reason,
-  );
-  world.fs.before = () => {};
-  return { code: error?.code, calls, world, handles: handles.open };
+  how: HowToEnd,
+  prefetch: EngineOptions['prefetch'] = 'aggressive',
+): Promise<GivenUp> {
+  return giveUp(from, { at, how }, async (world, limits) => {
+    const engine = await open(world, { ...options, ...limits, prefetch });
+    await engine.close();
+  });
 }
 
 describe('an opening that is given up', () => {
   test.each([
-    ['signal', 'ABORTED'],
-    ['time', 'TIMEOUT'],
-  ] as const)('by %s at any call of the file system: nothing is left', async (how, code) => {
+    ['signal', 'ABORTED', 'aggressive'],
+    ['time', 'TIMEOUT', 'aggressive'],
+    ['signal', 'ABORTED', 'none'],
+    ['signal', 'ABORTED', 'adaptive'],
+  ] as const)('by %s, %s, %s: nothing is left', async (how, code, prefetch) => {
     const store = await closedStore();
     const before = await digests(store.fs);
     const codes: (string | undefined)[] = [];
-    for (let at = 1; ; at++) {
-      const ended = await endedAt(store, at, how);
+    // All of them once; of the others some, at other places each.
+    const step = how === 'signal' && prefetch === 'aggressive' ? 1 : 4;
+    for (let at = 1; ; at += step) {
+      const ended = await endedAt(store, at, how, prefetch);
       const { world } = ended;
       expect(ended.handles).toBe(0);
       expect(world.clock.timerCount).toBe(0);
@@ -119,7 +75,7 @@ describe('an opening that is given up', () => {
     }
     // Up to one moment it ends, and from there on it is finished.
     const ended = codes.filter((one) => one === code).length;
-    expect(ended).toBeGreaterThan(20);
+    expect(ended).toBeGreaterThan(20 / step);
     expect(codes.indexOf(undefined)).toBe(ended);
   });
 

@@ -21,11 +21,11 @@ async function fill(engine: Engine, valueBytes: number): Promise<void> {
 describe('the report of an opening', () => {
   test('a clock that moves with each call: bytes, and the rates that follow from the times', async () => {
     const world = worldOn();
-    const made = await open(world, { checkpointing: false });
+    const made = await open(world, { checkpointing: false, prefetch: 'aggressive' });
     await fill(made, 300);
     await made.close();
     world.fs.before = () => world.clock.advance(1);
-    const engine = await open(world, { checkpointing: false });
+    const engine = await open(world, { checkpointing: false, prefetch: 'aggressive' });
     const { phasesMs, phasesBytes, bytesPerSecond, chainBytes, replayedBytes } = engine.recovery;
     expect(phasesBytes).toMatchObject({ load: chainBytes, replay: replayedBytes });
     expect(phasesMs.load).toBeGreaterThan(0);
@@ -40,14 +40,14 @@ describe('the report of an opening', () => {
 
   test('frames that nothing proves: the bytes that were copied', async () => {
     const world = worldOn();
-    const made = await open(world, { checkpointing: false });
+    const made = await open(world, { checkpointing: false, prefetch: 'aggressive' });
     await fill(made, 300);
     // The last commit is written and synced; nothing behind it says so.
     const after = worldOn(await world.fs.crash('kept'), world.clock, 2);
-    const engine = await open(after, { checkpointing: false });
+    const engine = await open(after, { checkpointing: false, prefetch: 'aggressive' });
     expect(engine.recovery.phasesBytes.openLog).toBeGreaterThan(40 * 300);
     await engine.close();
-    const again = await open(after, { checkpointing: false });
+    const again = await open(after, { checkpointing: false, prefetch: 'aggressive' });
     expect(again.recovery.phasesBytes.openLog).toBe(0);
     await again.close();
     await made.close();
@@ -65,7 +65,11 @@ describe('the report of an opening', () => {
   test('threads: how many there could be, and the share of their time in which they worked', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'tidemark-report-'));
     try {
-      const options = { dir: join(dir, 'store'), checkpointing: false } as const;
+      const options = {
+        dir: join(dir, 'store'),
+        checkpointing: false,
+        prefetch: 'aggressive',
+      } as const;
       const made = await openEngine(options);
       await fill(made, 100_000);
       await made.close();
