@@ -17,7 +17,7 @@ import { askedFor, short } from './statistics.mjs';
 
 const groups = {
   parts: ['commit', 'flight', 'batches', 'paced', 'reads', 'merge', 'recovery', 'stall', 'sizes'],
-  scale: ['state', 'chain'],
+  scale: ['state', 'chain', 'segments', 'groups', 'values', 'day'],
 };
 
 const { values: flags, positionals } = parseArgs({
@@ -110,6 +110,10 @@ function flames(name) {
 
 function print({ title, rounds, results }) {
   console.log(`\n${title}; median of ${rounds} (least … greatest)`);
+  if (group === 'scale') {
+    printSeries(results);
+    return;
+  }
   for (const result of results) {
     const { name, unit, median, least, greatest, limit, aim, published, processor } = result;
     const value = `${short(median)} ${unit}`.padStart(18);
@@ -120,5 +124,22 @@ function print({ title, rounds, results }) {
     if (aim) parts.push(`aim ${aim.text}: ${aim.met ? 'met' : 'MISSED'}`);
     if (published) parts.push(`published: ${published.text}`);
     console.log(`  ${name.padEnd(44)} ${value} ${spread} ${parts.join('; ')}`);
+  }
+}
+
+/** Series down, places of the axis across. */
+function printSeries(results) {
+  const places = [...new Set(results.map(({ at }) => at))];
+  const line = (name, cells) => {
+    console.log(`  ${name.padEnd(40)}${cells.map((cell) => cell.padStart(11)).join('')}`);
+  };
+  line('', places.map(short));
+  for (const series of new Set(results.map((result) => result.series))) {
+    const own = results.filter((result) => result.series === series);
+    const cells = places.map((at) => own.find((result) => result.at === at));
+    line(
+      `${series}, ${own[0].unit}`,
+      cells.map((cell) => (cell ? short(cell.median) : '')),
+    );
   }
 }
