@@ -24,7 +24,7 @@ export async function benchRounds(rounds, cases, roundMs, callsTogether) {
     await bench.run();
     for (const task of bench.tasks) {
       const { result } = task;
-      if (result.error) throw result.error;
+      if (result.error) throw new Error(`${task.name} failed`, { cause: result.error });
       results.get(task.name).push({ microseconds: (result.latency.mean * 1000) / callsTogether });
     }
   }
