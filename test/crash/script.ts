@@ -173,7 +173,9 @@ export function shown(engine: Engine): string {
   const op = engine.operator('op');
   const values = [...op.value<number | Uint8Array>('value').entries()]
     .map(([key, value]) =>
-      typeof value === 'number' ? `${key}=${value}` : `${key}=${value.length}x${value[0]}`,
+      typeof value === 'number'
+        ? `${String(key)}=${value}`
+        : `${String(key)}=${value.length}x${value[0]}`,
     )
     .sort();
   const sum = op.counter('sum').get('all');
