@@ -7,7 +7,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { groupHeaderBytes } from './group-format.ts';
 import type { LogListing, SegmentFile } from './log-directory.ts';
 import { encodeMark } from './marks.ts';
-import type { Border } from './segment-scan.ts';
+import { readFileRange, type Border } from './segment-scan.ts';
 
 /** Writes the seal mark of a segment whose successor is in, and cuts what lies behind it. */
 export async function sealPredecessor(
@@ -21,6 +21,37 @@ export async function sealPredecessor(
     await handle.write(mark, end.offset);
     await handle.sync();
     await handle.truncate(end.offset + groupHeaderBytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Writes the seal mark of the segment before another one anew, where a crash of the opening that
+ * made the other one has left something else there: no later opening would come by (L5). It is
+ * done before the new segment is renamed in, so that a crash here leaves it to the next opening.
+ */
+export async function completeSeal(
+  fs: FileSystem,
+  directory: string,
+  walked: readonly SegmentFile[],
+  { header: { predecessor, timeline, chain } }: SegmentFile,
+): Promise<void> {
+  const before = walked.find(({ header }) => header.number === predecessor?.number);
+  if (!before || !predecessor || before.header.timeline !== timeline) return;
+  const { end: offset, lastLsn: lsn } = predecessor;
+  const { path, fileBytes } = before;
+  // Cut short: that is for others to tell.
+  if (fileBytes < offset) return;
+  const mark = encodeMark('seal', before.header.salt, { offset, lsn, chain }, lsn);
+  const found = await readFileRange(fs, path, offset, offset + groupHeaderBytes);
+  if (Buffer.compare(found, mark) === 0) return;
+  // The mark requires the successor, whose name may not be durable.
+  await fs.syncDirectory(directory);
+  const handle = await fs.open(path, 'write');
+  try {
+    await handle.write(mark, offset);
     await handle.sync();
   } finally {
     await handle.close();

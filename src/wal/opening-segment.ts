@@ -10,7 +10,7 @@ import type { Random } from '../std/random.ts';
 import { firstAncestry } from './ancestry.ts';
 import { copiedBytes, readCopies, writeCopies, type CopiedGroup } from './frame-copies.ts';
 import { groupHeaderBytes } from './group-format.ts';
-import { sealPredecessor, unlinkLeftovers, unlinkTemporaries } from './leftovers.ts';
+import { completeSeal, sealPredecessor, unlinkLeftovers, unlinkTemporaries } from './leftovers.ts';
 import { withLoss, writeLogMark } from './log-mark.ts';
 import type { OpeningInput, OpeningPlan } from './log-opening.ts';
 import { encodeMark } from './marks.ts';
@@ -67,6 +67,7 @@ export async function applyOpening(
   let handle: FileHandle | undefined;
   try {
     await unlinkTemporaries(fs, directory, plan.listing);
+    if (proved.segment) await completeSeal(fs, directory, plan.segments, proved.segment);
     const copies = await copiesOf(fs, plan);
     const room = openingRoom(fs, directory, segmentHeaderBytes + copiedBytes(copies), input);
     const header = newHeader(number, plan, input, on, copiedBytes(copies) + room);

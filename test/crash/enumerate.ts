@@ -32,7 +32,10 @@ export interface Tried {
   readonly again: number;
 }
 
-/** One disk in so many is verified byte by byte, closed and opened once more. */
+/**
+ * Of so many disks, two are verified byte by byte behind their recovery: one at once, and one after
+ * more work, a collection, a clean close and an opening.
+ */
 const thoroughEvery = 8;
 /** Second crashes behind each first one. */
 const crashesAgain = 2;
@@ -89,7 +92,9 @@ class Enumeration {
       checkRange(known, moment);
       return;
     }
-    const isThorough = this.counts.disks % thoroughEvery === 0;
+    const turn = this.counts.disks % thoroughEvery;
+    const isThorough = turn === 0;
+    const isVerified = isThorough || turn === thoroughEvery / 2;
     this.counts.disks++;
     const fs = this.#script.fs.restart(disk);
     await moment.inspect?.(this.#script.fs.restart(disk));
@@ -105,7 +110,7 @@ class Enumeration {
     child.note();
     for (let n = 0; n < crashesAgain; n++) await this.#again(child);
     await child.close();
-    if (isThorough) await verify(child);
+    if (isVerified) await verify(child);
   }
 
   /** A second crash: at some moment of the recovery, or of the work behind it. */
