@@ -1,5 +1,5 @@
 /*
- * A worker thread as the pool sees it. The entry file is JavaScript of the built package; from
+ * A worker thread as the pool sees it. The entry file is JavaScript of the bundled package; from
  * source (`.ts`, as the tests run) the built one is used, which the test run makes first, because
  * a Node without type stripping cannot load the source in a thread.
  */
@@ -25,13 +25,24 @@ export interface WorkerEvents {
 function entryFile(): URL {
   const fromSource = import.meta.url.endsWith('.ts');
   return new URL(
-    fromSource ? '../../dist/threads/worker-entry.js' : './worker-entry.js',
+    fromSource ? '../../dist/bundle/worker-entry.js' : './worker-entry.js',
     import.meta.url,
   );
 }
 
+/**
+ * A thread takes over the flags of the process, but refuses to start from a file with those of a
+ * program on the command line (`node --input-type=module --eval …`): then it takes none.
+ */
+function inheritedFlags(flags: readonly string[]): { execArgv?: string[] } {
+  return flags.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
+}
+
 export function startWorker(events: WorkerEvents): WorkerThread {
-  const worker = new Worker(entryFile(), { workerData: registeredCodecs() });
+  const worker = new Worker(entryFile(), {
+    workerData: registeredCodecs(),
+    ...inheritedFlags(process.execArgv),
+  });
   let stopping = false;
   let cause: unknown;
   worker.unref();

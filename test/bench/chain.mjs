@@ -3,7 +3,7 @@
  * under each setting, interleaved; events a second, what is written for each byte of log, and what
  * opening the store then costs. Run by `npm run measure -- triggers` and `-- strategies`.
  */
-import { openEngine } from '../../dist/engine/index.js';
+import { openEngine } from '../../dist/bundle/index.js';
 
 const MIB = 1024 * 1024;
 const keys = 200_000;

@@ -7,7 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { loadCodec } from '../../dist/codec/compression.js';
 import { openFlights } from '../../dist/demo/flights.js';
 import { addFlight, jobStates } from '../../dist/demo/states.js';
-import { openEngine } from '../../dist/engine/index.js';
+import { openEngine } from '../../dist/bundle/index.js';
 
 const codecs = ['none', 'lz4', 'snappy', 'zstd', 'gzip'];
 const cases = [

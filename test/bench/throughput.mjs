@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { openEngine } from '../../dist/engine/index.js';
+import { openEngine } from '../../dist/bundle/index.js';
 
 const MiB = 1024 * 1024;
 

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { openFlights } from '../../dist/demo/flights.js';
 import { addFlight, jobStates } from '../../dist/demo/states.js';
-import { openEngine, tuneStore } from '../../dist/engine/index.js';
+import { openEngine, tuneStore } from '../../dist/bundle/index.js';
 import { WorkloadEncoder } from '../../dist/checkpoint/tuning/workload-codec.js';
 import { WorkloadSampler } from '../../dist/checkpoint/tuning/workload-sampler.js';
 import { CommitEncoder } from '../../dist/state/commit-encoder.js';

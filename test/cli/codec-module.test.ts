@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openEngine, openReader } from '../../src/engine/index.ts';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/bundle/main.js', import.meta.url));
 const module = fileURLToPath(new URL('../codec/modules/reversing.mjs', import.meta.url));
 const codecs = [{ name: 'reversing', module }];
 let dir: string;

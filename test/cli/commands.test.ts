@@ -18,7 +18,7 @@ import { systemRandom } from '../../src/std/random.ts';
 import { run as runProgram } from '../../src/cli/program.ts';
 import { runHere, type Ran } from './run-here.ts';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/bundle/main.js', import.meta.url));
 const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
 
 let directory: string;

@@ -16,7 +16,7 @@ import { systemClock } from '../../src/std/clock.ts';
 import { systemRandom } from '../../src/std/random.ts';
 import { runHere as run } from './run-here.ts';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/bundle/main.js', import.meta.url));
 const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
 
 let directory: string;

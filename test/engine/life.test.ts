@@ -129,12 +129,14 @@ describe('one writer', () => {
 
   test('another process has it: LOCKED; it is killed: free, with what it had committed', async () => {
     await inDirectory(async (dir) => {
-      const entry = new URL('../../dist/engine/index.js', import.meta.url).href;
+      const entry = new URL('../../dist/bundle/index.js', import.meta.url).href;
       const code = `
         const { openEngine } = await import(${JSON.stringify(entry)});
         const engine = await openEngine({ dir: ${JSON.stringify(dir)}, segmentBytesMax: 65536 });
         engine.operator('op').value('v').set('k', 7);
         await engine.commit();
+        // In a thread, whatever flags the process was started with.
+        await engine.checkpoint();
         process.stdout.write('ready');
         setInterval(() => {}, 1000);`;
       const child = spawn(process.execPath, ['--input-type=module', '-e', code], {

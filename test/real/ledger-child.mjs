@@ -12,7 +12,7 @@
  */
 import { writeSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { openEngine } from '../../dist/engine/index.js';
+import { openEngine } from '../../dist/bundle/index.js';
 import { expectedOf, itemsMax, keyCount, textOf } from './ledger-model.mjs';
 
 const [dir, json = '{}'] = process.argv.slice(2);

@@ -16,7 +16,7 @@ import { inspectStore } from '../../src/recovery/inspect.ts';
 import { openReader } from '../../src/recovery/reader.ts';
 import { verifyStore } from '../../src/recovery/verify.ts';
 
-const engineUrl = new URL('../../dist/engine/index.js', import.meta.url).href;
+const engineUrl = new URL('../../dist/bundle/index.js', import.meta.url).href;
 
 /** Plain JavaScript over the compiled engine, which every Node runs. */
 const writerScript = `

@@ -222,9 +222,10 @@ describe('package manifests', () => {
         '.': { types: './dist/a/index.d.ts', default: './dist/a/index.js' },
         './package.json': './package.json',
       },
-      bin: { a: 'dist/cli/main.js' },
+      bin: { a: 'dist/cli/main.js', b: 'dist/bundle/log.js' },
     };
-    expect(exportedSources(manifest)).toEqual(['src/a/index.ts', 'src/cli/main.ts']);
+    const traced = ['src/a/index.ts', 'src/cli/main.ts', 'src/wal/log.ts'];
+    expect(exportedSources(manifest)).toEqual(traced);
   });
 
   test('everything that package.json exports or runs: has its source', () => {

@@ -1,5 +1,5 @@
 /*
- * Global setup of the tests: compiles `src/` to `dist/` once, so that tests of worker threads and of
+ * Global setup of the tests: compiles `src/` to `dist/` once, and bundles it, so that tests of worker threads and of
  * the command line run the code of this moment. The build is incremental: with nothing changed it
  * costs a fraction of a second. A failed build fails the run.
  */
@@ -7,10 +7,11 @@ import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
+import { bundle } from '../../tools/bundle.mjs';
 import { repositoryRoot } from './repository.ts';
 
 /** Compiles `src/`, or throws with the compiler's output. */
-export default function build(): void {
+export default async function build(): Promise<void> {
   const manifest = createRequire(import.meta.url).resolve('typescript/package.json');
   const compiler = join(dirname(manifest), 'bin', 'tsc');
   const { status, stdout, stderr, error } = spawnSync(
@@ -19,7 +20,10 @@ export default function build(): void {
     { cwd: repositoryRoot, encoding: 'utf8' },
   );
   if (error !== undefined) throw error;
-  if (status === 0) return;
+  if (status === 0) {
+    await bundle();
+    return;
+  }
   const output = `${stdout}${stderr}`.trim();
   if (process.env['TIDEMARK_BUILD_ERRORS'] === 'ignore') {
     console.warn(`tsc -p tsconfig.build.json failed; going on as asked.\n${output}`);

@@ -2,6 +2,7 @@
  * The rules of tidiness that neither the compiler nor the linter holds, as functions of a path and a
  * text. Each returns one sentence for every violation, and nothing when there is none.
  */
+import { entries } from '../../tools/bundle.mjs';
 
 /** Bytes a tracked file may have. */
 export const fileBytesMax = 1_000_000;
@@ -109,8 +110,14 @@ export function exportedSources(manifest: Manifest): string[] {
   const built = targets.map((target) => target.replace(/^\.\//, ''));
   const sources = built
     .filter((target) => target.startsWith('dist/'))
+    .map((target) => target.replace(/^dist\/bundle\/(.*)\.js$/, (_, name: string) => bundled(name)))
     .map((target) => target.replace(/^dist\//, 'src/').replace(/(?:\.d)?\.[jt]s$/, '.ts'));
   return [...new Set(sources)];
+}
+
+/** The compiled file behind a bundled one. */
+function bundled(name: string): string {
+  return `dist/${entries[name] ?? name}.js`;
 }
 
 function leaves(value: unknown): string[] {

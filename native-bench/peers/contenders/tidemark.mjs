@@ -19,7 +19,7 @@ export function version() {
 }
 
 export async function open(dir, { engine: options = {} } = {}) {
-  const { openEngine } = await import(new URL('engine/index.js', dist));
+  const { openEngine } = await import(new URL('bundle/index.js', dist));
   const engine = await openEngine({ dir: path.join(dir, 'state'), ...options });
   return new Store(engine, dir);
 }
@@ -122,7 +122,7 @@ class Store {
 
   /** One checkpoint by itself: a restore of the newest state into a store that holds nothing else. */
   async onlyOne() {
-    const { restore } = await import(new URL('engine/index.js', dist));
+    const { restore } = await import(new URL('bundle/index.js', dist));
     const to = path.join(this.#dir, 'one');
     await this.#engine.close();
     await restore({ from: { dir: path.join(this.#dir, 'state') }, to });

@@ -2,8 +2,8 @@
  * Durable batches of 1000 entries of 100 bytes: the log alone, sustained over many segments, against raw
  * write and fdatasync of a megabyte at a time; the engine against encoding and Map.set of the same.
  */
-import { openEngine } from '../../../dist/engine/index.js';
-import { openLog } from '../../../dist/wal/log.js';
+import { openEngine } from '../../../dist/bundle/index.js';
+import { openLog } from '../../../dist/bundle/log.js';
 import { makeRandom, percentile } from '../statistics.mjs';
 import { encodeAndSet } from './flight.mjs';
 import { drive, inFresh, rawSync } from './raw-sync.mjs';

@@ -2,8 +2,8 @@
  * Durable commits by one caller, against raw write and fdatasync in the same file layout. A record of
  * 100 bytes is a group of 192 bytes in the log, so the limit writes as many.
  */
-import { openEngine } from '../../../dist/engine/index.js';
-import { openLog } from '../../../dist/wal/log.js';
+import { openEngine } from '../../../dist/bundle/index.js';
+import { openLog } from '../../../dist/bundle/log.js';
 import { drive, inFresh, rawSync } from './raw-sync.mjs';
 
 const groupBytes = 192;

@@ -3,8 +3,8 @@
  * alone. The limit is what encoding the same values and setting them in a Map takes, without a disk.
  */
 import { createValueCodec } from '../../../dist/codec/value.js';
-import { openEngine } from '../../../dist/engine/index.js';
-import { openLog } from '../../../dist/wal/log.js';
+import { openEngine } from '../../../dist/bundle/index.js';
+import { openLog } from '../../../dist/bundle/log.js';
 import { makeRandom } from '../statistics.mjs';
 import { drive, inFresh } from './raw-sync.mjs';
 

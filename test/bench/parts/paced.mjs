@@ -4,7 +4,7 @@
  * held shows in the records that were done by the end.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { openLog } from '../../../dist/wal/log.js';
+import { openLog } from '../../../dist/bundle/log.js';
 import { percentile } from '../statistics.mjs';
 import { inFresh } from './raw-sync.mjs';
 

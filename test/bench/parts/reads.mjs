@@ -3,7 +3,7 @@
  * in an image; keys that are not there. Values are objects of three fields, as a job keeps them.
  */
 import path from 'node:path';
-import { openEngine } from '../../../dist/engine/index.js';
+import { openEngine } from '../../../dist/bundle/index.js';
 import { makeRandom } from '../statistics.mjs';
 
 const hotKeys = 10_000;

@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { checksum } from '../../../dist/codec/checksum.js';
 import { loadCodec } from '../../../dist/codec/compression.js';
 import { createValueCodec } from '../../../dist/codec/value.js';
-import { openEngine } from '../../../dist/engine/index.js';
+import { openEngine } from '../../../dist/bundle/index.js';
 
 const blockBytes = 64 * 1024;
 

@@ -3,7 +3,7 @@
  * shared chunks of a dump that changes a little, and merging a chain; and the bytes of a delta against
  * the bytes that changed. Sizes are those of files that an engine wrote.
  */
-import { openEngine } from '../../../dist/engine/index.js';
+import { openEngine } from '../../../dist/bundle/index.js';
 import {
   changeClustered,
   changeScattered,

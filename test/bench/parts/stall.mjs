@@ -3,7 +3,7 @@
  * beside it, against the same time without a checkpoint; and how much a commit waits.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { openEngine } from '../../../dist/engine/index.js';
+import { openEngine } from '../../../dist/bundle/index.js';
 import { percentile } from '../statistics.mjs';
 import { inFresh } from './raw-sync.mjs';
 

@@ -3,7 +3,7 @@
  * snapshots: a base and deltas that each change one key in fifty.
  */
 import path from 'node:path';
-import { openEngine } from '../../../dist/engine/index.js';
+import { openEngine } from '../../../dist/bundle/index.js';
 import { makeRandom } from '../statistics.mjs';
 
 export async function benchmark({ quick, directory }) {

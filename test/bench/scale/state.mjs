@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { openEngine } from '../../../dist/engine/index.js';
+import { openEngine } from '../../../dist/bundle/index.js';
 import { makeRandom, percentile } from '../statistics.mjs';
 
 export async function benchmark({ quick, directory }) {
