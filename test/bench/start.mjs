@@ -8,7 +8,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { openEngine } from '../../dist/bundle/index.js';
 
 const rounds = Number(process.argv[2] ?? 7);
@@ -48,6 +47,8 @@ for (let round = 0; round < rounds; round++) {
 console.log(`a store of ${entries} entries, medians of ${rounds} interleaved rounds, ms`);
 for (const [name, times] of Object.entries(found)) {
   const [load, open, cpu] = [0, 1, 2].map((column) => median(times.map((row) => row[column])));
-  console.log(`${name.padEnd(12)} import ${load}, open ${open}, processor time of the whole ${cpu}`);
+  console.log(
+    `${name.padEnd(12)} import ${load}, open ${open}, processor time of the whole ${cpu}`,
+  );
 }
 rmSync(dir, { recursive: true });

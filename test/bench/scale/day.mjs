@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { openEngine } from '../../../dist/engine/index.js';
+import { openEngine } from '../../../dist/bundle/index.js';
 import { makeRandom, percentile } from '../statistics.mjs';
 
 const MIB = 1024 * 1024;

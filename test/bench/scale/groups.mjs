@@ -4,7 +4,7 @@
  */
 import os from 'node:os';
 import path from 'node:path';
-import { mergeStore, openEngine } from '../../../dist/engine/index.js';
+import { mergeStore, openEngine } from '../../../dist/bundle/index.js';
 import fs from 'node:fs';
 
 export async function benchmark({ quick, directory }) {

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import fs from 'node:fs';
-import { openLog } from '../../../dist/wal/log.js';
+import { openLog } from '../../../dist/bundle/log.js';
 import { percentile } from '../statistics.mjs';
 
 const segmentBytesMax = 64 * 1024;
