@@ -29,13 +29,14 @@ import { recover, type Recovered, type RecoveryInput } from '../recovery/recover
 import type { Rewound } from '../recovery/timeline-fork.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { toHex } from '../std/bytes.ts';
-import { systemClock, type Clock } from '../std/clock.ts';
+import { systemClock, type Clock, type Timer } from '../std/clock.ts';
 import { systemRandom, type Random } from '../std/random.ts';
 import { BlobCounter } from '../state/blob-totals.ts';
 import { StateSpace } from '../state/state-space.ts';
 import { checkPlace, placeOf } from '../store/store-place.ts';
 import { FileObjectStore } from '../store/file-store.ts';
 import type { ObjectStore } from '../store/object-store.ts';
+import { OpeningPool } from '../threads/opening-pool.ts';
 import { InlinePool, ThreadPool, type TaskPool } from '../threads/task-pool.ts';
 import { createIdentity, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { lockDirectory } from '../wal/log.ts';
@@ -57,6 +58,8 @@ import { PositionTable } from './positions.ts';
 import { rewind } from './rewind.ts';
 import { loadReserved } from './reserved-tables.ts';
 
+/** For how long threads that only the opening needed are kept. */
+const surplusThreadsMs = 5000;
 /** Slabs kept for the next images. */
 const idleSlabBytesMax = 256 * 1024 * 1024;
 
@@ -142,6 +145,7 @@ class Opening {
   #pool: TaskPool | undefined;
   #residency: Residency | undefined;
   #checkpointer: Checkpointer | undefined;
+  #surplus: Timer | undefined;
 
   constructor(
     options: ResolvedEngineOptions,
@@ -157,6 +161,7 @@ class Opening {
 
   /** Ends what the engine stands on; the lock goes last. */
   async release(): Promise<void> {
+    this.#surplus?.cancel();
     try {
       await this.#pool?.close();
       await this.#residency?.close();
@@ -170,8 +175,18 @@ class Opening {
   async open(): Promise<Engine> {
     const found = await this.#find();
     const { recovered, state } = await this.#recover(found);
-    await found.threads.limit(this.#backgroundThreads);
+    this.#limit(found.threads);
     return this.#serve(found, recovered, state);
+  }
+
+  /** Fewer threads work beside the open engine; the others end when they have come to rest. */
+  #limit(threads: ThreadPool): void {
+    const { clock } = this.#on;
+    threads.limit(this.#backgroundThreads);
+    this.#surplus = clock.setTimer(surplusThreadsMs, () => {
+      // A thread that has ended by itself meanwhile is no matter.
+      threads.endSurplus().catch(() => {});
+    });
   }
 
   /** Damage that is met before anything is served is passed over as that which loading finds. */
@@ -242,8 +257,10 @@ class Opening {
     const { fs, clock, run } = this.#on;
     const { dir, log, verification } = this.#options;
     const { identity } = found;
+    const { pool } = found;
     return {
       ...found,
+      pool: this.#on.threads ? new OpeningPool(fs, pool) : pool,
       fs,
       clock,
       run,

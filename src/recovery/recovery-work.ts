@@ -46,9 +46,10 @@ export class ThreadMeter {
     if (busyMs === undefined) return { threads: 0, parallelEfficiency: undefined };
     const busy = busyMs - (this.#busyBefore ?? 0);
     const had = milliseconds * threadsMax;
-    const none = had <= 0 || busy === 0;
+    // Little is done without starting one.
+    if (had <= 0 || busy === 0) return { threads: 0, parallelEfficiency: undefined };
     // The clocks of two threads do not agree to the last digit.
-    return { threads: threadsMax, parallelEfficiency: none ? undefined : Math.min(1, busy / had) };
+    return { threads: threadsMax, parallelEfficiency: Math.min(1, busy / had) };
   }
 }
 

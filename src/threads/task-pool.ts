@@ -164,11 +164,18 @@ export class ThreadPool implements TaskPool {
     return this.#leastLoaded().run(name, input, signal) as Promise<TaskOutput<N>>;
   }
 
-  /** Keeps at most so many threads from now on; idle ones above it end. */
-  async limit(threadsMax: number): Promise<void> {
+  /** Gives work to at most so many threads from now on. */
+  limit(threadsMax: number): void {
     this.#threadsMax = threadsMax;
-    const idle = this.#threads.filter((thread) => thread.load === 0);
-    const surplus = idle.slice(0, Math.max(0, this.#threads.length - threadsMax));
+  }
+
+  /**
+   * Ends idle threads above the limit. Not right behind their work: in Node 20 a thread that ends
+   * while its code is still being optimised can abort the process.
+   */
+  async endSurplus(): Promise<void> {
+    const idle = this.#threads.filter((thread) => thread.load === 0).toReversed();
+    const surplus = idle.slice(0, Math.max(0, this.#threads.length - this.#threadsMax));
     this.#threads = this.#threads.filter((thread) => !surplus.includes(thread));
     await Promise.all(surplus.map((thread) => thread.close()));
   }
@@ -180,8 +187,9 @@ export class ThreadPool implements TaskPool {
 
   #leastLoaded(): PooledThread {
     this.#threads = this.#threads.filter((thread) => !thread.dead);
-    let best = this.#threads[0];
-    for (const thread of this.#threads) if (thread.load < best!.load) best = thread;
+    const usable = this.#threads.slice(0, this.#threadsMax);
+    let best = usable[0];
+    for (const thread of usable) if (thread.load < best!.load) best = thread;
     if (best && (best.load === 0 || this.#threads.length >= this.#threadsMax)) return best;
     const started = new PooledThread();
     this.#threads.push(started);

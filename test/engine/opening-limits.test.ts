@@ -167,7 +167,7 @@ describe('threads of an opening', () => {
       const made = await openEngine(where);
       for (let n = 0; n < 4; n++) {
         for (let i = 0; i < 200; i++)
-          made.operator('op').value('v').set(`${n} ${i}`, noise(900, i));
+          made.operator('op').value('v').set(`${n} ${i}`, noise(25_000, i));
         await made.commit();
         await made.checkpoint();
       }

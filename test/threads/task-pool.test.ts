@@ -90,9 +90,16 @@ describe('tasks', () => {
     const pool = new ThreadPool(2);
     const run = (): Promise<TidemarkError> =>
       errorOf(pool.run('loadSnapshot', { path: '/nowhere' }));
+    const ended: number[] = [];
+    const note = (worker: Worker): void => void worker.on('exit', (code) => ended.push(code));
+    process.on('worker', note);
     const errors = await Promise.all([run(), run(), run(), run(), run()]);
-    await pool.limit(1);
+    process.off('worker', note);
+    pool.limit(1);
     errors.push(await run());
+    expect(ended).toHaveLength(0);
+    await pool.endSurplus();
+    expect(ended).toHaveLength(1);
     expect(errors.map(({ code }) => code)).toEqual(Array.from({ length: 6 }, () => 'IO'));
     await pool.close();
   });
