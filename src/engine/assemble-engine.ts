@@ -39,6 +39,7 @@ import type { PositionTable } from './positions.ts';
 import { newRecording, type Recording } from './recording.ts';
 import { Retention } from './retention.ts';
 import { TimeTravel } from './time-travel.ts';
+import { Verifier } from './verifier.ts';
 import { Views } from './views.ts';
 import { checkpointEvents, Watch } from './watch.ts';
 
@@ -120,6 +121,7 @@ export function assembleEngine(input: AssemblyInput): Assembled {
       recovery,
       recording,
       travel: newTravel(input, writer),
+      verifier: newVerifier(input, { ...on, retention }),
       release: input.release,
     },
     life,
@@ -212,6 +214,16 @@ function newViews(
   const source = sourceOf({ fs, clock }, store === undefined ? { dir } : { dir, store });
   const cold = coldLinks(options.residency.prefetch, input.residency);
   return new Views({ ...input, ...on, source, logDirectory, pins, storeId, cold });
+}
+
+function newVerifier(
+  input: AssemblyInput,
+  on: Pick<Collecting, 'checkpoints' | 'hub' | 'failures'> & { readonly retention: Retention },
+): Verifier {
+  const { fs, clock, options } = input;
+  const { dir, store, scrub } = options;
+  const source = sourceOf({ fs, clock }, store === undefined ? { dir } : { dir, store });
+  return new Verifier({ ...input, ...on, options: scrub, source, pins: pinsOf(fs, dir) });
 }
 
 /** What collections stand on. */

@@ -17,6 +17,7 @@ import type { PositionTable } from './positions.ts';
 import type { Recording } from './recording.ts';
 import type { Retention } from './retention.ts';
 import type { TimeTravel } from './time-travel.ts';
+import type { Verifier } from './verifier.ts';
 import type { Views } from './views.ts';
 import type { Watch } from './watch.ts';
 
@@ -30,6 +31,7 @@ export interface EngineParts {
   readonly checkpoints: CheckpointStore;
   readonly retention: Retention;
   readonly views: Views;
+  readonly verifier: Verifier;
   readonly images: ChainImages;
   readonly residency: Residency;
   readonly hub: EventHub;

@@ -8,6 +8,7 @@ import { noBlobs, type BlobTotals } from '../state/blob-totals.ts';
 import type { LogWriterStats } from '../wal/log-writer.ts';
 import type { EngineParts } from './engine-parts.ts';
 import type { RetentionStats } from './retention.ts';
+import type { ScrubStats } from './verifier.ts';
 
 /** Figures of an engine, now. */
 export interface EngineStats {
@@ -35,6 +36,7 @@ export interface EngineStats {
   readonly failure: unknown;
   readonly failedListeners: number;
   readonly retention: RetentionStats;
+  readonly scrub: ScrubStats;
 }
 
 /** What is in memory, and what is read from files. */
@@ -137,6 +139,7 @@ export function engineStats(parts: EngineParts, now: EngineNow): EngineStats {
     failure: now.failure,
     failedListeners: hub.failedListeners,
     retention: parts.retention.stats(),
+    scrub: parts.verifier.stats(),
   };
 }
 

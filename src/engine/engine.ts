@@ -13,6 +13,8 @@ import type { StateChange, StateNames } from '../recovery/diff.ts';
 import type { StoreRestorePlan } from '../recovery/plan-store.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
 import type { Target } from '../recovery/target.ts';
+import type { CheckOptions } from '../recovery/verify-options.ts';
+import type { StoreVerification } from '../recovery/verify.ts';
 import type { Operator } from '../state/operator.ts';
 import { AutomaticCheckpoints } from './automatic-checkpoints.ts';
 import { CommitSealer, noOptions } from './commit-sealer.ts';
@@ -30,6 +32,8 @@ import { dryRunOf, type CollectOptions, type CollectionReport } from './retentio
 import { checkSavepointFree, findSavepoint } from './savepoints.ts';
 import type { StateHolder } from './state-holders.ts';
 import { callSynchronously } from './synchronous-call.ts';
+import type { ScrubCallOptions } from './scrub-options.ts';
+import type { ScrubReport } from './verifier.ts';
 import type { View } from './view.ts';
 
 export type { Commit, CommitOptions, Synchronous } from './commit-options.ts';
@@ -276,6 +280,26 @@ export class Engine {
     return this.#parts.views.snapshot((take) => this.#pressure.capture(take));
   }
 
+  /**
+   * Checks what the store holds, as `verifyStore` does, beside the engine's work: damage is returned.
+   * @throws InvalidArgumentError INVALID_OPTION; NotFoundError CHECKPOINT_NOT_FOUND
+   * @throws AbortedError ABORTED, TIMEOUT; ClosedError CLOSED
+   */
+  async verify(options: CheckOptions = {}): Promise<StoreVerification> {
+    this.#life.assertOpen();
+    return this.#parts.verifier.verify(options);
+  }
+
+  /**
+   * Reads and checks every block and every group now, as the option `scrub` does in the background;
+   * at full speed, unless `bytesPerSecond` says otherwise. The event `scrub` tells it too.
+   * @throws InvalidArgumentError INVALID_OPTION; AbortedError ABORTED; ClosedError CLOSED
+   */
+  async scrub(options: ScrubCallOptions = {}): Promise<ScrubReport> {
+    this.#life.assertOpen();
+    return this.#parts.verifier.scrub(options);
+  }
+
   /** All checkpoint records, oldest first. */
   async checkpoints(): Promise<ListedCheckpoint[]> {
     this.#life.assertOpen();
@@ -362,6 +386,7 @@ export class Engine {
     space.transaction.rollback();
     this.#automatic.release();
     try {
+      await this.#parts.verifier.close();
       await this.#parts.views.close();
       await this.#checkpointOnClose();
     } finally {

@@ -6,6 +6,7 @@
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import type { CollectionReport } from './retention.ts';
+import type { ScrubReport } from './verifier.ts';
 
 /** Something that a person should know and that stops nothing. */
 export interface EngineWarning {
@@ -14,6 +15,7 @@ export interface EngineWarning {
     | 'DAMAGED_HISTORY'
     | 'CHECKPOINT_SKIPPED'
     | 'COMMITS_LOST'
+    | 'DAMAGE_FOUND'
     | 'LISTENER_FAILED'
     | 'RECORDING_ENDED'
     | 'SNAPSHOT_LARGE'
@@ -34,6 +36,8 @@ export interface EngineEvents {
   merge: CheckpointRecord;
   /** A collection has ended; what it kept and deleted, and why. */
   collect: CollectionReport;
+  /** A scrub has ended; what it found. */
+  scrub: ScrubReport;
   warning: EngineWarning;
   /** Work in the background failed, or the engine stopped taking commits. */
   failure: unknown;
@@ -45,7 +49,14 @@ export type EngineListener<N extends EngineEventName> = (event: EngineEvents[N])
 /** Warnings that are kept while nobody listens. */
 const keptMax = 100;
 
-const eventNames: readonly string[] = ['checkpoint', 'merge', 'collect', 'warning', 'failure'];
+const eventNames: readonly string[] = [
+  'checkpoint',
+  'merge',
+  'collect',
+  'scrub',
+  'warning',
+  'failure',
+];
 
 interface Registered {
   readonly listener: (event: never) => unknown;

@@ -45,6 +45,8 @@ export type { PositionChoice } from '../recovery/restore-join.ts';
 export type { RestoredSource, RestoreReport } from '../recovery/restore-run.ts';
 export type { BudgetState, MergePlan } from '../checkpoint/chain-policy.ts';
 export type { RestoreEstimate } from '../checkpoint/restore-estimate.ts';
+export type { EngineScrubOptions, ScrubCallOptions, ScrubOptions } from './scrub-options.ts';
+export type { ScrubReport, ScrubStats } from './verifier.ts';
 export type { EngineRetentionOptions, RetentionOptions } from './retention-options.ts';
 export type { CollectOptions, CollectionReport, RetentionStats } from './retention.ts';
 export { collectStore, type CollectStoreOptions } from './retention-store.ts';

@@ -48,6 +48,12 @@ import {
   type ResolvedResidencyOptions,
 } from './residency-options.ts';
 import {
+  resolveScrubOptions,
+  scrubOptionNames,
+  type EngineScrubOptions,
+  type ResolvedScrubOptions,
+} from './scrub-options.ts';
+import {
   engineRetentionNames,
   resolveRetentionOptions,
   type EngineRetentionOptions,
@@ -65,7 +71,13 @@ export { badOption } from '../std/option-checks.ts';
 
 /** Options of `openEngine`. */
 export interface EngineOptions
-  extends LogOptions, ChainOptions, EngineRetentionOptions, OpeningOptions, ResidencyOptions {
+  extends
+    LogOptions,
+    ChainOptions,
+    EngineRetentionOptions,
+    OpeningOptions,
+    ResidencyOptions,
+    EngineScrubOptions {
   /** Directory of the store, made if it is not there; `':memory:'` keeps everything in memory. */
   readonly dir: string;
   /**
@@ -160,6 +172,7 @@ export interface ResolvedEngineOptions {
   readonly retention: ResolvedRetentionOptions;
   readonly opening: OpeningLimits;
   readonly residency: ResolvedResidencyOptions;
+  readonly scrub: ResolvedScrubOptions;
 }
 
 export const keyGroupsDefault = 128;
@@ -189,6 +202,7 @@ export const engineOptionNames: readonly string[] = [
   ...engineRetentionNames,
   ...openingOptionNames,
   ...residencyOptionNames,
+  ...scrubOptionNames,
 ] satisfies readonly (keyof EngineOptions)[];
 
 /** Fills in the defaults; an unknown option, or a bad value, is INVALID_OPTION with its name. */
@@ -234,6 +248,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     checkpointing: resolveCheckpointing(options.checkpointing),
     retention: resolveRetentionOptions(options),
     residency: resolveResidencyOptions(options, verification),
+    scrub: resolveScrubOptions(options),
     record: record === undefined ? undefined : absolute(record),
     opening: resolveOpening(options),
   });

@@ -3,7 +3,7 @@
  */
 import type { Verification } from '../snapshot/tasks.ts';
 import { badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';
-import type { CopyLimits, CopyProgress } from './copy-run.ts';
+import type { RunLimits, RunProgress } from './limited-run.ts';
 import { locationNames, type StoreLocation } from './reader-moment.ts';
 import { checkLevel } from './verify-tools.ts';
 
@@ -24,7 +24,7 @@ export interface CheckOptions {
   /** Milliseconds after which it ends with TIMEOUT. @defaultValue none */
   readonly timeoutMs?: number;
   /** Is told how far the check is. @defaultValue none */
-  readonly onProgress?: (progress: CopyProgress) => void;
+  readonly onProgress?: (progress: RunProgress<'verify'>) => void;
 }
 
 /** Options of {@link verifyStore}. */
@@ -42,7 +42,7 @@ export const checkNames: readonly string[] = [
 export interface CheckedVerifyOptions {
   readonly level: Verification;
   readonly checkpoint: number | undefined;
-  readonly limits: CopyLimits;
+  readonly limits: RunLimits<'verify'>;
 }
 
 /** Checks the options of a call that names a store. */
@@ -66,7 +66,6 @@ export function resolveCheck(options: CheckOptions): CheckedVerifyOptions {
     limits: {
       signal,
       timeoutMs: timeoutMs === undefined ? undefined : wholeNumber('timeoutMs', timeoutMs, 1),
-      threadsMax: 1,
       onProgress,
     },
   };

@@ -9,9 +9,10 @@ import { timelineName } from '../checkpoint/timelines/timeline-record.ts';
 import { CorruptionError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
+import type { Verification } from '../snapshot/tasks.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { listLog } from '../wal/log-directory.ts';
-import { CopyRun } from './copy-run.ts';
+import { LimitedRun } from './limited-run.ts';
 import { checkpointNotFound } from './not-found.ts';
 import { readingsMax } from './reader-agreement.ts';
 import {
@@ -57,25 +58,47 @@ export async function verifyStoreWith(
 ): Promise<StoreVerification> {
   const { level, checkpoint, limits } = checkVerifyOptions(options);
   const source = sourceOf(components, options);
-  const run = new CopyRun('verification', limits, { ...components, threads: false });
+  const run = new LimitedRun<VerifyPhase>('verification', limits, components.clock);
   try {
-    run.check();
-    const bytesTotal = await bytesOf(source);
-    let bytes = 0;
-    const spend = (spent: number): Promise<void> => {
-      run.check();
-      bytes += spent;
-      // A part that is read again, and files that come meanwhile, are not in the total.
-      run.progress('verify', Math.min(bytes, bytesTotal), bytesTotal);
-      return Promise.resolve();
-    };
-    run.progress('verify', 0, bytesTotal);
-    return await verifySource(source, { tools: verifyTools({ level, spend }), checkpoint });
+    return await verifyDuring(source, run, { level, checkpoint });
   } catch (error) {
     throw run.failure(error);
   } finally {
-    await run.close();
+    run.end();
   }
+}
+
+/** What a verification is doing. */
+export type VerifyPhase = 'verify';
+
+/** What is asked for, and tools that take the place of the usual ones. */
+export interface VerifyWork {
+  readonly level: Verification;
+  readonly checkpoint: number | undefined;
+  /** Holds the verification up after so many bytes. @defaultValue it goes at full speed */
+  readonly pace?: (bytes: number) => Promise<void>;
+  readonly verifyFile?: VerifyTools['verifyFile'];
+}
+
+/** As {@link verifyStore}, as part of a run that can be ended and tells its progress. */
+export async function verifyDuring(
+  source: ReaderSource,
+  run: LimitedRun<VerifyPhase>,
+  { level, checkpoint, pace, verifyFile }: VerifyWork,
+): Promise<StoreVerification> {
+  run.check();
+  const bytesTotal = await bytesOf(source);
+  let bytes = 0;
+  const spend = async (spent: number): Promise<void> => {
+    run.check();
+    bytes += spent;
+    // A part that is read again, and files that come meanwhile, are not in the total.
+    run.progress('verify', Math.min(bytes, bytesTotal), bytesTotal);
+    await pace?.(spent);
+  };
+  run.progress('verify', 0, bytesTotal);
+  const tools = verifyTools({ level, spend, ...(verifyFile && { verifyFile }) });
+  return verifySource(source, { tools, checkpoint });
 }
 
 /** What is to be checked, and how. */

@@ -94,7 +94,7 @@ describe('events', () => {
     const error = await errorOf(() => engine.on('error' as 'merge', () => {}));
     expect(error.code).toBe('INVALID_NAME');
     expect(error.message).toMatch(
-      /there are checkpoint, merge, collect, warning, failure.*: error$/,
+      /there are checkpoint, merge, collect, .*scrub, .*warning, failure.*: error$/,
     );
     expect(await codeOf(() => engine.on('merge', 1 as unknown as () => void))).toBe('INVALID_CALL');
     await engine.close();

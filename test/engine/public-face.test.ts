@@ -30,10 +30,12 @@ test('an engine: its members are those that the documentation has, and nothing o
       'recovery',
       'register',
       'rollback',
+      'scrub',
       'sealedLsn',
       'snapshot',
       'stats',
       'transact',
+      'verify',
       'viewAt',
     ].toSorted(),
   );
