@@ -38,8 +38,7 @@ export function sampleOverlap(images: readonly Image[]): DistinctShare {
   const replacedTombstones = matrix(length);
   const newest = new Map<string, Seen>();
   images.forEach((image, link) => {
-    for (const place of image.slices) {
-      if (place.firstHash >= hashEnd) continue;
+    for (const place of image.slicesBelow(hashEnd)) {
       eachOf(place, hashEnd, (key, bytes, isTombstone) => {
         total[link]! += bytes;
         if (isTombstone) tombstones[link]! += bytes;
@@ -52,21 +51,61 @@ export function sampleOverlap(images: readonly Image[]): DistinctShare {
       });
     }
   });
+  // Checkpoints ask for the whole chain, plans for every run of it.
+  const totals = sumsBefore(total);
+  let whole: Float64Array | undefined;
+  let runs: Float64Array[] | undefined;
   return (start, count) => {
     const end = start + count;
-    let all = 0;
-    let kept = 0;
-    for (let link = start; link < end; link++) {
-      all += total[link]!;
-      kept += total[link]!;
-      if (start === 0) kept -= tombstones[link]!;
-      for (let next = link + 1; next < end; next++) {
-        kept -= replaced[link]![next]!;
-        if (start === 0) kept += replacedTombstones[link]![next]!;
-      }
+    const all = totals[end]! - totals[start]!;
+    if (all === 0) return 1;
+    if (start > 0) {
+      runs ??= sumsOfRuns(replaced);
+      return (all - runs[start]![end]!) / all;
     }
-    return all === 0 ? 1 : kept / all;
+    whole ??= keptInBase(tombstones, replaced, replacedTombstones);
+    return (all + whole[end]!) / all;
   };
+}
+
+/** [n]: the sum of the first n; exact, of whole bytes. */
+function sumsBefore(values: Float64Array): Float64Array {
+  const sums = new Float64Array(values.length + 1);
+  values.forEach((value, i) => {
+    sums[i + 1] = sums[i]! + value;
+  });
+  return sums;
+}
+
+/** [start][end]: what goes of the run, over all pairs of a link and a later one; exact as well. */
+function sumsOfRuns(pairs: readonly Float64Array[]): Float64Array[] {
+  const { length } = pairs;
+  const sums = matrix(length + 1);
+  for (let end = 1; end <= length; end++) {
+    let ofLast = 0;
+    for (let start = end - 1; start >= 0; start--) {
+      ofLast += pairs[start]![end - 1]!;
+      sums[start]![end] = sums[start]![end - 1]! + ofLast;
+    }
+  }
+  return sums;
+}
+
+/** [end]: what a base of so many links has less than they have; tombstones go, counted once. */
+function keptInBase(
+  tombstones: Float64Array,
+  replaced: readonly Float64Array[],
+  replacedTombstones: readonly Float64Array[],
+): Float64Array {
+  const kept = new Float64Array(tombstones.length + 1);
+  for (let last = 0; last < tombstones.length; last++) {
+    let less = tombstones[last]!;
+    for (let link = 0; link < last; link++) {
+      less += replaced[link]![last]! - replacedTombstones[link]![last]!;
+    }
+    kept[last + 1] = kept[last]! - less;
+  }
+  return kept;
 }
 
 function matrix(length: number): Float64Array[] {

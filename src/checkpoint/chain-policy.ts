@@ -72,7 +72,7 @@ export interface BudgetState {
 export function judgeBudget(chain: ChainState, policy: ChainPolicy): BudgetState {
   const { links, logBytes, rates } = chain;
   const estimate = estimateRestore(sumBytes(links), logBytes, rates);
-  const floor = estimateRestore(outputBytes(chain, 0, links.length), 0, rates);
+  const floor = estimateRestore(baseBytes(chain), 0, rates);
   if (policy.restoreSecondsMax === undefined && policy.restoreBytesMax === undefined) {
     return { estimate, floor, state: 'none' };
   }
@@ -157,9 +157,9 @@ export const logBytesLeast: number = 64 * 1024 * 1024;
 
 /** Whether the log behind the base asks for a new one (P4). */
 function logIsLong(chain: ChainState, policy: ChainPolicy): boolean {
-  const { totals, links } = chain;
+  const { totals } = chain;
   const behind = totals.logBytes - totals.baseLogBytes;
-  const base = outputBytes(chain, 0, links.length);
+  const base = baseBytes(chain);
   return behind >= Math.max(logBytesLeast, policy.logBytesPerBaseByteMax * base);
 }
 
@@ -172,12 +172,13 @@ interface Run {
 
 function runsOf(chain: ChainState, strategy: MergeStrategy): Run[] {
   const { length } = chain.links;
-  const run = (start: number, count: number): Run => ({
-    start,
-    count,
-    inputBytes: sumBytes(chain.links.slice(start, start + count)),
-    outputBytes: outputBytes(chain, start, count),
-  });
+  const before = [0];
+  chain.links.forEach(({ bytes }, i) => before.push(before[i]! + bytes));
+  const run = (start: number, count: number): Run => {
+    const inputBytes = before[start + count]! - before[start]!;
+    const outputBytes = Math.ceil(inputBytes * chain.distinctShare(start, count));
+    return { start, count, inputBytes, outputBytes };
+  };
   if (strategy !== 'optimal') return [run(0, length)];
   const runs: Run[] = [];
   for (let start = 0; start + 1 < length; start++) {
@@ -255,10 +256,9 @@ function explain(
   return { ...run, cause, why: `${what}, ${written}: ${reasons[cause]}` };
 }
 
-function outputBytes(chain: ChainState, start: number, count: number): number {
-  if (count === 0) return 0;
-  const bytes = sumBytes(chain.links.slice(start, start + count));
-  return Math.ceil(bytes * chain.distinctShare(start, count));
+/** Of a base of the whole chain. */
+function baseBytes({ links, distinctShare }: ChainState): number {
+  return links.length === 0 ? 0 : Math.ceil(sumBytes(links) * distinctShare(0, links.length));
 }
 
 function sumBytes(links: readonly { readonly bytes: number }[]): number {

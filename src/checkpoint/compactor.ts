@@ -131,7 +131,10 @@ export class Compactor {
     while (this.#running) await this.#idle();
     const plan = this.plan(true, strategy);
     if (!('start' in plan)) return plan;
-    return this.#run({ plan, strategy, kind: 'merge', request: mergeRequest });
+    const record = await this.#run({ plan, strategy, kind: 'merge', request: mergeRequest });
+    // What came meanwhile may make another one due, and no checkpoint may be near.
+    this.consider();
+    return record;
   }
 
   /** Merges the whole chain into a base that is the checkpoint asked for; undefined: it is one. */

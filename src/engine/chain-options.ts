@@ -40,7 +40,10 @@ export interface MergeOptions {
 
 /** Options about the chain. */
 export interface ChainOptions {
-  /** Snapshots of a chain at which it is merged. @defaultValue 10 */
+  /**
+   * Snapshots of a chain at which it is merged, up to 1000: each is a file that an opening reads, and a
+   * plan looks at all runs of them. @defaultValue 10
+   */
   readonly maxChainLength?: number;
   /**
    * Seconds that opening the store may take: the chain is merged and checkpoints are taken before
@@ -84,6 +87,8 @@ const mergeOptionNames: readonly (keyof MergeOptions)[] = [
 ];
 
 export const maxChainLengthDefault = 10;
+/** Work and memory of a plan grow with the square of it. */
+const maxChainLengthMost = 1000;
 export const mergeBytesPerLogByteDefault = 10;
 export const logBytesPerBaseByteDefault = 4;
 
@@ -107,7 +112,12 @@ export function resolveChainOptions(options: ChainOptions): ResolvedChainOptions
   return Object.freeze({
     policy: Object.freeze({
       strategy,
-      maxChainLength: wholeNumber('maxChainLength', maxChainLength ?? maxChainLengthDefault, 1),
+      maxChainLength: wholeNumber(
+        'maxChainLength',
+        maxChainLength ?? maxChainLengthDefault,
+        1,
+        maxChainLengthMost,
+      ),
       restoreSecondsMax: optional(restoreSecondsMax, (value) => amount('restoreSecondsMax', value)),
       restoreBytesMax: optional(restoreBytesMax, (value) =>
         wholeNumber('restoreBytesMax', value, 1),

@@ -112,6 +112,16 @@ export class Image {
     this.dataBytes = dataBytes;
   }
 
+  /** Slices that begin below a hash, table by table. */
+  *slicesBelow(hash: number): Generator<ImageSlice> {
+    for (const { slices } of this.#tables.values()) {
+      for (const slice of slices) {
+        if (slice.firstHash >= hash) break;
+        yield slice;
+      }
+    }
+  }
+
   /** Bytes of memory that its slices take. */
   get slabBytes(): number {
     return this.#slabBytes;

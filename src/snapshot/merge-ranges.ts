@@ -4,6 +4,7 @@
  * ranges are what one merge gives, and the same inputs are always cut the same way.
  * Pure arithmetic on where slices begin and end.
  */
+import { firstWhere } from '../std/halving.ts';
 import { groupStart, keyGroupOf } from './entry.ts';
 import type { SliceRange } from './slice-cursor.ts';
 import type { Slice } from './slice.ts';
@@ -45,11 +46,17 @@ export function planRanges(
   groupBits: number,
   bytesTarget: number,
 ): MergeRange[] {
-  const tables = new Map<number, Float64Array>();
+  const tables = new Map<number, { bytes: number; groups: Float64Array | undefined }>();
+  for (const { table, dataBytes } of spans) {
+    const known = tables.get(table);
+    if (known) known.bytes += dataBytes;
+    else tables.set(table, { bytes: dataBytes, groups: undefined });
+  }
+  // Only a table that is larger than a range is cut in the middle.
   for (const span of spans) {
-    let groups = tables.get(span.table);
-    if (!groups) tables.set(span.table, (groups = new Float64Array(2 ** groupBits)));
-    spread(span, groups, groupBits);
+    const table = tables.get(span.table)!;
+    if (table.bytes <= bytesTarget) continue;
+    spread(span, (table.groups ??= new Float64Array(2 ** groupBits)), groupBits);
   }
   const ranges: MergeRange[] = [];
   let from = start;
@@ -59,8 +66,12 @@ export function planRanges(
     from = to;
     bytes = 0;
   };
-  for (const table of [...tables.keys()].sort((a, b) => a - b)) {
-    const groups = tables.get(table)!;
+  for (const [table, { bytes: all, groups }] of [...tables].sort(([a], [b]) => a - b)) {
+    if (!groups) {
+      if (bytes > 0 && bytes + all > bytesTarget) cut({ table, hash: 0 });
+      bytes += all;
+      continue;
+    }
     for (let group = 0; group < groups.length; group++) {
       if (bytes > 0 && bytes + groups[group]! > bytesTarget) {
         cut({ table, hash: groupStart(group, groupBits) });
@@ -148,16 +159,22 @@ export function countOverlapping(ranges: readonly MergeRange[], span: SliceSpan)
   return Math.max(0, behind - first);
 }
 
-/** The first range that holds, where all behind one that holds do too; their number when none does. */
-function firstWhere(ranges: readonly MergeRange[], holds: (range: MergeRange) => boolean): number {
-  let low = 0;
-  let high = ranges.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (holds(ranges[middle]!)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+/** Those of one snapshot, in order, that have a part in a range; they stand together. */
+export function overlapping<T>(
+  items: readonly T[],
+  range: MergeRange,
+  spanOf: (item: T) => SliceSpan,
+): T[] {
+  const { from, to } = range;
+  const first = firstWhere(items, (item) => {
+    const { table, lastHash } = spanOf(item);
+    return !isBefore({ table, hash: lastHash }, from);
+  });
+  const behind = firstWhere(items, (item) => {
+    const { table, firstHash } = spanOf(item);
+    return !isBefore({ table, hash: firstHash }, to);
+  });
+  return items.slice(first, behind);
 }
 
 /** The entries of a slice that a range holds; the slice overlaps it. */

@@ -11,7 +11,7 @@ import { setMaxListeners } from 'node:events';
 import { AbortedError } from '../errors.ts';
 import { must } from '../std/assert.ts';
 import {
-  overlaps,
+  overlapping,
   planRangesIn,
   wholeRange,
   type MergeRange,
@@ -100,6 +100,7 @@ class MergeRun {
   readonly #running = new Map<number, Promise<MergeRangeOutput>>();
   readonly #slices: SliceDescriptor[] = [];
   readonly #records: SliceRecord[] = [];
+  #entryCount = 0;
   #ranges: readonly MergeRange[] = [];
   #next = 0;
   #active = 0;
@@ -188,7 +189,7 @@ class MergeRun {
         'mergeRange',
         {
           inputs,
-          ...(older && { older: older.map((slices) => overlapping(slices, range)) }),
+          ...(older && { older: older.map((slices) => overlapping(slices, range, whole)) }),
           range,
           base: header.kind === 'base',
           lastTimestamp: header.lastTimestamp,
@@ -221,6 +222,7 @@ class MergeRun {
     }
     for (const { record, bytes } of packed) {
       this.#records.push({ ...record, offset: this.#offset });
+      this.#entryCount += record.entryCount;
       this.#offset += bytes;
     }
   }
@@ -228,8 +230,7 @@ class MergeRun {
   #tell(rangesDone: number): void {
     const { onRange } = this.#order;
     if (!onRange) return;
-    const entryCount = this.#records.reduce((sum, record) => sum + record.entryCount, 0);
-    onRange({ rangesDone, rangeCount: this.#ranges.length, entryCount });
+    onRange({ rangesDone, rangeCount: this.#ranges.length, entryCount: this.#entryCount });
   }
 
   #release({ packed, slices }: MergeRangeOutput): void {
@@ -238,6 +239,6 @@ class MergeRun {
   }
 }
 
-function overlapping(slices: readonly SliceDescriptor[], range: MergeRange): SliceDescriptor[] {
-  return slices.filter((slice) => overlaps(slice, range));
+function whole(slice: SliceDescriptor): SliceDescriptor {
+  return slice;
 }

@@ -8,6 +8,7 @@ import { CorruptionError } from '../errors.ts';
 import {
   countOverlapping,
   isBefore,
+  overlapping,
   overlaps,
   type MergeRange,
   type SliceSpan,
@@ -87,7 +88,7 @@ export class SliceLoans {
     return Promise.all(
       this.#open.map(async ({ source, loans }) => {
         if (!hasPart(source, range)) return [];
-        const needed = loans.filter(({ span }) => overlaps(span, range));
+        const needed = overlapping(loans, range, spanOf);
         if ('slices' in source) {
           return needed.map(({ index }) => renumbered(source.slices[index]!, source));
         }
@@ -100,8 +101,7 @@ export class SliceLoans {
   giveBack(range: MergeRange): void {
     for (const { loans, source } of this.#open) {
       if (!hasPart(source, range)) continue;
-      for (const loan of loans) {
-        if (!overlaps(loan.span, range)) continue;
+      for (const loan of overlapping(loans, range, spanOf)) {
         loan.users--;
         if (loan.users === 0) this.#release(loan);
       }
@@ -161,6 +161,10 @@ export class SliceLoans {
 function hasPart({ only }: SourceShare, { from, to }: MergeRange): boolean {
   if (!only) return true;
   return only.some((part) => !isBefore(from, part.from) && !isBefore(part.to, to));
+}
+
+function spanOf({ span }: Loan): SliceSpan {
+  return span;
 }
 
 function renumbered<Span extends SliceSpan>(span: Span, { tables }: SourceShare): Span {

@@ -1,6 +1,7 @@
 /*
  * The sample of a chain says how much of a run of snapshots stays.
  */
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { sampleOverlap } from '../../src/checkpoint/chain-overlap.ts';
 import { Entry } from '../../src/snapshot/entry.ts';
@@ -56,4 +57,50 @@ test('more entries than a sample takes: the share is of a range of hashes, and c
 
 test('empty snapshots: nothing to share', () => {
   expect(sampleOverlap([imageOf([]), imageOf([])])(0, 2)).toBe(1);
+});
+
+test('any chain: what stays of a run is the newest of each key, in a base without tombstones', () => {
+  const link = fc.uniqueArray(fc.integer({ min: 1, max: 12 }), { maxLength: 8 });
+  const chains = fc.array(fc.tuple(link, fc.nat(3)), { minLength: 2, maxLength: 7 });
+  fc.assert(
+    fc.property(chains, (drafts) => {
+      // Every so many of a link is a tombstone.
+      const chain = drafts.map(([keys, every]) =>
+        keys.map((key, i) => (every > 0 && i % every === 0 ? -key : key)),
+      );
+      const share = sampleOverlap(chain.map(imageOf));
+      for (let start = 0; start < chain.length; start++) {
+        for (let count = 1; start + count <= chain.length; count++) {
+          const run = chain.slice(start, start + count);
+          const newest = new Map(run.flat().map((key) => [Math.abs(key), key]));
+          const kept = [...newest.values()].filter((key) => start > 0 || key > 0).length;
+          const all = run.flat().length;
+          expect(share(start, count)).toBe(all === 0 ? 1 : kept / all);
+        }
+      }
+    }),
+    { seed: 72, numRuns: 200 },
+  );
+});
+
+test('slices behind the sample: are not looked at, table by table', () => {
+  const builder = new SliceBuilder(slabs, 1 << 24, 1 << 16);
+  const made = [16, 17].flatMap((table) => {
+    const entry = new Entry();
+    const bytes = new TextEncoder().encode('00000001');
+    return [5, 0xffff_fff0].map((hash) => {
+      Object.assign(entry, { table, hash, lsn: 1, timestamp: 1, bytes, op: ops.put });
+      Object.assign(entry, { keyStart: 0, keyEnd: 8, subKeyEnd: 8, valueEnd: 8 });
+      builder.append(entry);
+      return builder.finish()!;
+    });
+  });
+  const image = new Image(made, { slabs, groupBits: 7 });
+  const below = [...image.slicesBelow(6)].map(({ facts }) => [facts.table, facts.firstHash]);
+  expect(below).toEqual([
+    [16, 5],
+    [17, 5],
+  ]);
+  expect([...image.slicesBelow(5)]).toEqual([]);
+  expect([...image.slicesBelow(0x1_0000_0000)]).toHaveLength(4);
 });

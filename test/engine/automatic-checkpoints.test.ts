@@ -417,6 +417,7 @@ describe('options', () => {
     ['checkpointing.onClose', { checkpointing: { onClose: 1 } }],
     ['checkpointing.every', { checkpointing: { every: 1 } }],
     ['maxChainLength', { maxChainLength: 0 }],
+    ['maxChainLength', { maxChainLength: 1001 }],
     ['restoreSecondsMax', { restoreSecondsMax: 0 }],
     ['restoreBytesMax', { restoreBytesMax: '1 GB' }],
     ['mergeBytesPerLogByteMax', { mergeBytesPerLogByteMax: Number.NaN }],

@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   countOverlapping,
+  overlapping,
   overlaps,
   planRanges,
   planRangesIn,
@@ -42,6 +43,45 @@ test('a large table: cut at key groups, into parts of about the target', () => {
 test('one key group above the target: a range of its own, never cut', () => {
   const ranges = planRanges([span(16, 5, 5, 5000), span(16, 0x4000_0000, greatest, 100)], 2, 250);
   expect(ranges.map(({ to }) => to.hash)).toEqual([0x4000_0000, 0]);
+});
+
+test('small tables: as many together as the target takes, cut between them', () => {
+  const spans = [16, 17, 18, 19, 20].map((table) => span(table, 5, greatest, 400));
+  const ranges = planRanges(spans, 16, 1000);
+  expect(ranges.map(({ to }) => [to.table, to.hash])).toEqual([
+    [18, 0],
+    [20, 0],
+    [Infinity, 0],
+  ]);
+});
+
+test('slices in order: those that overlap a range are found by halving as one by one', () => {
+  const borders = fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.nat(40)), {
+    minLength: 4,
+    maxLength: 30,
+  });
+  fc.assert(
+    fc.property(borders, (given) => {
+      const sorted = given.toSorted(([a, x], [b, y]) => a - b || x - y);
+      const spans: SliceSpan[] = [];
+      for (let i = 1; i < sorted.length; i++) {
+        const [[table, first], [other, last]] = [sorted[i - 1]!, sorted[i]!];
+        // The next one may start at the hash at which this one ends.
+        if (table === other) spans.push(span(table, first, last, 1));
+      }
+      for (const [table, hash] of given) {
+        for (const width of [1, 7, 100]) {
+          const from = { table, hash };
+          const to = width === 100 ? { table: table + 1, hash: 3 } : { table, hash: hash + width };
+          const range = { from, to };
+          expect(overlapping(spans, range, (one) => one)).toEqual(
+            spans.filter((one) => overlaps(one, range)),
+          );
+        }
+      }
+    }),
+    { seed: 71, numRuns: 300 },
+  );
 });
 
 test('without key groups: cut between tables only', () => {

@@ -22,6 +22,7 @@ import type { LowWater } from '../../wal/low-water.ts';
 import { parseSegmentName } from '../../wal/segment-format.ts';
 import { onlyFirst } from '../timelines/timelines.ts';
 import { unknownFuture } from './retention-futures.ts';
+import { lastThrough, leastBehind } from './retention-search.ts';
 
 export type { RetentionRule } from './retention-rules.ts';
 
@@ -244,17 +245,15 @@ function firstNeeded(
   walked: readonly WalkedSegment[],
   needs: readonly LogNeed[],
 ): { readonly index: number; readonly need: LogNeed } | undefined {
+  const numbers = new Map(walked.map(({ number }, index) => [number, index]));
+  const least = leastBehind(walked, ({ firstLsn }) => firstLsn);
   let found: { index: number; need: LogNeed } | undefined;
   for (const need of needs) {
     const { lsn, segment } = need;
     // A recovery reads on from the segment of its record's position; for a mere LSN the segment that
     // holds it is kept too. What is below the walk is not there: the log is kept from its first.
-    const named = walked.findIndex(({ number }) => number === segment);
-    const holding = Math.max(
-      0,
-      walked.findLastIndex(({ firstLsn }) => firstLsn <= lsn),
-    );
-    const index = named >= 0 ? named : holding;
+    const named = segment === undefined ? undefined : numbers.get(segment);
+    const index = named ?? Math.max(0, lastThrough(least, lsn));
     if (!found || index < found.index) found = { index, need };
   }
   return found;
@@ -265,6 +264,10 @@ function keep(
   { name, bytes }: StoredObject,
   ...reasons: readonly RetentionReason[]
 ): RetentionLine {
+  const [only] = reasons;
+  if (only && reasons.length === 1) {
+    return { name, bytes, kind, action: 'keep', rules: [only.rule], why: only.text };
+  }
   const why = [...new Set(reasons.map(({ text }) => text))].join('; ');
   const rules = [...new Set(reasons.map(({ rule }) => rule))];
   return { name, bytes, kind, action: 'keep', rules, why };

@@ -25,6 +25,7 @@ import { onlyFirst, type Timelines } from '../timelines/timelines.ts';
 import { otherFutures, unknownFuture, type OtherFuture } from './retention-futures.ts';
 import type { RetentionInput } from './retention-input.ts';
 import { keptBySchedule } from './retention-schedule.ts';
+import { lastThrough, leastBehind } from './retention-search.ts';
 
 /** Why something stays or goes. */
 export type RetentionRule =
@@ -261,6 +262,7 @@ class Rules {
   /** Savepoints and pins. */
   #rulesOfUse(): void {
     for (const { id, savepoint } of this.#usable) this.#keepNamed(id, savepoint);
+    const least = leastBehind(this.#usable, (record) => record.lsn);
     for (const pin of this.#in.pins) {
       const { reason } = pin;
       if ('recordId' in pin) {
@@ -270,7 +272,7 @@ class Rules {
       // Of another future: what leads to it is in the past of this one.
       const shared = this.#timelines.sharedWithCurrent(pin.timeline ?? this.#timelines.current);
       const lsn = Math.min(pin.lsn, shared ?? pin.lsn);
-      const at = this.#usable.findLast((record) => record.lsn <= lsn);
+      const at = this.#usable[lastThrough(least, lsn)];
       if (at) {
         this.#keep(at.id, { rule: 'pin', text: reason });
         this.#need(at, 'pin', reason);
