@@ -283,7 +283,8 @@ describe('limits of a merge', () => {
     ] as const) {
       const world = { ...worldOn(), backgroundThreads };
       const merge = threadsMax === undefined ? {} : { threadsMax };
-      const { engine } = await watched({ merge, segmentBytesMax: 64 * 1024 * 1024 }, world);
+      const limits = { threadsMax: 4, segmentBytesMax: 64 * 1024 * 1024 };
+      const { engine } = await watched({ merge, ...limits }, world);
       expect(engine.stats().mergeThreadsMax).toBe(atOnce);
       await engine.close();
     }
