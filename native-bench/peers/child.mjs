@@ -12,6 +12,8 @@ const work = workOf(job.letter);
 const step =
   job.step === 'fixture' ? work.fixture : work.steps.find(({ name }) => name === job.step);
 
+// Modules are loaded before any clock starts.
+await contender.version();
 const result = await step.run({
   open: (options) => contender.open(job.dir, options),
   case: job.case,

@@ -40,11 +40,17 @@ export function install() {
   fs.rmSync(installed, { recursive: true, force: true });
   fs.mkdirSync(installed, { recursive: true });
   for (const file of files) fs.copyFileSync(path.join(home, file), path.join(installed, file));
+  // Ahead of a setting of the user's, which may name the headers of another Node; empty: fetched ones.
+  fs.appendFileSync(path.join(installed, '.npmrc'), `nodedir=${headersBeside()}\n`);
   console.log(`Installing the peers for Node ${process.version}`);
   execFileSync('npm', ['ci', '--no-progress'], {
     cwd: installed,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, npm_config_nodedir: headersBeside() },
+    env: {
+      ...process.env,
+      // The Node that runs this also runs npm and what npm builds with.
+      PATH: `${path.dirname(process.execPath)}${path.delimiter}${process.env.PATH}`,
+    },
   });
   fs.writeFileSync(stamp, wanted);
 }

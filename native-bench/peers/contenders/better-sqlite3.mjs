@@ -7,7 +7,13 @@ import { openSqlite, sqliteDurability } from './sqlite.mjs';
 export const name = 'better-sqlite3';
 export const durability = sqliteDurability;
 export const refuses = {};
-export const version = () => versionOf('better-sqlite3');
+
+export function version() {
+  const Database = load('better-sqlite3');
+  // Its native part is loaded when a database is opened.
+  new Database(':memory:').close();
+  return versionOf('better-sqlite3');
+}
 
 export async function open(dir, options = {}) {
   const Database = load('better-sqlite3');

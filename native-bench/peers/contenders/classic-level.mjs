@@ -18,7 +18,7 @@ const MIB = 1024 * 1024;
 export const name = 'classic-level';
 export const durability = 'fsync of its log at each batch (`sync: true`)';
 export const refuses = {};
-export const version = () => versionOf('classic-level');
+export const version = () => load('classic-level') && versionOf('classic-level');
 
 export async function open(dir, options = {}) {
   const { ClassicLevel } = load('classic-level');

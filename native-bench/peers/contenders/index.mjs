@@ -1,6 +1,7 @@
 /*
- * The contenders, Tidemark first. Each has a name, its version, a sentence on its durability, the
- * works that it cannot do with the reason, and `open(dir, options)`, which gives a store:
+ * The contenders, Tidemark first. Each has a name, `version()`, which loads its modules and throws
+ * where they are not there, a sentence on its durability, the works that it cannot do with the
+ * reason, and `open(dir, options)`, which gives a store:
  *
  *   commit(entries)   puts of one commit; resolves when they are durable, by the stated durability
  *   settle()          where it is there: makes durable what `commit` did not

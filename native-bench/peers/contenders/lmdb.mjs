@@ -15,7 +15,7 @@ import { keyValueFlights } from '../flights-key-value.mjs';
 export const name = 'lmdb';
 export const durability = 'fdatasync of the transaction (`flushed`)';
 export const refuses = {};
-export const version = () => versionOf('lmdb');
+export const version = () => load('lmdb') && versionOf('lmdb');
 
 export async function open(dir, { records = false } = {}) {
   const { open: openDatabase } = load('lmdb');

@@ -65,7 +65,8 @@ export function mapContender(format) {
     name: `Map, ${format}`,
     durability: 'the last snapshot: fsync, rename, fsync of the directory',
     refuses: refused,
-    version: () => (format === 'JSON' ? process.version : versionOf('msgpackr')),
+    version: () =>
+      format === 'JSON' ? process.version : load('msgpackr') && versionOf('msgpackr'),
     open: async (dir) => new Store(dir, formats[format]),
   };
 }

@@ -16,7 +16,7 @@ const why = 'writes cannot be synced; only a flush of the whole memtable can';
 export const name = 'rocksdb-native';
 export const durability = 'a flush at the end; commits are not synced';
 export const refuses = { a: why, b: why, d: why, e: why, i: why };
-export const version = () => versionOf('rocksdb-native');
+export const version = () => load('rocksdb-native') && versionOf('rocksdb-native');
 
 export async function open(dir, options = {}) {
   const RocksDB = load('rocksdb-native');

@@ -14,7 +14,8 @@ export const name = 'tidemark';
 export const durability = 'fdatasync of the log before a commit resolves';
 export const refuses = {};
 
-export function version() {
+export async function version() {
+  await import(new URL('engine/index.js', dist));
   return JSON.parse(fs.readFileSync(new URL('../package.json', dist), 'utf8')).version;
 }
 
