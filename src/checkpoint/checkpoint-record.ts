@@ -55,6 +55,8 @@ export interface ChainLink {
   readonly lastLsn: number;
   /** Timestamp of the commit of `lastLsn`, microseconds. */
   readonly lastTimestamp: number;
+  /** Hexadecimal: the store that made the file, where this is a fork that shares it (T3). */
+  readonly storeId?: string;
 }
 
 /** What made a checkpoint. */
@@ -256,5 +258,6 @@ function decodeLink(fields: Fields): ChainLink {
     fromLsn: fields.count('fromLsn'),
     lastLsn: fields.count('lastLsn'),
     lastTimestamp: fields.count('lastTimestamp'),
+    ...(fields.body['storeId'] === undefined ? {} : { storeId: fields.text('storeId') }),
   };
 }

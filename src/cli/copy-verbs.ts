@@ -6,6 +6,7 @@ import { InvalidArgumentError as BadArgument, type Command } from 'commander';
 import type { KeyGroupRange } from '../engine/index.ts';
 import { backupTo, type BackupVerbOptions } from './backup.ts';
 import type { CommonOptions } from './common.ts';
+import { forkTo, type ForkVerbOptions } from './fork.ts';
 import { list } from './list.ts';
 import type { Streams } from './progress.ts';
 import { addRescaling } from './rescale.ts';
@@ -42,6 +43,13 @@ export function addCopies(
     .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds)
     .action(async (dir: string, savepoint: string, to: string, options: RestoreVerbOptions) => {
       done(await exportSavepointTo(streams, { dir, savepoint, to }, options));
+    });
+  verb('fork', 'make a second store that shares files, and goes its own way')
+    .argument('<dir>')
+    .argument('<to>', 'directory that does not exist, or is empty')
+    .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds)
+    .action(async (dir: string, to: string, options: ForkVerbOptions) => {
+      done(await forkTo(streams, { dir, to }, options));
     });
   verb('backup', 'copy a store, or bring a copy up to date, and check the copy')
     .argument('<dir>')

@@ -37,6 +37,8 @@ import type { ResolvedEngineOptions } from './options.ts';
 import { keepWarnings } from './opening-warnings.ts';
 import type { PositionTable } from './positions.ts';
 import { newRecording, type Recording } from './recording.ts';
+import type { EngineParts } from './engine-parts.ts';
+import { forkOpen } from './fork-store.ts';
 import { Retention } from './retention.ts';
 import { TimeTravel } from './time-travel.ts';
 import { Verifier } from './verifier.ts';
@@ -122,6 +124,7 @@ export function assembleEngine(input: AssemblyInput): Assembled {
       recording,
       travel: newTravel(input, writer),
       verifier: newVerifier(input, { ...on, retention }),
+      fork: newFork(input, writer),
       release: input.release,
     },
     life,
@@ -200,6 +203,16 @@ function newTravel(
     definitions: () => space.loggedDefinitions(),
     assertWritable: () => life.assertWritable(),
   });
+}
+
+function newFork(
+  { fs, clock, random, options: { dir, store } }: AssemblyInput,
+  writer: LogWriter,
+): EngineParts['fork'] {
+  const from = store === undefined ? { dir } : { dir, store };
+  // Nothing of it is done in workers.
+  const on = { fs, clock, random, threads: false };
+  return (to, options) => forkOpen(from, { to, options, writer }, on);
 }
 
 function newViews(

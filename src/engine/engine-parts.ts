@@ -7,6 +7,7 @@ import type { ChainImages } from '../checkpoint/chain-images.ts';
 import type { Residency } from '../checkpoint/residency/residency.ts';
 import type { RestoreMeter } from '../checkpoint/restore-estimate.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
+import type { ForkReport } from '../recovery/fork-run.ts';
 import type { Clock } from '../std/clock.ts';
 import type { StateSpace } from '../state/state-space.ts';
 import type { LogWriter } from '../wal/log-writer.ts';
@@ -15,6 +16,7 @@ import type { EventHub } from './events.ts';
 import type { ResolvedEngineOptions } from './options.ts';
 import type { PositionTable } from './positions.ts';
 import type { Recording } from './recording.ts';
+import type { CopyOptions } from './restore-store.ts';
 import type { Retention } from './retention.ts';
 import type { TimeTravel } from './time-travel.ts';
 import type { Verifier } from './verifier.ts';
@@ -42,6 +44,7 @@ export interface EngineParts {
   readonly recovery: RecoveryReport;
   readonly recording: Recording | undefined;
   readonly travel: TimeTravel;
+  readonly fork: (to: string, options: CopyOptions) => Promise<ForkReport>;
   /** Ends threads, store and lock, in this order. */
   readonly release: () => Promise<void>;
 }

@@ -12,6 +12,7 @@ import type { ChangedCommit, ChangeOptions } from '../recovery/change-feed.ts';
 import type { StateChange, StateNames } from '../recovery/diff.ts';
 import type { StoreRestorePlan } from '../recovery/plan-store.ts';
 import type { RecoveryReport } from '../recovery/recover.ts';
+import type { ForkReport } from '../recovery/fork-run.ts';
 import type { Target } from '../recovery/target.ts';
 import type { CheckOptions } from '../recovery/verify-options.ts';
 import type { StoreVerification } from '../recovery/verify.ts';
@@ -30,6 +31,7 @@ import { Operators } from './operators.ts';
 import type { Positions } from './positions.ts';
 import { dryRunOf, type CollectOptions, type CollectionReport } from './retention.ts';
 import { checkSavepointFree, findSavepoint } from './savepoints.ts';
+import type { CopyOptions } from './restore-store.ts';
 import type { StateHolder } from './state-holders.ts';
 import { callSynchronously } from './synchronous-call.ts';
 import type { ScrubCallOptions } from './scrub-options.ts';
@@ -298,6 +300,17 @@ export class Engine {
   async scrub(options: ScrubCallOptions = {}): Promise<ScrubReport> {
     this.#life.assertOpen();
     return this.#parts.verifier.scrub(options);
+  }
+
+  /**
+   * Makes a second store in a new directory that has everything of this one, as {@link fork} does: up to
+   * the last commit that was sealed at the call, whatever its level.
+   *
+   * @throws as {@link fork}; ClosedError CLOSED, POISONED
+   */
+  async fork(to: string, options: CopyOptions = {}): Promise<ForkReport> {
+    this.#life.assertWritable();
+    return this.#parts.fork(to, options);
   }
 
   /** All checkpoint records, oldest first. */

@@ -222,7 +222,11 @@ async function segmentsOf(
 }
 
 /** The last border at or below an LSN; a seal mark is for a successor that is not copied. */
-async function endOfHead(fs: FileSystem, file: SegmentFile, through: number): Promise<Border> {
+export async function endOfHead(
+  fs: FileSystem,
+  file: SegmentFile,
+  through: number,
+): Promise<Border> {
   const { salt, firstLsn, chain } = file.header;
   const bytes = await readFileRange(fs, file.path, segmentHeaderBytes);
   const from = { offset: segmentHeaderBytes, lsn: firstLsn - 1, chain };
@@ -242,7 +246,8 @@ function otherRecord(id: number): NotFoundError {
   });
 }
 
-function endsBeforeRecord({ dir }: ReaderSource, lsn: number): CorruptionError {
+/** The log lacks what its newest checkpoint holds. */
+export function endsBeforeRecord({ dir }: ReaderSource, lsn: number): CorruptionError {
   return new CorruptionError(
     'LOG_HOLE',
     `log ends before its newest checkpoint, at LSN ${lsn}: open the store once, then copy it: ${dir}`,

@@ -369,7 +369,7 @@ export class BackupTarget {
 }
 
 /** Everything behind the end is zeros, up to the size that the header says (L2). */
-async function finishSegment(
+export async function finishSegment(
   handle: FileHandle,
   { header }: BackupSegment['file'],
   end: BackupSegment['end'],
@@ -385,7 +385,8 @@ async function finishSegment(
   await handle.sync();
 }
 
-async function eachPiece(
+/** Reads a range of a file piece by piece. */
+export async function eachPiece(
   fs: FileSystem,
   path: string,
   { start, end }: { readonly start: number; readonly end: number },

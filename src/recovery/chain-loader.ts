@@ -157,7 +157,7 @@ async function loadImage(input: LoadInput, link: ChainLink): Promise<ColdLink> {
 
 /** The file has to be the one that the record means: of this store, seed and place in the chain. */
 function checkHeader(input: LoadInput, link: ChainLink, header: SnapshotHeader): void {
-  const { seed, groupBits, storeId } = input;
+  const { seed, groupBits, storeId: own } = input;
   const expected = {
     kind: link.kind,
     fromLsn: link.fromLsn,
@@ -165,7 +165,7 @@ function checkHeader(input: LoadInput, link: ChainLink, header: SnapshotHeader):
     lastTimestamp: link.lastTimestamp,
     groupBits,
     seed: `${seed.low} ${seed.high}`,
-    storeId,
+    storeId: link.storeId ?? own,
   };
   const { kind, fromLsn, lastLsn, lastTimestamp } = header;
   const actual = {

@@ -20,11 +20,21 @@ import { FileObjectStore } from '../store/file-store.ts';
 import { directoryError, identityName, lockName, writeIdentity } from '../wal/identity.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { lockDirectory } from '../wal/log.ts';
+import type { TimelineFork } from '../wal/ancestry.ts';
+import { writeLogMark, type LogMark } from '../wal/log-mark.ts';
+import { writeLowWater, type LowWater } from '../wal/low-water.ts';
 import { startLog } from '../wal/start-log.ts';
 import type { CopyComponents } from './copy-run.ts';
 import { findInTheWay, storeDirectories } from './empty-directory.ts';
 
 export const restoringName = 'RESTORING';
+
+/** What a fork takes over of what is said of its parent's log. */
+export interface ForkedLog {
+  readonly mark: LogMark | undefined;
+  readonly lowWater: LowWater | undefined;
+  readonly fork: TimelineFork;
+}
 
 /** What stands in a directory that a store is to be made in. */
 type Found = 'nothing' | 'an unfinished restore';
@@ -86,6 +96,54 @@ export class NewStore {
     const { fs } = this.#on;
     await new CheckpointStore(this.#objects, toHex(identity.storeId)).publish(record);
     await startLog(fs, this.#dir, identity.storeId, record, this.#on);
+    await this.#open(identity);
+  }
+
+  /** Makes directories for files that are put by others. */
+  async makeDirectories(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const path = `${this.#dir}/${name}`;
+      try {
+        await this.#on.fs.makeDirectory(path);
+      } catch (error) {
+        throw toStorageError(error, 'make the directory', path);
+      }
+    }
+  }
+
+  /** Makes the names in directories durable. */
+  async syncDirectories(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const path = `${this.#dir}/${name}`;
+      try {
+        await this.#on.fs.syncDirectory(path);
+      } catch (error) {
+        throw toStorageError(error, 'sync the directory', path);
+      }
+    }
+  }
+
+  /** Puts small objects, each durable before the next. */
+  async putObjects(objects: readonly (readonly [string, Uint8Array])[]): Promise<void> {
+    for (const [name, bytes] of objects) {
+      await storeCall('put', name, () => this.#objects.putIfAbsent(name, bytes));
+    }
+  }
+
+  /** Makes a fork whole, whose files and records are in: what is said of its log, then the identity. */
+  async finishFork(identity: StoreIdentity, { mark, lowWater, fork }: ForkedLog): Promise<void> {
+    const { fs } = this.#on;
+    if (lowWater) await writeLowWater(fs, `${this.#dir}/wal`, lowWater);
+    if (mark) {
+      // The fork's own timeline has no segment yet.
+      const { lostBehind } = mark;
+      await writeLogMark(fs, this.#dir, identity.storeId, { lostBehind, timeline: fork.parent });
+    }
+    await this.#open(identity);
+  }
+
+  async #open(identity: StoreIdentity): Promise<void> {
+    const { fs } = this.#on;
     await storeCall('clear', 'file', () => this.#objects.local.removeStaged());
     await writeIdentity(fs, this.#dir, identity);
     this.#whole = true;

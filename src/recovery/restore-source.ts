@@ -220,7 +220,7 @@ function checkHeader(
     header.lastLsn === link.lastLsn &&
     header.seed.low === readU32(seed, 0) &&
     header.seed.high === readU32(seed, 4) &&
-    toHex(header.storeId) === toHex(storeId);
+    toHex(header.storeId) === (link.storeId ?? toHex(storeId));
   if (fits) return;
   throw new CorruptionError(
     'BROKEN_CHAIN',

@@ -13,7 +13,7 @@ import {
   visitRecords,
   type GroupHeader,
 } from '../wal/group-format.ts';
-import { partOf, type Ancestry } from '../wal/ancestry.ts';
+import { ownerOf, partOf, type Ancestry } from '../wal/ancestry.ts';
 import { formatChain, sameChain } from '../wal/chain-value.ts';
 import {
   listLog,
@@ -248,7 +248,8 @@ class LogCheck {
 
   #continues(file: SegmentFile, newer: SegmentFile | undefined): boolean {
     const { path, header, fileBytes } = file;
-    if (Buffer.compare(header.storeId, this.#in.storeId) !== 0) {
+    const { ancestry, storeId } = this.#in;
+    if (Buffer.compare(header.storeId, ownerOf(ancestry, header.timeline, storeId)) !== 0) {
       this.#fault(path, 'segment is of another store', { offset: 8 });
       return false;
     }

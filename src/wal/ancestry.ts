@@ -35,6 +35,8 @@ export interface AncestryPart {
   readonly throughSegment: number;
   /** Where it left the one before; undefined of the first timeline. */
   readonly fork: TimelineFork | undefined;
+  /** The store that its segments are of, where that is the parent of a fork (T3); else the store itself. */
+  readonly storeId?: Uint8Array;
 }
 
 /** A timeline and what it came from. */
@@ -81,6 +83,29 @@ export function isOf(ancestry: Ancestry, at: { timeline: number; lsn: number }):
 export function timelineAt({ parts }: Ancestry, lsn: number): number {
   // Of several that have it the oldest gave it.
   return parts.findLast(({ throughLsn }) => lsn <= throughLsn)!.timeline;
+}
+
+/** The store whose id the segments of a timeline carry; `own` is that of the directory. */
+export function ownerOf(ancestry: Ancestry, timeline: number, own: Uint8Array): Uint8Array {
+  return partOf(ancestry, timeline)?.storeId ?? own;
+}
+
+/** What a segment's header says of where it belongs. */
+interface Belonging {
+  readonly storeId: Uint8Array;
+  readonly timeline: number;
+}
+
+/** Whether a segment may continue another as far as their stores go: a fork goes on from its parent. */
+export function mayContinue(
+  ancestry: Ancestry | undefined,
+  older: Belonging,
+  newer: Belonging,
+): boolean {
+  if (Buffer.compare(older.storeId, newer.storeId) === 0) return true;
+  const parent = ancestry && partOf(ancestry, older.timeline)?.storeId;
+  if (!parent || older.timeline === newer.timeline) return false;
+  return Buffer.compare(parent, older.storeId) === 0;
 }
 
 /** The last LSN that two timelines share. */

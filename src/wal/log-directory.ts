@@ -5,7 +5,7 @@
  */
 import { CorruptionError, errnoOf, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
-import { assertKnown, partOf, type Ancestry, type TimelineFork } from './ancestry.ts';
+import { assertKnown, mayContinue, partOf, type Ancestry, type TimelineFork } from './ancestry.ts';
 import {
   parseSegmentName,
   parseTemporaryName,
@@ -34,6 +34,8 @@ export interface LogListing {
    * segment there is the newest of the listing. The timeline stands at that point (T1).
    */
   readonly fork?: TimelineFork;
+  /** Of the listing of one timeline. */
+  readonly ancestry?: Ancestry;
 }
 
 /** Names in the directory; with an ancestry those of that timeline's log alone. */
@@ -58,7 +60,7 @@ export function listingOf(listing: LogListing, ancestry: Ancestry, directory: st
   const { temporaryNames, numberMax } = listing;
   const hasOwn = segments.at(-1)?.timeline === ancestry.timeline;
   const { fork } = ancestry;
-  return { segments, temporaryNames, numberMax, ...(fork && !hasOwn && { fork }) };
+  return { segments, temporaryNames, numberMax, ancestry, ...(fork && !hasOwn && { fork }) };
 }
 
 async function listAll(fs: FileSystem, directory: string): Promise<LogListing> {
@@ -138,20 +140,20 @@ export async function walkLog(
       return { segments: walked.toReversed(), missing: { name, lastLsn: predecessor.lastLsn } };
     }
     const file = await openSegmentFile(fs, directory, name);
-    checkLink(file, oldest);
+    checkLink(file, oldest, listing.ancestry);
     walked.push(file);
   }
   return { segments: walked.toReversed(), missing: undefined };
 }
 
-function checkLink(older: SegmentFile, newer: SegmentFile): void {
+function checkLink(older: SegmentFile, newer: SegmentFile, ancestry: Ancestry | undefined): void {
   const predecessor = newer.header.predecessor!;
   const fits =
     newer.header.firstLsn === predecessor.lastLsn + 1 &&
     older.header.firstLsn <= newer.header.firstLsn &&
     older.header.number < newer.header.number &&
     older.header.epoch <= newer.header.epoch &&
-    Buffer.compare(older.header.storeId, newer.header.storeId) === 0;
+    mayContinue(ancestry, older.header, newer.header);
   if (!fits) {
     throw new CorruptionError(
       'LOG_HOLE',

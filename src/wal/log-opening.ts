@@ -126,7 +126,7 @@ export async function planOpening(
   const through = Math.max(checkpoint?.segment ?? 0, input.lowWater?.segment ?? 0);
   const walk = await walkLog(fs, directory, listing, through);
   const newest = walk.segments.at(-1);
-  if (newest) checkOwner(newest, input.storeId);
+  if (newest) checkOwner(newest, input.storeId, ancestry);
   const number = newest?.header.number ?? 0;
   if (checkpoint && number < checkpoint.segment) {
     return damagedPlan(listing, mark, checkpoint, walk.segments);
@@ -205,7 +205,7 @@ async function planAtFork(
   { listing, mark, fork }: AtFork,
   input: OpeningInput,
 ): Promise<OpeningPlan> {
-  const { checkpoint, lowWater, storeId } = input;
+  const { checkpoint, lowWater, storeId, ancestry = firstAncestry } = input;
   const { position, end, lsn } = fork;
   const at = { ...emptyPlan(listing, mark), lastLsn: lsn };
   if (position.segment === 0) {
@@ -217,7 +217,7 @@ async function planAtFork(
   const { segments, missing } = await walkLog(fs, directory, listing, through);
   const newest = segments.at(-1);
   if (newest?.header.number !== position.segment) throw lostFork(directory, fork);
-  checkOwner(newest, storeId);
+  checkOwner(newest, storeId, ancestry);
   checkWalk(segments, missing, input);
   await checkHeld(fs, newest, position, checkpoint);
   const isWhole = position.lsn === lsn;

@@ -4,6 +4,7 @@
  */
 import { CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
+import { ownerOf, type Ancestry } from './ancestry.ts';
 import { sameChain } from './chain-value.ts';
 import type { SegmentFile } from './log-directory.ts';
 import type { LogPosition } from './log-position.ts';
@@ -18,8 +19,10 @@ export function lostLog(directory: string): CorruptionError {
   });
 }
 
-export function checkOwner(newest: SegmentFile, storeId: Uint8Array): void {
-  if (Buffer.compare(newest.header.storeId, storeId) === 0) return;
+/** A segment is of this store, or of the one that this is a fork of where it is of that one's time. */
+export function checkOwner(newest: SegmentFile, own: Uint8Array, ancestry: Ancestry): void {
+  const { storeId, timeline } = newest.header;
+  if (Buffer.compare(storeId, ownerOf(ancestry, timeline, own)) === 0) return;
   throw new CorruptionError('CORRUPT_SEGMENT', `segment is of another store: ${newest.path}`, {
     path: newest.path,
     offset: 8,

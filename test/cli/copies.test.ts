@@ -162,6 +162,22 @@ describe('split and join', () => {
   });
 });
 
+describe('fork', () => {
+  test('makes a second store, says what is shared, and takes --timeout and --json', async () => {
+    const { status, stdout } = await run('fork', store, join(directory, 'fork'));
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^forked {6}at LSN 6 \(.*Z\), 2 checkpoints\nto {10}.*, timeline 2\nshared {6}2 files, .*\ncopied {6}1 files, /,
+    );
+    const reader = await openReader({ dir: join(directory, 'fork') });
+    expect(reader.positions()).toEqual({ rows: 6 });
+    await reader.close();
+    const again = ['fork', store, join(directory, 'fork-2'), '--json', '--timeout', '60'];
+    const report = JSON.parse((await run(...again)).stdout) as object;
+    expect(report).toMatchObject({ lsn: 6, timeline: 2, unprovedCommits: 0 });
+  });
+});
+
 describe('backup', () => {
   test('copies, says what, and copies nothing the second time', async () => {
     const to = join(directory, 'backup');

@@ -10,7 +10,7 @@
 import { CorruptionError, IncompatibleError, NotFoundError, toStorageError } from '../../errors.ts';
 import type { FileSystem } from '../../fs/file-system.ts';
 import type { ObjectInfo } from '../../store/object-store.ts';
-import type { Ancestry } from '../../wal/ancestry.ts';
+import { mayContinue, type Ancestry } from '../../wal/ancestry.ts';
 import { listingOf, listLog, openSegmentFile } from '../../wal/log-directory.ts';
 import { readLowWater } from '../../wal/low-water.ts';
 import { segmentName, type SegmentHeader } from '../../wal/segment-format.ts';
@@ -115,6 +115,7 @@ export class Inventory {
     const own = listingOf(listing, ancestry, logDirectory);
     const { walked, brokenBy } = await this.#walk(names, own.segments.at(-1)?.name, {
       through: lowWater?.segment ?? 0,
+      ancestry,
     });
     const segments: StoredSegment[] = [];
     for (const { name, number, timeline } of listing.segments) {
@@ -131,7 +132,7 @@ export class Inventory {
   async #walk(
     names: ReadonlySet<string>,
     newest: string | undefined,
-    { through }: { readonly through: number },
+    { through, ancestry }: { readonly through: number; readonly ancestry: Ancestry },
   ): Promise<{ walked: Map<string, SegmentHeader>; brokenBy: string | undefined }> {
     const walked = new Map<string, SegmentHeader>();
     let newer: SegmentHeader | undefined;
@@ -144,7 +145,7 @@ export class Inventory {
         if (!isDamage(error)) throw error;
         return { walked, brokenBy: error.message };
       }
-      if (newer && !continues(header, newer)) {
+      if (newer && !continues(header, newer, ancestry)) {
         return { walked, brokenBy: `segment does not continue its predecessor: ${name}` };
       }
       walked.set(name, header);
@@ -174,12 +175,12 @@ export class Inventory {
   }
 }
 
-function continues(older: SegmentHeader, newer: SegmentHeader): boolean {
+function continues(older: SegmentHeader, newer: SegmentHeader, ancestry: Ancestry): boolean {
   return (
     newer.firstLsn === (newer.predecessor?.lastLsn ?? 0) + 1 &&
     older.firstLsn <= newer.firstLsn &&
     older.number < newer.number &&
-    Buffer.compare(older.storeId, newer.storeId) === 0
+    mayContinue(ancestry, older, newer)
   );
 }
 

@@ -16,6 +16,7 @@ import { decodeSealedJson, encodeSealedJson } from '../../codec/sealed-json.ts';
 import { CorruptionError, IncompatibleError } from '../../errors.ts';
 import { formatChain, parseChain } from '../../wal/chain-value.ts';
 import { segmentHeaderBytes } from '../../wal/segment-format.ts';
+import { fromHex } from '../../std/bytes.ts';
 import type { TimelineFork } from '../../wal/ancestry.ts';
 import { RecordFields } from '../record-fields.ts';
 
@@ -37,6 +38,8 @@ export interface TimelineRecord {
   readonly epoch: number;
   /** The timeline that was current before, and its last LSN. */
   readonly from: { readonly timeline: number; readonly lsn: number };
+  /** Of a fork's first timeline: the store that it is a fork of, hexadecimal (T3). */
+  readonly store?: string;
 }
 
 /** Object name of a record. */
@@ -51,10 +54,10 @@ export function parseTimelineName(name: string): number | undefined {
 }
 
 export function encodeTimeline(record: TimelineRecord): Uint8Array {
-  const { id, storeId, fork, forkTimestamp, createdAt, epoch, from } = record;
+  const { id, storeId, fork, forkTimestamp, createdAt, epoch, from, store } = record;
   const { parent, lsn: forkLsn, position, end } = fork;
   const log = { ...position, chain: formatChain(position.chain), end };
-  const body = { id, storeId, parent, forkLsn, forkTimestamp, createdAt, epoch, log, from };
+  const body = { id, storeId, parent, forkLsn, forkTimestamp, createdAt, epoch, log, from, store };
   return encodeSealedJson({ format: timelineVersion, ...body });
 }
 
@@ -89,7 +92,14 @@ export function decodeTimeline(bytes: Uint8Array, name: string): TimelineRecord 
     createdAt: fields.count('createdAt'),
     epoch: fields.count('epoch'),
     from: { timeline: from.count('timeline'), lsn: from.count('lsn') },
+    ...(body['store'] === undefined ? {} : { store: storeText(fields) }),
   };
+}
+
+function storeText(fields: RecordFields): string {
+  const store = fields.text('store');
+  if (fromHex(store)?.length !== 16) throw fields.corrupt('is a fork of no store');
+  return store;
 }
 
 function decodeFork(fields: RecordFields): TimelineFork {

@@ -12,6 +12,7 @@ import {
   NotFoundError,
   type TidemarkError,
 } from '../../errors.ts';
+import { fromHex } from '../../std/bytes.ts';
 import type { ObjectStore } from '../../store/object-store.ts';
 import {
   firstTimeline,
@@ -90,7 +91,9 @@ export class Timelines {
     let epoch = 0;
     for (let timeline = id; ;) {
       const record = timeline === firstTimeline ? undefined : this.#recordOf(timeline);
-      parts.push({ timeline, throughLsn, throughSegment, fork: record?.fork });
+      const storeId = this.#parentOf(timeline);
+      const { fork } = record ?? {};
+      parts.push({ timeline, throughLsn, throughSegment, fork, ...(storeId && { storeId }) });
       if (!record) break;
       const { lsn, position, parent } = record.fork;
       throughLsn = Math.min(throughLsn, lsn);
@@ -124,6 +127,16 @@ export class Timelines {
   /** Whether a position is in the past of the current timeline. */
   isCurrent(at: { readonly timeline: number; readonly lsn: number }): boolean {
     return isOf(this.ancestry(), at);
+  }
+
+  /** The store that a timeline is of, where this one is a fork of it: what is older than the fork is. */
+  #parentOf(timeline: number): Uint8Array | undefined {
+    let least: TimelineRecord | undefined;
+    for (const record of this.#records.values()) {
+      if (record.store === undefined || record.id <= timeline) continue;
+      if (!least || record.id < least.id) least = record;
+    }
+    return least?.store === undefined ? undefined : fromHex(least.store);
   }
 
   #recordOf(id: number): TimelineRecord {

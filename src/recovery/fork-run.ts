@@ -1,0 +1,234 @@
+/*
+ * A fork: a second store with an id of its own that has everything of its parent, up to the last
+ * commit, and goes its own way from there on a timeline of its own (T3). Snapshots and sealed segments are
+ * shared, by a second name of the same file where the file system has that, else copied; neither is
+ * ever written again up to where it counts. The segment that takes appends is copied up to the fork's
+ * point. Records are small, and are written anew with the fork's id.
+ *
+ * Durability, in this order, each step synced before the next: the mark RESTORING (new-store.ts);
+ * snapshots; records of timelines and checkpoints; the log, its low-water record and its mark; then the
+ * identity, with which the store is whole; then the mark goes. A crash before the identity leaves a
+ * directory that every opening refuses and the next attempt clears. Names of shared files go with
+ * it; the parent has its own.
+ */
+import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
+import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
+import { encodeTimeline, timelineName } from '../checkpoint/timelines/timeline-record.ts';
+import { encodeRecord, recordName } from '../checkpoint/checkpoint-record.ts';
+import { CorruptionError, InvalidArgumentError } from '../errors.ts';
+import { toHex } from '../std/bytes.ts';
+import type { StoreIdentity } from '../wal/identity.ts';
+import type { FileHandle } from '../fs/file-system.ts';
+import type { TimelineFork } from '../wal/ancestry.ts';
+import type { SegmentFile } from '../wal/log-directory.ts';
+import { finishSegment } from './backup-target.ts';
+import { CopyRun, type CopyComponents, type CopyLimits } from './copy-run.ts';
+import { droppedMarks, readForkInventory, type ForkInventory } from './fork-source.ts';
+import { NewStore } from './new-store.ts';
+import {
+  readInAgreement,
+  readStoreIdentity,
+  sourceOf,
+  type ReaderSource,
+  type StoreLocation,
+} from './reader-moment.ts';
+import { newIdentity } from './restore-record.ts';
+import { settleLog, stillUnproved, type SettledLog } from './settled-log.ts';
+import { FileSharer } from './share-files.ts';
+
+/** What is to be forked, and where to. */
+export interface ForkOrder {
+  readonly from: StoreLocation;
+  /** Absolute. */
+  readonly to: string;
+  readonly limits: CopyLimits;
+  /** Durable for certain, since the caller is the writer. @defaultValue what the log proves counts */
+  readonly durableLsn?: number;
+}
+
+/** What a fork did. */
+export interface ForkReport {
+  /** Of the fork, absolute. */
+  readonly dir: string;
+  /** Of the fork, hexadecimal. */
+  readonly storeId: string;
+  /** Of the parent, hexadecimal. */
+  readonly parentId: string;
+  /** The last commit that both have; 0: none. */
+  readonly lsn: number;
+  /** Time of that commit, microseconds; 0 before the first. */
+  readonly timestamp: number;
+  /** The fork's own timeline. */
+  readonly timeline: number;
+  readonly checkpoints: number;
+  /** Snapshots and segments that both stores have a name of, and their bytes. */
+  readonly sharedFiles: number;
+  readonly sharedBytes: number;
+  /** Those that were copied: the segment that takes appends, and all where files cannot be shared. */
+  readonly copiedFiles: number;
+  readonly copiedBytes: number;
+  /**
+   * Commits that a writer had in the log at the call and has not proved to be durable since: they are
+   * not in the fork. 0 but for a writer that is stuck or has failed.
+   */
+  readonly unprovedCommits: number;
+  readonly milliseconds: number;
+}
+
+/** Forks; the directory holds a whole store when this resolves, and none when it rejects. */
+export async function runFork(order: ForkOrder, on: CopyComponents): Promise<ForkReport> {
+  const startedAt = on.clock.monotonicMs();
+  const source = sourceOf(on, order.from);
+  const parent = await readStoreIdentity(source);
+  if (parent.kind !== 'engine') {
+    const message = `directory holds a log, no engine: ${source.dir}`;
+    throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
+  }
+  const run = new CopyRun('fork', order.limits, on);
+  let store: NewStore | undefined;
+  try {
+    run.check();
+    run.progress('plan');
+    const settled = await settle(order, { source, identity: parent, fs: on.fs }, run);
+    // What cannot be read makes no directory.
+    await readInAgreement(source, () => readForkInventory(source, parent, settled.lsn));
+    store = await NewStore.begin(on, order.to);
+    const making = { on, run, source, parent, store, created: newIdentity(parent, on.random) };
+    const made = await make(making, settled);
+    return { ...made, milliseconds: on.clock.monotonicMs() - startedAt };
+  } catch (error) {
+    // What cannot be removed now stays behind its mark, and the next attempt removes it.
+    await store?.undo().catch(() => {});
+    throw run.failure(error);
+  } finally {
+    await run.close();
+    await store?.release();
+  }
+}
+
+/** The writer itself knows what is durable; others wait for its proof. */
+async function settle(
+  { durableLsn }: ForkOrder,
+  input: Parameters<typeof settleLog>[0],
+  run: CopyRun,
+): Promise<SettledLog> {
+  if (durableLsn === undefined) return settleLog(input, run);
+  return { lsn: durableLsn, unprovedCommits: 0 };
+}
+
+interface Making {
+  readonly on: CopyComponents;
+  readonly run: CopyRun;
+  readonly source: ReaderSource;
+  readonly parent: StoreIdentity;
+  readonly created: StoreIdentity;
+  readonly store: NewStore;
+}
+
+async function make(
+  making: Making,
+  settled: SettledLog,
+): Promise<Omit<ForkReport, 'milliseconds'>> {
+  const { on, source, parent, created, store } = making;
+  const sharer = new FileSharer(on, source.fs, making.run);
+  // Files that are collected meanwhile make a reading fail: what is shared by then stays.
+  const found = await readInAgreement(source, async () => {
+    const inventory = await readForkInventory(source, parent, settled.lsn);
+    const unpin = pin(making, inventory);
+    try {
+      await shareFiles(making, inventory, sharer);
+    } finally {
+      for (const unset of unpin) unset();
+    }
+    return inventory;
+  });
+  await store.putObjects(recordsOf(making, found));
+  await store.finishFork(created, found);
+  const { fork, timestamp, timeline, records } = found;
+  return {
+    dir: store.dir,
+    storeId: toHex(created.storeId),
+    parentId: toHex(parent.storeId),
+    lsn: fork.lsn,
+    timestamp,
+    timeline,
+    checkpoints: records.length,
+    ...sharer.totals,
+    unprovedCommits: stillUnproved(settled, fork.lsn),
+  };
+}
+
+/** Snapshots, then segments; their directories are synced behind them. */
+async function shareFiles(
+  { run, store }: Making,
+  { objects, snapshots, segments, fork }: ForkInventory,
+  sharer: FileSharer,
+): Promise<void> {
+  const total = segments.reduce((sum, { end }) => sum + end, 0);
+  sharer.expect(snapshots.reduce((sum, { bytes }) => sum + bytes, total));
+  await store.makeDirectories(['snapshots', 'wal']);
+  for (const { name, bytes } of snapshots) {
+    run.check();
+    const file = await objects.file(name);
+    if (!file) throw gone(objects.path(name));
+    await sharer.share(file, { path: `${store.dir}/${name}`, bytes });
+  }
+  for (const { file, end, isSealed } of segments) {
+    run.check();
+    const target = { path: `${store.dir}/wal/${file.name}`, bytes: end };
+    const from = { fs: sharer.sourceFs, path: file.path };
+    if (isSealed) await sharer.share(from, target);
+    else await sharer.copy(from, { ...target, finish: (handle) => finishHead(handle, file, fork) });
+  }
+  await store.syncDirectories(['snapshots', 'wal']);
+}
+
+/** The copied segment is as long as its header says, and proved up to the fork where groups end there. */
+function finishHead(
+  handle: FileHandle,
+  file: SegmentFile,
+  { position, lsn, end }: TimelineFork,
+): Promise<void> {
+  const isBorder = position.lsn === lsn;
+  return finishSegment(handle, file, isBorder ? position : { ...position, offset: end }, isBorder);
+}
+
+/** The small objects of the fork, by name, in the order in which they are put. */
+function recordsOf(
+  { created, parent, on }: Making,
+  found: ForkInventory,
+): (readonly [name: string, bytes: Uint8Array])[] {
+  const { fork, timestamp: forkTimestamp, timeline: id, epoch } = found;
+  const storeId = toHex(created.storeId);
+  const from = { timeline: fork.parent, lsn: fork.lsn };
+  const times = { forkTimestamp, createdAt: on.clock.nowMicros() };
+  const first = { id, storeId, fork, ...times, epoch, from, store: toHex(parent.storeId) };
+  const timelines = [...found.timelines.map((record) => ({ ...record, storeId })), first];
+  return [
+    ...timelines.map((record) => [timelineName(record.id), encodeTimeline(record)] as const),
+    ...found.records.map((record) => [recordName(record.id), encodeOwn(record, storeId)] as const),
+    ...droppedMarks(found).map((name) => [name, new Uint8Array(0)] as const),
+  ];
+}
+
+/** A record of the fork; what it names says which store made it. */
+function encodeOwn(record: CheckpointRecord, storeId: string): Uint8Array {
+  const chain = record.chain.map((link) => ({ storeId: record.storeId, ...link }));
+  return encodeRecord({ ...record, storeId, chain });
+}
+
+/** Keeps a collection of this process away from what is being shared. */
+function pin({ on: { fs }, source: { dir } }: Making, found: ForkInventory): (() => void)[] {
+  const pins = pinsOf(fs, dir);
+  const reason = 'a fork of this process';
+  const first = found.segments[0]?.file.header.firstLsn ?? 0;
+  return [
+    pins.add({ lsn: first, reason }),
+    ...found.records.map(({ id }) => pins.add({ recordId: id, reason })),
+  ];
+}
+
+/** The same reading a second time says whether it is damage. */
+function gone(path: string): CorruptionError {
+  return new CorruptionError('BROKEN_CHAIN', `snapshot is missing: ${path}`, { path });
+}
