@@ -7,6 +7,7 @@
  * Durability: the file appears under its name complete and synced, or not at all (snapshot-file.ts).
  */
 import { createReaderDecoder } from '../../codec/value-reader.ts';
+import { VERSION_MAX } from '../../codec/value-version.ts';
 import { createValueCodec, type TypeDefinition, type ValueCodec } from '../../codec/value.ts';
 import { registerCodecs, type CodecModule } from '../../codec/compression-modules.ts';
 import {
@@ -24,6 +25,7 @@ import { sliceBytesDefault } from '../../snapshot/task-memory.ts';
 import { Turns } from '../../snapshot/task-context.ts';
 import { must } from '../../std/assert.ts';
 import { definitionToPlain, type TableDefinition } from '../../state/table-definition.ts';
+import { versionOf } from '../../state/value-versions.ts';
 import { yieldNow } from '../../threads/turns.ts';
 import { badOption, knownOnly, wholeNumber } from '../../std/option-checks.ts';
 import type { ArenaEntry } from './snapshot-arena.ts';
@@ -89,6 +91,11 @@ export interface EntryOptions {
   readonly expiresAt?: Time;
   /** For conflicts that are decided by it: microseconds or a Date. @defaultValue none */
   readonly eventTime?: Time;
+  /**
+   * Version of the value, as a state of an engine has it: 1 to 65,535.
+   * @defaultValue that of the table in `base`; 1 where there is none
+   */
+  readonly version?: number;
 }
 
 /** What `finish` tells. */
@@ -121,7 +128,7 @@ export interface SnapshotBuilder {
   delete(
     table: TableName,
     key: Key,
-    options?: Omit<EntryOptions, 'expiresAt'>,
+    options?: Omit<EntryOptions, 'expiresAt' | 'version'>,
   ): Promise<void> | undefined;
   /** Makes the file; durable under its name when this resolves. */
   finish(): Promise<CreatedSnapshot>;
@@ -262,8 +269,15 @@ interface BuilderInput extends Origin, LibraryComponents {
 /** A table of the new file. */
 interface OpenTable {
   readonly definition: TableDefinition;
-  /** Whether the chain has it, so that its kind is settled. */
-  readonly stored: boolean;
+}
+
+/** What is done to a key. */
+interface NewChange {
+  readonly op: number;
+  readonly value: Uint8Array;
+  readonly expiry: number;
+  /** Of the value. */
+  readonly version: number;
 }
 
 const NO_VALUE = new Uint8Array(0);
@@ -276,6 +290,8 @@ class FileBuilder implements SnapshotBuilder {
   readonly #turns: Turns;
   readonly #runs: SnapshotRuns;
   readonly #tables = new Map<string, OpenTable>();
+  /** The greatest version that was written, by table. */
+  readonly #versions = new Map<number, number>();
   #nextTable: number = firstUserTable;
   #state: 'open' | 'finishing' | 'finished' | 'aborted' = 'open';
   #finishing: Promise<CreatedSnapshot> | undefined;
@@ -299,10 +315,11 @@ class FileBuilder implements SnapshotBuilder {
     options: EntryOptions = {},
   ): Promise<void> | undefined {
     this.#assertOpen();
-    knownOnly(options, ['subKey', 'expiresAt', 'eventTime']);
+    knownOnly(options, ['subKey', 'expiresAt', 'eventTime', 'version']);
     const { lastTimestamp } = this.#input.header;
     const expiry = checkExpiry('expiresAt', options.expiresAt, lastTimestamp);
-    const encoded = this.#input.codec.encode(value);
+    const version = this.#versionOf(name, options);
+    const encoded = this.#input.codec.encode(value, version);
     if (encoded.length > entryBytesMax) {
       throw new InvalidArgumentError(
         'RECORD_TOO_LARGE',
@@ -310,17 +327,18 @@ class FileBuilder implements SnapshotBuilder {
         { bytes: encoded.length },
       );
     }
-    return this.#add(name, key, options, { op: ops.put, value: encoded, expiry });
+    return this.#add(name, key, options, { op: ops.put, value: encoded, expiry, version });
   }
 
   delete(
     name: TableName,
     key: Key,
-    options: Omit<EntryOptions, 'expiresAt'> = {},
+    options: Omit<EntryOptions, 'expiresAt' | 'version'> = {},
   ): Promise<void> | undefined {
     this.#assertOpen();
     knownOnly(options, ['subKey', 'eventTime']);
-    return this.#add(name, key, options, { op: ops.delete, value: NO_VALUE, expiry: 0 });
+    const change = { op: ops.delete, value: NO_VALUE, expiry: 0, version: 1 };
+    return this.#add(name, key, options, change);
   }
 
   finish(): Promise<CreatedSnapshot> {
@@ -351,7 +369,7 @@ class FileBuilder implements SnapshotBuilder {
     name: TableName,
     key: Key,
     { subKey, eventTime }: EntryOptions,
-    change: { readonly op: number; readonly value: Uint8Array; readonly expiry: number },
+    { version, ...change }: NewChange,
   ): Promise<void> | undefined {
     const kind = subKey === undefined ? 'value' : 'map';
     const time = checkTime('eventTime', eventTime);
@@ -360,10 +378,18 @@ class FileBuilder implements SnapshotBuilder {
     const fields = { operator: operatorIds.none, key, subKey, eventTime: time, ...change };
     const room = this.#runs.add({ table: definition.id, ...fields });
     if (!known) {
-      this.#tables.set(tableKey(name), { definition, stored: false });
+      this.#tables.set(tableKey(name), { definition });
       this.#nextTable = definition.id + 1;
     }
+    this.#versions.set(definition.id, Math.max(version, this.#versions.get(definition.id) ?? 1));
     return room;
+  }
+
+  /** The version that an entry asks for, or its table has in the base. */
+  #versionOf(name: TableName, { subKey, version }: EntryOptions): number {
+    if (version !== undefined) return wholeNumber('version', version, 1, VERSION_MAX);
+    const known = this.#findTable(name, subKey === undefined ? 'value' : 'map');
+    return known ? versionOf(known.definition) : 1;
   }
 
   #findTable(name: TableName, kind: 'value' | 'map'): OpenTable | undefined {
@@ -373,7 +399,7 @@ class FileBuilder implements SnapshotBuilder {
       const open = [...this.#tables.values()].map(({ definition }) => definition);
       const definition = stored ?? findTable(open, name);
       if (!definition) return undefined;
-      table = { definition, stored: stored !== undefined };
+      table = { definition };
       this.#tables.set(tableKey(name), table);
     }
     const { operator, state, kind: has } = table.definition;
@@ -396,10 +422,14 @@ class FileBuilder implements SnapshotBuilder {
     const { header, parts, definitions } = this.#input;
     try {
       const all = new Map(definitions);
-      for (const { definition, stored } of this.#tables.values()) {
-        if (stored || all.has(definition.id)) continue;
-        all.set(definition.id, definition);
-        await this.#runs.add(this.#catalogueEntry(definition));
+      for (const { definition } of this.#tables.values()) {
+        const { id } = definition;
+        const known = all.get(id);
+        const version = Math.max(versionOf(definition), this.#versions.get(id) ?? 1);
+        if (known && versionOf(known) === version) continue;
+        const made = version === 1 ? definition : { ...definition, version };
+        all.set(id, made);
+        await this.#runs.add(this.#catalogueEntry(made));
       }
       const part = parts.next();
       const written = await this.#writeFile(part);

@@ -17,6 +17,8 @@ export interface SnapshotTable {
   readonly kind: StateKind | undefined;
   /** Newest items that a list keeps; undefined: all. */
   readonly itemsMax: number | undefined;
+  /** The greatest that its values were written with; left out: 1. */
+  readonly version?: number;
   /** Entries, tombstones of a delta included. */
   readonly entryCount: number;
   /** Bytes of the entries before compression. */
@@ -81,8 +83,9 @@ export function describeSnapshot(facts: SnapshotFacts): SnapshotMetadata {
     .filter(({ table }) => table >= firstUserTable)
     .map(({ table, entryCount, dataBytes }): SnapshotTable => {
       const definition = definitions.get(table);
-      const { operator, state, kind, itemsMax } = definition ?? NO_DEFINITION;
-      return { id: table, operator, state, kind, itemsMax, entryCount, dataBytes };
+      const { operator, state, kind, itemsMax, version } = definition ?? NO_DEFINITION;
+      const shown = { id: table, operator, state, kind, itemsMax, entryCount, dataBytes };
+      return version === undefined ? shown : Object.assign(shown, { version });
     });
   const chunks = totals.find(({ table }) => table === reservedTables.chunks);
   const dataBytes = sum(totals.map((table) => table.dataBytes));
@@ -112,6 +115,7 @@ const NO_DEFINITION = {
   state: undefined,
   kind: undefined,
   itemsMax: undefined,
+  version: undefined,
 };
 
 /** The seed as `store.json` and the library write it. */
