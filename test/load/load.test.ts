@@ -1,0 +1,58 @@
+/*
+ * A minute of mixed work at full speed (TIDEMARK_LOAD_SECONDS for another time): what has to stay
+ * bounded does. The second half of the run is held to the most that the first half took, so a leak
+ * shows however fast the machine is. Latencies are printed by load.mjs, and not judged.
+ */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const run = promisify(execFile);
+const program = fileURLToPath(new URL('load.mjs', import.meta.url));
+const seconds = Number(process.env['TIDEMARK_LOAD_SECONDS'] ?? 60);
+
+interface Sample {
+  readonly commits: number;
+  readonly views: number;
+  readonly changes: number;
+  readonly rssMiB: number;
+  readonly heapMiB: number;
+  readonly handles: number | undefined;
+  readonly threads: number | undefined;
+  readonly diskMiB: number;
+}
+
+test(
+  `${seconds} s of everything at once: memory, handles, threads and disk stay bounded`,
+  async () => {
+    const { stdout } = await run(process.execPath, [program, String(seconds), '--json'], {
+      env: { ...process.env, NODE_ENV: 'production' },
+    });
+    const samples = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Sample);
+    expect(samples.length).toBe(20);
+    const last = samples.at(-1)!;
+    expect(last.commits).toBeGreaterThan(1000);
+    expect(last.views).toBeGreaterThan(2);
+    expect(last.changes).toBeGreaterThan(last.commits / 2);
+    const most = (part: readonly Sample[], of: (sample: Sample) => number): number =>
+      Math.max(...part.map(of));
+    const half = samples.slice(0, 10);
+    const later = samples.slice(10);
+    // Room for what comes and goes: a merge, a collection that has not run yet.
+    const bounded: [string, (sample: Sample) => number, number][] = [
+      ['resident memory, MiB', ({ rssMiB }) => rssMiB, 128],
+      ['heap, MiB', ({ heapMiB }) => heapMiB, 96],
+      ['handles', ({ handles = 0 }) => handles, 12],
+      ['threads', ({ threads = 0 }) => threads, 2],
+      ['disk, MiB', ({ diskMiB }) => diskMiB, 96],
+    ];
+    for (const [name, of, slack] of bounded) {
+      expect(most(later, of), name).toBeLessThanOrEqual(most(half, of) + slack);
+    }
+  },
+  seconds * 1000 + 60_000,
+);
