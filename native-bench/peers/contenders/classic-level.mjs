@@ -74,7 +74,8 @@ class Store {
   }
 
   #json = {
-    getMany: (keys) => this.#database.getMany(keys, { valueEncoding: 'json' }),
+    // Synchronous reads: quicker than `getMany` for keys that are in memory, as these are.
+    getMany: (keys) => keys.map((key) => this.#database.getSync(key, { valueEncoding: 'json' })),
     write: (puts, removes) =>
       this.#write(
         [

@@ -41,7 +41,7 @@ export const sizes = {
     readEntries: [100_000],
     reads: 20_000,
     counters: 20_000,
-    updates: 20_000,
+    updates: 100_000,
     entries: 100_000,
     events: 200_000,
   },
