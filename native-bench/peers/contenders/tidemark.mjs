@@ -15,7 +15,7 @@ export const durability = 'fdatasync of the log before a commit resolves';
 export const refuses = {};
 
 export async function version() {
-  await import(new URL('engine/index.js', dist));
+  await import(new URL('bundle/index.js', dist));
   return JSON.parse(fs.readFileSync(new URL('../package.json', dist), 'utf8')).version;
 }
 
