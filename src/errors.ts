@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'FENCED'
   | 'STATE_EXISTS'
   | 'SAVEPOINT_EXISTS'
+  | 'TIMELINE_LEFT'
   | 'IO'
   | 'NO_SPACE'
   | 'SYNC_FAILED'
@@ -123,7 +124,7 @@ export class InvalidArgumentError extends TidemarkError {
 /** Somebody else holds what the call needs: stop, or open again. */
 export class ConflictError extends TidemarkError {
   constructor(
-    code: CodeOf<'LOCKED' | 'FENCED' | 'STATE_EXISTS' | 'SAVEPOINT_EXISTS'>,
+    code: CodeOf<'LOCKED' | 'FENCED' | 'STATE_EXISTS' | 'SAVEPOINT_EXISTS' | 'TIMELINE_LEFT'>,
     message: string,
     details?: ErrorDetails,
     cause?: unknown,

@@ -12,6 +12,7 @@ import { toJson } from './render.ts';
 /** Options of the verb. */
 export interface ChangesVerbOptions extends CommonOptions {
   readonly from?: number;
+  readonly timeline?: number;
   readonly follow?: boolean;
   readonly before?: boolean;
 }
@@ -21,11 +22,12 @@ export async function changes(
   dir: string,
   options: ChangesVerbOptions,
 ): Promise<number> {
-  const { from, follow = false, before = false } = options;
+  const { from, timeline, follow = false, before = false } = options;
   const feed = followStore({
     dir,
     ...storeOf(options),
     ...(from === undefined ? {} : { from }),
+    ...(timeline === undefined ? {} : { timeline }),
     follow,
     before,
   });

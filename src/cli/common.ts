@@ -20,15 +20,26 @@ export interface CommonOptions {
   readonly codecModule?: readonly string[];
 }
 
-/** The option that names a moment. */
+/** The options that name a moment. */
 export interface AtOptions {
   readonly at?: string;
+  readonly timeline?: number;
 }
 
-/** The moment that `--at` names. */
-export function atOf({ at }: AtOptions): { at?: Target } {
-  return at === undefined ? {} : { at: parseTarget(at) };
+/** The moment that `--at` and `--timeline` name. */
+export function atOf({ at, timeline }: AtOptions): { at?: Target } {
+  const target = targetOf(at, timeline);
+  return target === undefined ? {} : { at: target };
 }
+
+/** A moment in text, of a timeline that may be named. */
+export function targetOf(text: string | undefined, timeline?: number): Target | undefined {
+  const target = text === undefined ? undefined : parseTarget(text);
+  if (timeline === undefined) return target;
+  return target === undefined || target === 'latest' ? { timeline } : { ...target, timeline };
+}
+
+export const timelineHelp = 'of this timeline (default: the current one)';
 
 /** Exit statuses. */
 export const status = { fine: 0, found: 1, failed: 2 } as const;

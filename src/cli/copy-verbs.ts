@@ -5,7 +5,7 @@
 import { InvalidArgumentError as BadArgument, type Command } from 'commander';
 import type { KeyGroupRange } from '../engine/index.ts';
 import { backupTo, type BackupVerbOptions } from './backup.ts';
-import type { CommonOptions } from './common.ts';
+import { parseCount, timelineHelp, type CommonOptions } from './common.ts';
 import { forkTo, type ForkVerbOptions } from './fork.ts';
 import { list } from './list.ts';
 import type { Streams } from './progress.ts';
@@ -64,6 +64,7 @@ export function addCopies(
 function withParts(command: Command): Command {
   return command
     .option('--at <moment>', momentHelp)
+    .option('--timeline <id>', timelineHelp, parseCount)
     .option('--operators <names>', 'only these operators, separated by commas', parseNames)
     .option('--threads <count>', 'threads at most (default: all cores)', parseThreads)
     .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds);

@@ -2,8 +2,8 @@
  * `tidemark diff DIR FROM TO [OPERATOR [STATE]]`: what differs between two moments; exit status 1
  * when something does, as that of `diff` of files.
  */
-import { diffStore, parseTarget, type StateChange } from '../engine/index.ts';
-import { status, storeOf, type CommonOptions } from './common.ts';
+import { diffStore, type StateChange } from '../engine/index.ts';
+import { status, storeOf, targetOf, type CommonOptions } from './common.ts';
 import { parseName } from './key-argument.ts';
 import type { Output } from './output.ts';
 import { renderValue, toJson, type Json } from './render.ts';
@@ -17,16 +17,22 @@ export interface DiffArguments {
   readonly state: string | undefined;
 }
 
+/** Options of the verb. */
+export interface DiffVerbOptions extends CommonOptions {
+  readonly fromTimeline?: number;
+  readonly toTimeline?: number;
+}
+
 export async function diff(
   output: Output,
   { dir, from, to, operator, state }: DiffArguments,
-  options: CommonOptions,
+  options: DiffVerbOptions,
 ): Promise<number> {
   const changes = diffStore({
     dir,
     ...storeOf(options),
-    from: parseTarget(from),
-    to: parseTarget(to),
+    from: targetOf(from, options.fromTimeline) ?? 'latest',
+    to: targetOf(to, options.toTimeline) ?? 'latest',
     ...(operator === undefined ? {} : { operator: parseName(operator) }),
     ...(state === undefined ? {} : { state: parseName(state) }),
   });

@@ -3,20 +3,23 @@
  * first; exit status 1 when there is none.
  */
 import { openReader, type HistoryVersion } from '../engine/index.ts';
-import { status, storeOf, type CommonOptions } from './common.ts';
+import { atOf, status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
 import { numberHint, type GetArguments } from './get.ts';
 import { parseKey, parseName } from './key-argument.ts';
 import type { Output, TextStream } from './output.ts';
 import { formatTime, renderValue, toJson } from './render.ts';
 
+/** Options of the verb. */
+export interface HistoryVerbOptions extends CommonOptions, Pick<AtOptions, 'timeline'> {}
+
 export async function history(
   { output, stderr }: { readonly output: Output; readonly stderr: TextStream },
   given: GetArguments,
-  options: CommonOptions,
+  options: HistoryVerbOptions,
 ): Promise<number> {
   const key = parseKey(given.key);
   const subKey = given.subKey === undefined ? undefined : parseKey(given.subKey);
-  const reader = await openReader({ dir: given.dir, ...storeOf(options) });
+  const reader = await openReader({ dir: given.dir, ...storeOf(options), ...atOf(options) });
   let result: number = status.found;
   try {
     const [operator, state] = [parseName(given.operator), parseName(given.state)];

@@ -3,12 +3,12 @@
  * changes. Exit status 1 when `--from` is past the last commit.
  */
 import { openReader, type LoggedChange, type LoggedCommit } from '../engine/index.ts';
-import { status, storeOf, type CommonOptions } from './common.ts';
+import { atOf, status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
 import type { Output, TextStream } from './output.ts';
 import { formatTime, renderValue, toJson } from './render.ts';
 
 /** Options of the verb. */
-export interface LogVerbOptions extends CommonOptions {
+export interface LogVerbOptions extends CommonOptions, Pick<AtOptions, 'timeline'> {
   readonly from?: number;
   readonly limit?: number;
 }
@@ -19,7 +19,7 @@ export async function log(
   options: LogVerbOptions,
 ): Promise<number> {
   const { from, limit } = options;
-  const reader = await openReader({ dir, ...storeOf(options) });
+  const reader = await openReader({ dir, ...storeOf(options), ...atOf(options) });
   try {
     const range = {
       ...(from === undefined ? {} : { from }),

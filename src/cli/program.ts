@@ -10,6 +10,7 @@ import {
   parseCount,
   registerCodecModules,
   status,
+  timelineHelp,
   type CommonOptions,
   type AtOptions,
 } from './common.ts';
@@ -19,7 +20,7 @@ import { gc, parseDuration, parseSchedule, type GcOptions } from './gc.ts';
 import { get } from './get.ts';
 import { inspect } from './inspect.ts';
 import { mergeStrategies } from '../engine/index.ts';
-import { log } from './log.ts';
+import { log, type LogVerbOptions } from './log.ts';
 import { plan } from './plan.ts';
 import { merge, type MergeVerbOptions } from './merge.ts';
 import { Output, type TextStream } from './output.ts';
@@ -108,6 +109,7 @@ function createProgram(
     .argument('<key>')
     .argument('[subkey]')
     .option('--at <moment>', atHelp)
+    .option('--timeline <id>', timelineHelp, parseCount)
     .addHelpText('after', keyHelp)
     .action(async (...given: [string, string, string, string, string?, CommonOptions?]) => {
       const [dir, operator, state, key, subKey, options = {}] = given;
@@ -118,23 +120,33 @@ function createProgram(
     .argument('[operator]')
     .argument('[state]')
     .option('--at <moment>', atHelp)
+    .option('--timeline <id>', timelineHelp, parseCount)
     .addHelpText('after', keyHelp)
     .action(async (...given: [string, string?, string?, CommonOptions?]) => {
       const [dir, operator, state, options = {}] = given;
       done(await dump(output, { dir, operator, state }, options));
     });
-  verb('log', 'print commits with their changes')
-    .argument('<dir>')
-    .option('--from <lsn>', 'first LSN', parseCount)
-    .option('--limit <count>', 'at most so many commits', parseCount)
-    .action(async (dir: string, options: CommonOptions & { from?: number; limit?: number }) => {
-      done(await log({ output, stderr }, dir, options));
-    });
+  addLog(verb, { output, stderr }, done);
   addTune(verb, output, done);
   addTimeTravel(verb, { output, stderr, done, keyHelp });
   addUpkeep(verb, output, done);
   addCopies(verb, { output, stderr }, done);
   return program;
+}
+
+function addLog(
+  verb: (name: string, description: string) => Command,
+  streams: { readonly output: Output; readonly stderr: TextStream },
+  done: (status: number) => void,
+): void {
+  verb('log', 'print commits with their changes')
+    .argument('<dir>')
+    .option('--from <lsn>', 'first LSN', parseCount)
+    .option('--limit <count>', 'at most so many commits', parseCount)
+    .option('--timeline <id>', timelineHelp, parseCount)
+    .action(async (dir: string, options: LogVerbOptions) => {
+      done(await log(streams, dir, options));
+    });
 }
 
 function addTune(
@@ -164,6 +176,7 @@ function addUpkeep(
   verb('plan', 'say what a restore to a moment would read and cost')
     .argument('<dir>')
     .option('--at <moment>', atHelp)
+    .option('--timeline <id>', timelineHelp, parseCount)
     .action(async (dir: string, options: CommonOptions & AtOptions) => {
       done(await plan(output, dir, options));
     });

@@ -5,13 +5,12 @@
 import type { Command } from 'commander';
 import {
   InvalidArgumentError,
-  parseTarget,
   restore,
   split,
   type PositionChoice,
   type RestoreFrom,
 } from '../engine/index.ts';
-import { status, storeOf } from './common.ts';
+import { status, storeOf, targetOf } from './common.ts';
 import type { Streams } from './progress.ts';
 import { withProgress } from './progress.ts';
 import { limitsOf, printRestore, type RestoreVerbOptions } from './restore.ts';
@@ -109,9 +108,10 @@ async function joinInto(
 }
 
 /** What both verbs share with `restore`. */
-function chosen({ at, operators, ...limits }: RestoreVerbOptions): object {
+function chosen({ at, timeline, operators, ...limits }: RestoreVerbOptions): object {
+  const target = targetOf(at, timeline);
   return {
-    ...(at === undefined ? {} : { target: parseTarget(at) }),
+    ...(target === undefined ? {} : { target }),
     ...(operators === undefined ? {} : { operators }),
     ...limitsOf(limits),
   };

@@ -4,13 +4,12 @@
  */
 import {
   exportSavepoint,
-  parseTarget,
   restore,
   type KeyGroupRange,
   type RestoredSource,
   type RestoreReport,
 } from '../engine/index.ts';
-import { status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
+import { status, storeOf, targetOf, type AtOptions, type CommonOptions } from './common.ts';
 import type { Output } from './output.ts';
 import { withProgress, type Streams } from './progress.ts';
 import { formatBytes, formatTime, toJson } from './render.ts';
@@ -29,12 +28,13 @@ export async function restoreTo(
   { dir, to }: { readonly dir: string; readonly to: string },
   options: RestoreVerbOptions,
 ): Promise<number> {
-  const { json, at, operators, keyGroups } = options;
+  const { json, at, timeline, operators, keyGroups } = options;
+  const target = targetOf(at, timeline);
   const report = await withProgress(stderr, json, (show) =>
     restore({
       from: { dir, ...storeOf(options) },
       to,
-      ...(at === undefined ? {} : { target: parseTarget(at) }),
+      ...(target === undefined ? {} : { target }),
       ...(operators === undefined ? {} : { operators }),
       ...(keyGroups === undefined ? {} : { keyGroups }),
       ...limitsOf(options),

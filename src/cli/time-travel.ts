@@ -3,10 +3,11 @@
  */
 import type { Command } from 'commander';
 import { changes, type ChangesVerbOptions } from './changes.ts';
-import { parseCount, type CommonOptions } from './common.ts';
-import { diff } from './diff.ts';
-import { history } from './history.ts';
+import { parseCount, timelineHelp, type CommonOptions } from './common.ts';
+import { diff, type DiffVerbOptions } from './diff.ts';
+import { history, type HistoryVerbOptions } from './history.ts';
 import type { Output, TextStream } from './output.ts';
+import { timelines } from './timelines.ts';
 
 /** Where a verb prints, and how it ends. */
 export interface VerbContext {
@@ -21,14 +22,20 @@ export function addTimeTravel(
   verb: (name: string, description: string) => Command,
   { output, stderr, done, keyHelp }: VerbContext,
 ): void {
+  verb('timelines', 'show where each timeline left the one before, and what of it is kept')
+    .argument('<dir>')
+    .action(async (dir: string, options: CommonOptions) => {
+      done(await timelines(output, dir, options));
+    });
   verb('history', 'print every version of a key that is known, oldest first')
     .argument('<dir>')
     .argument('<operator>')
     .argument('<state>')
     .argument('<key>')
     .argument('[subkey]')
+    .option('--timeline <id>', timelineHelp, parseCount)
     .addHelpText('after', keyHelp)
-    .action(async (...given: [string, string, string, string, string?, CommonOptions?]) => {
+    .action(async (...given: [string, string, string, string, string?, HistoryVerbOptions?]) => {
       const [dir, operator, state, key, subKey, options = {}] = given;
       done(await history({ output, stderr }, { dir, operator, state, key, subKey }, options));
     });
@@ -38,14 +45,17 @@ export function addTimeTravel(
     .argument('<to>', 'a moment')
     .argument('[operator]')
     .argument('[state]')
+    .option('--from-timeline <id>', 'timeline of <from> (default: the current one)', parseCount)
+    .option('--to-timeline <id>', 'timeline of <to> (default: the current one)', parseCount)
     .addHelpText('after', keyHelp)
-    .action(async (...given: [string, string, string, string?, string?, CommonOptions?]) => {
+    .action(async (...given: [string, string, string, string?, string?, DiffVerbOptions?]) => {
       const [dir, from, to, operator, state, options = {}] = given;
       done(await diff(output, { dir, from, to, operator, state }, options));
     });
   verb('changes', 'print commits that are durable, with their changes')
     .argument('<dir>')
     .option('--from <lsn>', 'first LSN (default: the first that is kept)', parseCount)
+    .option('--timeline <id>', timelineHelp, parseCount)
     .option('--follow', 'go on with further commits until the command is ended')
     .option('--before', 'print what became of each entry, with old and new value')
     .action(async (dir: string, options: ChangesVerbOptions) => {

@@ -112,6 +112,7 @@ export function assembleEngine(input: AssemblyInput): Assembled {
       positions,
       checkpointer,
       checkpoints,
+      ancestry: input.timelines.ancestry(),
       retention,
       images,
       residency: input.residency,

@@ -13,6 +13,7 @@ import type { StateSpace } from '../state/state-space.ts';
 import type { LogWriter } from '../wal/log-writer.ts';
 import type { BackgroundFailures } from './background-failures.ts';
 import type { EventHub } from './events.ts';
+import type { Ancestry } from '../wal/ancestry.ts';
 import type { ResolvedEngineOptions } from './options.ts';
 import type { PositionTable } from './positions.ts';
 import type { Recording } from './recording.ts';
@@ -31,6 +32,8 @@ export interface EngineParts {
   readonly positions: PositionTable;
   readonly checkpointer: Checkpointer;
   readonly checkpoints: CheckpointStore;
+  /** Of the timeline that is written on. */
+  readonly ancestry: Ancestry;
   readonly retention: Retention;
   readonly views: Views;
   readonly verifier: Verifier;

@@ -8,6 +8,7 @@ import { plainRequest } from '../checkpoint/checkpointer-input.ts';
 import type { Key } from '../codec/key.ts';
 import { InvalidArgumentError, NotFoundError } from '../errors.ts';
 import type { HistoryVersion } from '../recovery/history.ts';
+import type { TimelineList } from '../recovery/list-timelines.ts';
 import type { ChangedCommit, ChangeOptions } from '../recovery/change-feed.ts';
 import type { StateChange, StateNames } from '../recovery/diff.ts';
 import type { StoreRestorePlan } from '../recovery/plan-store.ts';
@@ -193,7 +194,7 @@ export class Engine {
     const { savepoint } = request;
     if (savepoint === undefined) return this.#pressure.checkpoint(request);
     // The state is taken at the call; the name is looked up before it is published.
-    const check = (): Promise<void> => checkSavepointFree(this.#parts.checkpoints, savepoint);
+    const check = (): Promise<void> => checkSavepointFree(this.#parts, savepoint);
     return this.#pressure.checkpoint({ ...request, check });
   }
 
@@ -218,7 +219,7 @@ export class Engine {
    */
   async dropSavepoint(name: string): Promise<void> {
     this.#life.assertWritable();
-    const found = await findSavepoint(this.#parts.checkpoints, name);
+    const found = await findSavepoint(this.#parts, name);
     if (!found) {
       throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}`, { name });
     }
@@ -317,6 +318,12 @@ export class Engine {
   async checkpoints(): Promise<ListedCheckpoint[]> {
     this.#life.assertOpen();
     return this.#parts.checkpoints.list();
+  }
+
+  /** The timelines of the store, as `listTimelines` tells them. */
+  timelines(): Promise<TimelineList> {
+    this.#life.assertOpen();
+    return this.#parts.travel.timelines();
   }
 
   /**

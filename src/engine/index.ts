@@ -41,6 +41,7 @@ export type { ForkReport } from '../recovery/fork-run.ts';
 export { backup, type BackupOptions } from './backup-store.ts';
 export type { BackupReport } from '../recovery/backup-run.ts';
 export { listCheckpoints, type CheckpointList } from '../recovery/list-checkpoints.ts';
+export { listTimelines, type TimelineInfo, type TimelineList } from '../recovery/list-timelines.ts';
 export type { CopyPhase, CopyProgress } from '../recovery/copy-run.ts';
 export type { KeyGroupRange } from '../recovery/restore-parts.ts';
 export type { PositionChoice } from '../recovery/restore-join.ts';

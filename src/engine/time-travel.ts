@@ -16,6 +16,7 @@ import {
 } from '../recovery/change-feed.ts';
 import { checkDiff, diffMoments, type StateChange, type StateNames } from '../recovery/diff.ts';
 import { checkKeyOf, readHistory, type HistoryVersion } from '../recovery/history.ts';
+import { listTimelinesOf, type TimelineList } from '../recovery/list-timelines.ts';
 import { selectTables } from '../recovery/moment-tables.ts';
 import type { ReaderSource } from '../recovery/reader-moment.ts';
 import type { Target } from '../recovery/target.ts';
@@ -84,6 +85,10 @@ export class TimeTravel {
       durableLsn,
       wait: ({ throughLsn }, signal) => this.#moreThan(throughLsn, signal),
     });
+  }
+
+  timelines(): Promise<TimelineList> {
+    return listTimelinesOf(this.#in.source);
   }
 
   /** Something became durable, or nothing will any more. */

@@ -6,12 +6,14 @@
  * Names of states come from the newest checkpoint and from the log behind it, so nothing is loaded,
  * unless effects are wanted (before-view.ts).
  */
+import { ConflictError } from '../errors.ts';
 import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
 import { retainedRange } from '../checkpoint/retention/retained-range.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import { reservedTables } from '../snapshot/entry-format.ts';
 import { badOption, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
+import { sharedLsn, timelineAt } from '../wal/ancestry.ts';
 import { readRecords } from '../wal/log-records.ts';
 import { BeforeView } from './before-view.ts';
 import { commitEntries, type CommitRecord } from './commit-entries.ts';
@@ -34,6 +36,8 @@ import { readStateMoment } from './state-moment.ts';
 
 /** A durable commit, with what it changed. */
 export interface ChangedCommit extends Omit<LoggedCommit, 'unproved'> {
+  /** The timeline on which it was committed: with the LSN its position. */
+  readonly timeline: number;
   /**
    * With `before`: what became of each entry that the commit touched, with old and new value. A
    * clear is a delete of everything that it cleared; an item that a bounded list gives up for
@@ -49,6 +53,16 @@ export interface ChangeOptions {
    * @defaultValue the first that is kept; with `before` the first whose state before it can be restored
    */
   readonly from?: number;
+  /**
+   * In place of `from`: the position of the last commit that was handled. Where the store has been
+   * taken back to before it since, the feed ends with TIMELINE_LEFT at once. @defaultValue none
+   */
+  readonly after?: { readonly timeline: number; readonly lsn: number };
+  /**
+   * The timeline whose past and commits are told; the feed of one that was left ends with it.
+   * @defaultValue the current one
+   */
+  readonly timeline?: number;
   /** Tell `effects`. The state before `from` is held in memory, and all that is touched. @defaultValue false */
   readonly before?: boolean;
   /** Wait for further commits; false: end behind those that are there. @defaultValue true */
@@ -59,6 +73,8 @@ export interface ChangeOptions {
 
 export const changeOptionNames: readonly (keyof ChangeOptions)[] = [
   'from',
+  'after',
+  'timeline',
   'before',
   'follow',
   'signal',
@@ -67,6 +83,8 @@ export const changeOptionNames: readonly (keyof ChangeOptions)[] = [
 /** Options that have been checked. */
 export interface CheckedChanges {
   readonly from: number | undefined;
+  readonly after: { readonly timeline: number; readonly lsn: number } | undefined;
+  readonly timeline: number | undefined;
   readonly before: boolean;
   readonly follow: boolean;
   readonly signal: AbortSignal | undefined;
@@ -77,15 +95,34 @@ export function checkChangeOptions(
   names: readonly string[] = changeOptionNames,
 ): CheckedChanges {
   knownOnly(options, names);
-  const { from, signal } = options;
+  const { from, timeline, signal } = options;
+  const after = options.after === undefined ? undefined : checkAfter(options);
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     throw badOption('signal', 'must be an AbortSignal', signal);
   }
   return {
-    from: from === undefined ? undefined : Math.max(1, wholeNumber('from', from, 0)),
+    from: after
+      ? after.lsn + 1
+      : from === undefined
+        ? undefined
+        : Math.max(1, wholeNumber('from', from, 0)),
+    after,
+    timeline: timeline === undefined ? undefined : wholeNumber('timeline', timeline, 1),
     before: flag('before', options.before ?? false),
     follow: flag('follow', options.follow ?? true),
     signal,
+  };
+}
+
+function checkAfter({ after, from }: ChangeOptions): { timeline: number; lsn: number } {
+  if (from !== undefined) throw badOption('after', 'cannot be with from', undefined);
+  if (typeof after !== 'object' || after === null) {
+    throw badOption('after', 'must have timeline and lsn', after);
+  }
+  knownOnly(after, ['timeline', 'lsn'], 'after');
+  return {
+    timeline: wholeNumber('after.timeline', after.timeline, 1),
+    lsn: wholeNumber('after.lsn', after.lsn, 0),
   };
 }
 
@@ -150,6 +187,8 @@ class ChangeFeed {
   #view: BeforeView | undefined;
   #unpin: () => void = () => {};
   #namesKnown = false;
+  /** Of the last reading. */
+  #timeline: number | undefined;
 
   constructor(input: FeedInput, ended: AbortSignal) {
     this.#in = input;
@@ -179,7 +218,8 @@ class ChangeFeed {
         } finally {
           await reading.files.close();
         }
-        if (!options.follow) return;
+        const { ancestry, timelines } = reading.moment;
+        if (!options.follow || ancestry.timeline !== timelines.current) return;
         this.#pin();
         await this.#in.wait({ throughLsn, log }, this.#ended);
       }
@@ -194,7 +234,9 @@ class ChangeFeed {
     const { pins } = this.#in;
     const before = this.#unpin;
     const lsn = (this.#next ?? 1) - 1;
-    this.#unpin = pins.add({ lsn, reason: 'a feed of this process reads changes from here' });
+    const { timeline } = this.#in.options;
+    const reason = 'a feed of this process reads changes from here';
+    this.#unpin = pins.add({ lsn, timeline, reason });
     before();
   }
 
@@ -206,7 +248,9 @@ class ChangeFeed {
       const files = new ReadOnlyFiles(source.fs, true);
       try {
         const identity = await readStoreIdentity(source);
-        const moment = await readLogMoment(source, files, identity);
+        const { timeline } = this.#in.options;
+        const moment = await readLogMoment(source, files, identity, { timeline });
+        this.#checkTimeline(moment);
         const log = await findKeptLog(files, logDirectoryOf(source), moment);
         this.#next ??= await this.#firstLsn(moment, log);
         if (this.#next < log.firstLsn) throw outOfRetention(this.#next, log.firstLsn, moment.lsn);
@@ -217,6 +261,23 @@ class ChangeFeed {
         throw error;
       }
     });
+  }
+
+  /** What has been given has to be in the past of what comes. */
+  #checkTimeline({ ancestry, timelines }: LogMoment): void {
+    const { after } = this.#in.options;
+    const before =
+      this.#timeline === undefined
+        ? after
+        : { timeline: this.#timeline, lsn: (this.#next ?? 1) - 1 };
+    if (before && before.timeline !== ancestry.timeline) {
+      const isKnown = timelines.has(before.timeline);
+      const forkLsn = isKnown
+        ? sharedLsn(ancestry, timelines.ancestry(before.timeline))
+        : undefined;
+      if (before.lsn > (forkLsn ?? -1)) throw timelineLeft(before, ancestry.timeline, forkLsn);
+    }
+    this.#timeline = ancestry.timeline;
   }
 
   async #firstLsn({ identity, ancestry, lsn }: LogMoment, { firstLsn }: KeptLog): Promise<number> {
@@ -238,7 +299,7 @@ class ChangeFeed {
       this.#takeDefinitions(record);
       if (record.lsn < start) continue;
       this.#namesKnown = true;
-      const commit = this.#commit(record);
+      const commit = this.#commit(record, timelineAt(moment.ancestry, record.lsn));
       this.#next = record.lsn + 1;
       yield commit;
     }
@@ -249,7 +310,9 @@ class ChangeFeed {
   async #openView(start: number): Promise<void> {
     if (this.#view) return;
     const { source, decoder } = this.#in;
-    const target = { kind: 'lsn', number: start - 1, name: '', inclusive: true } as const;
+    const { timeline } = this.#in.options;
+    const of = timeline === undefined ? {} : { timeline };
+    const target = { kind: 'lsn', number: start - 1, name: '', inclusive: true, ...of } as const;
     const moment = await readStateMoment(source, target);
     this.#view = new BeforeView(moment, decoder);
     for (const definition of readDefinitions(moment, decoder)) {
@@ -273,12 +336,27 @@ class ChangeFeed {
     }
   }
 
-  #commit(record: CommitRecord): ChangedCommit {
+  #commit(record: CommitRecord, timeline: number): ChangedCommit {
     const { decoder } = this.#in;
     const tables = this.#definitions;
     const decoding = { tables, decoder, provedLsn: record.lsn };
-    const { unproved: _, ...commit } = decodeCommit(record.lsn, record.bytes, decoding);
+    const { unproved: _, ...decoded } = decodeCommit(record.lsn, record.bytes, decoding);
+    const commit = { timeline, ...decoded };
     const view = this.#view;
     return view ? { ...commit, effects: view.apply(record, tables) } : commit;
   }
+}
+
+function timelineLeft(
+  before: { readonly timeline: number; readonly lsn: number },
+  current: number,
+  forkLsn: number | undefined,
+): ConflictError {
+  const { timeline, lsn } = before;
+  const where = forkLsn === undefined ? 'at an LSN that is not known any more' : `at ${forkLsn}`;
+  return new ConflictError(
+    'TIMELINE_LEFT',
+    `LSN ${lsn} of timeline ${timeline} is no past of timeline ${current}, which left it ${where}`,
+    { timeline, lsn, forkLsn, current },
+  );
 }

@@ -217,6 +217,8 @@ export async function readLogMoment(
   const directory = logDirectoryOf(source);
   try {
     const lowWater = await readLowWater(files, directory);
+    const isLeft = ancestry.timeline !== ancestry.newest;
+    if (isLeft && !record && (lowWater?.lsn ?? 1) > 1) throw gone(ancestry);
     if (identity.kind === 'engine') checkBeginning(directory, lowWater, record);
     const checkpoint = record?.position;
     const storeDirectory = source.dir;
@@ -241,6 +243,12 @@ export async function readLogMoment(
     // What is wrong is the checkpoint, of which the log cannot make up for the loss.
     throw skipped.length > 0 && error instanceof CorruptionError ? skipped[0] : error;
   }
+}
+
+/** A timeline that was left, and has been collected since. */
+function gone({ timeline }: Ancestry): NotFoundError {
+  const message = `nothing of timeline ${timeline} is kept any more`;
+  return new NotFoundError('TIMELINE_NOT_FOUND', message, { timeline });
 }
 
 interface NewestRecord {

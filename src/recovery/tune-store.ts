@@ -15,6 +15,7 @@ import { builtInCodecs } from '../codec/compression.ts';
 import { IncompatibleError, InvalidArgumentError, NotFoundError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { toHex } from '../std/bytes.ts';
+import { isOf } from '../wal/ancestry.ts';
 import { systemClock } from '../std/clock.ts';
 import { amount, filePath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import { readFileRange } from '../wal/segment-scan.ts';
@@ -182,12 +183,13 @@ export async function tuneStoreWith(
 
 async function readRecords(
   source: ReaderSource,
-  { identity }: LogMoment,
+  { identity, ancestry }: LogMoment,
 ): Promise<CheckpointRecord[]> {
   const objects = objectsOf(source, source.fs);
   const records: CheckpointRecord[] = [];
   for (const id of await listRecordIds(objects)) {
-    records.push(await readRecord(objects, id, toHex(identity.storeId)));
+    const record = await readRecord(objects, id, toHex(identity.storeId));
+    if (isOf(ancestry, record)) records.push(record);
   }
   return records;
 }

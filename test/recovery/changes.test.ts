@@ -23,6 +23,7 @@ describe('of an open engine', () => {
     const feed = engine.changes();
     const [first] = await take(feed, 1);
     expect(first).toEqual({
+      timeline: 1,
       lsn: 1,
       timestamp: expect.any(Number),
       metadata: { n: 1 },
