@@ -40,6 +40,8 @@ export interface Moment {
   /** Greatest LSN that was acknowledged at level `disk`. */
   readonly acknowledged: number;
   readonly sealed: number;
+  /** An LSN that is as good: that of a moment which is being gone back to. */
+  readonly backTo: number | undefined;
   readonly expected: Expected;
 }
 
@@ -76,6 +78,7 @@ export class Script {
   options: Partial<EngineOptions> = {};
   inspect: Inspect | undefined;
   acknowledged = 0;
+  backTo: number | undefined;
   expected: Expected;
   readonly moments: Moment[] = [];
   #openings: number;
@@ -100,10 +103,10 @@ export class Script {
 
   /** Notes this moment. */
   note(call?: FileCall): void {
-    const { acknowledged, expected, inspect } = this;
+    const { acknowledged, expected, inspect, backTo } = this;
     const sealed = expected.length - 1;
     const point = this.fs.crashPoint();
-    this.moments.push({ point, call, acknowledged, sealed, expected, inspect });
+    this.moments.push({ point, call, acknowledged, sealed, backTo, expected, inspect });
   }
 
   async open(options: Partial<EngineOptions> = this.options): Promise<void> {
@@ -112,7 +115,18 @@ export class Script {
     const { lsn } = this.engine.recovery;
     if (lsn + 1 < this.expected.length) this.expected = this.expected.slice(0, lsn + 1);
     // What an opening serves is durable: it has copied and synced what was not proved (O3).
-    this.acknowledged = Math.max(this.acknowledged, lsn);
+    this.acknowledged = lsn;
+    this.backTo = undefined;
+  }
+
+  /** Goes back to a commit, on a new timeline; the engine is closed. */
+  async goBack(lsn: number): Promise<void> {
+    this.backTo = lsn;
+    const options = { ...this.options, recoverTo: { lsn } };
+    this.engine = await openOn(this.fs, options, ++this.#openings, this.clock);
+    this.expected = this.expected.slice(0, lsn + 1);
+    this.acknowledged = lsn;
+    this.backTo = undefined;
   }
 
   /** Changes and seals; resolves when the commit is acknowledged. */

@@ -227,6 +227,25 @@ async function restores(): Promise<Script> {
   return ended(script);
 }
 
+/** Goes back in place, works on, and goes back again: to before the fork, and to behind it (T1). */
+async function timelines(): Promise<Script> {
+  const script = await started({ segmentBytesMax: 16_384 });
+  await script.commits(3, 300);
+  await script.checkpoint();
+  await script.commits(3, 900);
+  await script.commit(50, 'os');
+  for (const lsn of [5, 2, 4]) {
+    await script.close();
+    await script.goBack(lsn);
+    await script.commits(2, 700);
+    if (lsn === 2) await script.checkpoint();
+    script.start(400, 'os');
+    await script.commit(90);
+  }
+  await script.engine.collect();
+  return ended(script);
+}
+
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 30; turn++) await new Promise(setImmediate);
 }
@@ -242,6 +261,7 @@ export const workloads: readonly Workload[] = [
   { name: 'compaction', run: compaction, statesMax: 12, disksLeast: 3600 },
   { name: 'retention', run: retention, statesMax: 11, disksLeast: 3900 },
   { name: 'openings', run: openings, statesMax: 16, disksLeast: 2200 },
+  { name: 'timelines', run: timelines, statesMax: 5, disksLeast: 1000 },
   { name: 'backups', run: backups, statesMax: 4, disksLeast: 2300 },
   { name: 'restores', run: restores, statesMax: 6, disksLeast: 1200 },
   { name: 'repair of a torn tail', run: tornTail, statesMax: 16, disksLeast: 330 },
