@@ -7,6 +7,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { groupHeaderBytes } from './group-format.ts';
 import type { LogListing, SegmentFile } from './log-directory.ts';
 import { encodeMark } from './marks.ts';
+import { segmentHeaderBytes } from './segment-format.ts';
 import { readFileRange, type Border } from './segment-scan.ts';
 
 /** Writes the seal mark of a segment whose successor is in, and cuts what lies behind it. */
@@ -52,6 +53,30 @@ export async function completeSeal(
   const handle = await fs.open(path, 'write');
   try {
     await handle.write(mark, offset);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Writes the proof mark at the end of the predecessor once more. It was read, and what it proves is
+ * durable; but its own sync may have failed, and then it stands in the cache of the system and on no
+ * disk, while the new segment is about to name the end behind it. The same bytes: what was there is there.
+ */
+export async function holdProofMark(
+  fs: FileSystem,
+  { path, header }: SegmentFile,
+  end: Border,
+): Promise<void> {
+  const at = { ...end, offset: end.offset - groupHeaderBytes };
+  if (at.offset < segmentHeaderBytes) return;
+  const mark = encodeMark('proof', header.salt, at, end.lsn);
+  const found = await readFileRange(fs, path, at.offset, end.offset);
+  if (Buffer.compare(found, mark) !== 0) return;
+  const handle = await fs.open(path, 'write');
+  try {
+    await handle.write(mark, at.offset);
     await handle.sync();
   } finally {
     await handle.close();

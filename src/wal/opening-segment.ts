@@ -10,7 +10,13 @@ import type { Random } from '../std/random.ts';
 import { firstAncestry } from './ancestry.ts';
 import { copiedBytes, readCopies, writeCopies, type CopiedGroup } from './frame-copies.ts';
 import { groupHeaderBytes } from './group-format.ts';
-import { completeSeal, sealPredecessor, unlinkLeftovers, unlinkTemporaries } from './leftovers.ts';
+import {
+  completeSeal,
+  holdProofMark,
+  sealPredecessor,
+  unlinkLeftovers,
+  unlinkTemporaries,
+} from './leftovers.ts';
 import { withLoss, writeLogMark } from './log-mark.ts';
 import type { OpeningInput, OpeningPlan } from './log-opening.ts';
 import { encodeMark } from './marks.ts';
@@ -48,7 +54,7 @@ export interface OpenedSegment {
 }
 
 /**
- * Builds the opening's segment: header naming the predecessor, copies of the frames that were not
+ * Makes sure of the marks that the predecessor ends with; builds the opening's segment: header naming the predecessor, copies of the frames that were not
  * proved, sync, rename, directory sync, synced proof mark (O3). Then the mark of the log where it
  * has none, the predecessor's seal mark, and leftovers go (O4).
  */
@@ -67,7 +73,11 @@ export async function applyOpening(
   let handle: FileHandle | undefined;
   try {
     await unlinkTemporaries(fs, directory, plan.listing);
-    if (proved.segment) await completeSeal(fs, directory, plan.segments, proved.segment);
+    if (proved.segment) {
+      await completeSeal(fs, directory, plan.segments, proved.segment);
+      // Where it is an older one, the opening that named its end has done so.
+      if (proved.segment === plan.segments.at(-1)) await holdProofMark(fs, proved.segment, proved);
+    }
     const copies = await copiesOf(fs, plan);
     const room = openingRoom(fs, directory, segmentHeaderBytes + copiedBytes(copies), input);
     const header = newHeader(number, plan, input, on, copiedBytes(copies) + room);
