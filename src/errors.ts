@@ -61,6 +61,7 @@ export type ErrorCode =
   | 'TIMELINE_NOT_FOUND'
   | 'FILE_NOT_FOUND'
   | 'OUT_OF_RETENTION'
+  | 'OPERATOR_MISSING'
   | 'OUTCOME_UNKNOWN'
   | 'CLOSED'
   | 'POISONED'
@@ -164,6 +165,7 @@ export class CorruptionError extends TidemarkError {
       | 'CORRUPT_STORE'
       | 'BROKEN_CHAIN'
       | 'LOG_HOLE'
+      | 'OPERATOR_MISSING'
     >,
     message: string,
     details?: ErrorDetails,

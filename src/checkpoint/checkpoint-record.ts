@@ -110,6 +110,8 @@ export interface CheckpointRecord {
   readonly origin?: RestoreOrigin;
   /** Of a record that stands for what was left after a loss. */
   readonly loss?: LossNote;
+  /** Operators that were lost and have not been started anew. */
+  readonly missing?: readonly string[];
 }
 
 export const checkpointPrefix = 'checkpoints/';
@@ -210,6 +212,7 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
     metadata: body['metadata'],
     ...(body['origin'] === undefined ? {} : { origin: decodeOrigin(fields.object('origin')) }),
     ...(body['loss'] === undefined ? {} : { loss: decodeLoss(fields.object('loss')) }),
+    ...(body['missing'] === undefined ? {} : { missing: fields.texts('missing') }),
   };
 }
 

@@ -22,6 +22,17 @@ export interface BuiltSnapshot {
   readonly stagedPath: string;
 }
 
+/** An operator that was lost is missing until it has a state again. */
+function stillMissing(
+  newest: CheckpointRecord | undefined,
+  { tables }: Pick<RecordParts, 'tables'>,
+): Pick<CheckpointRecord, 'missing'> {
+  const missing = (newest?.missing ?? []).filter((name) =>
+    tables.every(({ operator }) => operator !== name),
+  );
+  return missing.length > 0 ? { missing } : {};
+}
+
 /** What differs from record to record. */
 export interface RecordParts extends Pick<
   CheckpointRecord,
@@ -109,6 +120,7 @@ export class Publisher {
       savepoint: request.savepoint,
       metadata: request.metadata,
       ...(this.#newest?.origin && { origin: this.#newest.origin }),
+      ...stillMissing(this.#newest, parts),
     };
   }
 

@@ -41,8 +41,9 @@ import type { EngineParts } from './engine-parts.ts';
 import { forkOpen } from './fork-store.ts';
 import { Retention } from './retention.ts';
 import { TimeTravel } from './time-travel.ts';
+import { MissingOperators } from './missing-operators.ts';
 import { Verifier } from './verifier.ts';
-import { Views } from './views.ts';
+import { Views, type ViewsInput } from './views.ts';
 import { checkpointEvents, Watch } from './watch.ts';
 
 /** The state in memory, as an opening made it. */
@@ -103,9 +104,11 @@ export function assembleEngine(input: AssemblyInput): Assembled {
   const path = options.record;
   const recording = newRecording(path, { fs, identity, space, recovery, hub, writer });
   const retention = newRetention(input, on);
+  const known = space.loggedDefinitions().map(({ operator }) => operator);
+  const missing = new MissingOperators(recovered.record?.missing ?? [], known);
   const engine = new Engine(
     {
-      views: newViews(input, { ...on, retention, writer }),
+      views: newViews(input, { ...on, retention, writer, missing }),
       options,
       space,
       writer,
@@ -124,6 +127,7 @@ export function assembleEngine(input: AssemblyInput): Assembled {
       recovery,
       recording,
       travel: newTravel(input, writer),
+      missing,
       verifier: newVerifier(input, { ...on, retention }),
       fork: newFork(input, writer),
       release: input.release,
@@ -218,7 +222,7 @@ function newFork(
 
 function newViews(
   input: AssemblyInput,
-  on: Collecting & { readonly retention: Retention; readonly writer: LogWriter },
+  on: Collecting & Pick<ViewsInput, 'retention' | 'writer' | 'missing'>,
 ): Views {
   const { fs, clock, options, identity } = input;
   const { dir, store } = options;

@@ -15,6 +15,7 @@ import type { BackgroundFailures } from './background-failures.ts';
 import type { EventHub } from './events.ts';
 import type { Ancestry } from '../wal/ancestry.ts';
 import type { ResolvedEngineOptions } from './options.ts';
+import type { MissingOperators } from './missing-operators.ts';
 import type { PositionTable } from './positions.ts';
 import type { Recording } from './recording.ts';
 import type { CopyOptions } from './restore-store.ts';
@@ -37,6 +38,7 @@ export interface EngineParts {
   readonly retention: Retention;
   readonly views: Views;
   readonly verifier: Verifier;
+  readonly missing: MissingOperators;
   readonly images: ChainImages;
   readonly residency: Residency;
   readonly hub: EventHub;

@@ -107,10 +107,30 @@ export class Engine {
     return this.#parts.writer.sealedLsn;
   }
 
-  /** The operator of a name. @throws InvalidArgumentError INVALID_NAME */
+  /**
+   * The operator of a name.
+   * @throws InvalidArgumentError INVALID_NAME
+   * @throws CorruptionError OPERATOR_MISSING for one that an opening with `optimistic` left out
+   */
   operator(name: string): Operator {
     this.#life.assertOpen();
+    this.#parts.missing.assertThere(name);
     return this.#operators.get(name);
+  }
+
+  /** Operators that were left out because they are damaged, and have not been started anew. */
+  get missing(): readonly string[] {
+    return this.#parts.missing.names;
+  }
+
+  /**
+   * Says that an operator which is missing begins again without anything. With the first state that
+   * is committed of it it is no longer missing; until then every opening finds it missing again.
+   * @throws NotFoundError STATE_NOT_FOUND when it is not missing
+   */
+  startAnew(operator: string): void {
+    this.#life.assertWritable();
+    this.#parts.missing.startAnew(operator);
   }
 
   /**

@@ -15,6 +15,7 @@ export interface EngineWarning {
     | 'DAMAGED_HISTORY'
     | 'CHECKPOINT_SKIPPED'
     | 'COMMITS_LOST'
+    | 'OPERATORS_MISSING'
     | 'DAMAGE_FOUND'
     | 'LISTENER_FAILED'
     | 'RECORDING_ENDED'

@@ -277,11 +277,13 @@ class Opening {
 
   /** What loses commits is decided with everything read. */
   #way(found: Found, input: RecoveryInput): Promise<Recovered> {
-    const { acceptLoss, chain, retention, compression } = this.#options;
-    if (!acceptLoss) return recover(input);
+    const { acceptLoss, optimistic, chain, retention, compression } = this.#options;
+    if (!acceptLoss && !optimistic) return recover(input);
     return recoverAccepting(
       { ...input, cold: undefined },
       {
+        acceptLoss,
+        optimistic,
         objects: found.objects,
         settings: { policy: chain.policy, retention: retention.settings, compression },
         threadsMax: this.#options.opening.threadsMax,

@@ -8,9 +8,15 @@ import type { EventHub } from './events.ts';
 export function keepWarnings(hub: EventHub, recovery: RecoveryReport): void {
   const { tornTail, damagedHistory, lsn, path, skipped, loss } = recovery;
   if (loss) {
-    const { reachedLsn, keptIn } = loss;
-    const message = `commits were given up: the state is that of LSN ${reachedLsn}, all files are kept in ${keptIn}`;
-    hub.warn({ code: 'COMMITS_LOST', message, details: { ...loss } });
+    const { reachedLsn, keptIn, lost, missing } = loss;
+    const gone = [
+      ...(missing.length > 0 ? [`operators ${missing.join(', ')} are missing`] : []),
+      ...(lost ? ['commits were given up'] : []),
+    ];
+    const what = gone.length > 0 ? gone.join(' and ') : 'damage was passed over';
+    const message = `${what}: the state is that of LSN ${reachedLsn}, all files are kept in ${keptIn}`;
+    const code = missing.length > 0 && !lost ? 'OPERATORS_MISSING' : 'COMMITS_LOST';
+    hub.warn({ code, message, details: { ...loss } });
   }
   if (skipped.length > 0) {
     const ids = skipped.map(({ checkpoint }) => checkpoint).join(', ');

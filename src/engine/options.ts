@@ -105,6 +105,13 @@ export interface EngineOptions
    */
   readonly acceptLoss?: boolean;
   /**
+   * Where damage is in the states of some operators only, goes on without these operators, rather than
+   * not at all: they are missing, whole, until `engine.startAnew`, and every use of them is
+   * OPERATOR_MISSING. A copy of everything is kept first. With `acceptLoss` too, operators are lost
+   * before commits are. @defaultValue false
+   */
+  readonly optimistic?: boolean;
+  /**
    * How much of each snapshot the opening checks; what fails is passed over as damaged. `none`: what
    * is needed to read it, footers and tables of blocks; `basic`: also its header; `standard`: also the
    * checksum of every block; `full`: also its digest, the order of entries, and the index against
@@ -155,6 +162,7 @@ export interface ResolvedEngineOptions {
   readonly recover: boolean;
   readonly recoverTo: CheckedTarget | undefined;
   readonly acceptLoss: boolean;
+  readonly optimistic: boolean;
   readonly verification: Verification;
   readonly checks: boolean;
   readonly types: readonly TypeDefinition[];
@@ -188,6 +196,7 @@ export const engineOptionNames: readonly string[] = [
   'recover',
   'recoverTo',
   'acceptLoss',
+  'optimistic',
   'verification',
   'checks',
   'types',
@@ -217,8 +226,9 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     throw badOption('types', 'must be a list of types', types);
   }
   const codecs = options.codecs === undefined ? [] : checkCodecs(options.codecs);
-  if (options.acceptLoss === true && options.recover === false) {
-    throw badOption('acceptLoss', 'cannot be true with recover: false', true);
+  for (const name of ['acceptLoss', 'optimistic'] as const) {
+    if (options[name] !== true || options.recover !== false) continue;
+    throw badOption(name, 'cannot be true with recover: false', true);
   }
   const own = codecs.map(({ name }) => name);
   const record = options.record === undefined ? undefined : filePath('record', options.record);
@@ -233,6 +243,7 @@ export function resolveOptions(options: EngineOptions): ResolvedEngineOptions {
     recover: flag('recover', options.recover, true),
     recoverTo: checkRecoverTo(options),
     acceptLoss: flag('acceptLoss', options.acceptLoss, false),
+    optimistic: flag('optimistic', options.optimistic, false),
     verification,
     checks: flag('checks', options.checks, environment === 'test' || environment === 'development'),
     types: types ?? [],

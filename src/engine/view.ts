@@ -8,6 +8,7 @@ import { ClosedError, InvalidArgumentError } from '../errors.ts';
 import type { Image } from '../snapshot/image.ts';
 import type { Operator } from '../state/operator.ts';
 import { StateSpace } from '../state/state-space.ts';
+import type { MissingOperators } from './missing-operators.ts';
 import { Operators } from './operators.ts';
 import type { Positions, PositionTable } from './positions.ts';
 
@@ -19,6 +20,8 @@ export interface ViewParts {
   readonly positions: PositionTable;
   /** The view holds one reference of each. */
   readonly images: readonly Image[];
+  /** Operators that the moment lacks because they were damaged. */
+  readonly missing: MissingOperators;
   /** Called once, when the view ends. */
   readonly ended: (view: View) => void;
 }
@@ -99,10 +102,12 @@ export class View {
   /**
    * The operator of a name, for reading.
    * @throws InvalidArgumentError INVALID_NAME
+   * @throws CorruptionError OPERATOR_MISSING for one that an opening with `optimistic` left out
    * @throws ClosedError CLOSED
    */
   operator(name: string): Operator {
     this.#parts.life.assertOpen();
+    this.#parts.missing.assertThere(name);
     return this.#operators.get(name);
   }
 

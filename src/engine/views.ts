@@ -35,6 +35,7 @@ import type { StoreIdentity } from '../wal/identity.ts';
 import type { LogPosition } from '../wal/log-position.ts';
 import type { LogWriter } from '../wal/log-writer.ts';
 import type { EngineLife } from './engine-life.ts';
+import { MissingOperators } from './missing-operators.ts';
 import { PositionTable } from './positions.ts';
 import { loadReserved } from './reserved-tables.ts';
 import type { Retention } from './retention.ts';
@@ -51,6 +52,7 @@ export interface ViewsInput {
   readonly timelines: Timelines;
   readonly life: EngineLife;
   readonly space: StateSpace;
+  readonly missing: MissingOperators;
   readonly positions: PositionTable;
   readonly images: ChainImages;
   readonly writer: LogWriter;
@@ -217,7 +219,10 @@ export class Views {
       space.setImages(images.toReversed(), plan.lsn);
       const positions = new PositionTable(live.codec);
       loadReserved(space, live.codec, positions);
-      return this.#add({ lsn: plan.lsn, life, space, positions, images, ended: unpin }, links);
+      const known = space.loggedDefinitions().map(({ operator }) => operator);
+      const missing = new MissingOperators(plan.record?.missing ?? [], known);
+      const parts = { lsn: plan.lsn, life, space, positions, images, missing };
+      return this.#add({ ...parts, ended: unpin }, links);
     } catch (error) {
       for (const image of images) image.release();
       throw error;
@@ -293,7 +298,8 @@ export class Views {
     space.setImages(images, live.imagesLsn);
     live.shareFrozen(space);
     const positions = this.#in.positions.copy();
-    return this.#add({ lsn, life, space, positions, images, ended: () => {} }, []);
+    const missing = new MissingOperators(this.#in.missing.names, []);
+    return this.#add({ lsn, life, space, positions, images, missing, ended: () => {} }, []);
   }
 
   #add(parts: ViewParts, links: readonly LoadedLink[]): View {

@@ -23,14 +23,17 @@ import { must } from '../std/assert.ts';
 import { toHex } from '../std/bytes.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { runMerge, type MergedSnapshot } from '../threads/merge-run.ts';
+import type { MergeSource } from '../threads/slice-loans.ts';
 import { chainStart } from '../wal/chain-value.ts';
 import { readLogMark, withLoss, writeLogMark } from '../wal/log-mark.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { keepStore } from './given-up.ts';
+import { findPartial, type PartialPath } from './partial-chain.ts';
 import type { ExaminedPath } from './losing-paths.ts';
 import { recover, searchWays, type Recovered, type RecoveryInput, type Ways } from './recover.ts';
 import { isDamage, type AcceptedLoss, type LostCommits } from './recovery-path.ts';
-import { chooseWhole, type ChosenParts } from './restore-parts.ts';
+import { chooseParts, chooseWhole, type ChosenParts } from './restore-parts.ts';
+import { readCatalog } from './restore-join.ts';
 import type { StateSource } from './restore-source.ts';
 
 /**
@@ -41,6 +44,10 @@ export const lsnsPassedOver: number = 2 ** 32;
 
 /** What is written with, beside what is read with. */
 export interface LossComponents {
+  /** Commits may be lost. */
+  readonly acceptLoss: boolean;
+  /** Operators may be lost. */
+  readonly optimistic: boolean;
   readonly objects: ObjectStore;
   /** Settings in force, for the record. */
   readonly settings: Pick<CheckpointRecord, 'policy' | 'retention' | 'compression'>;
@@ -57,9 +64,9 @@ export async function recoverAccepting(
   const { refused, ways } = found;
   let loss: AcceptedLoss;
   try {
-    const best = ways.paths.at(0);
-    if (!best) throw refused;
-    loss = await giveUp(input, on, { ways, best });
+    const chosen = await choose(input, on, ways);
+    if (!chosen) throw refused;
+    loss = await giveUp(input, on, chosen);
   } finally {
     ways.loader.release();
   }
@@ -71,6 +78,21 @@ export async function recoverAccepting(
 interface Chosen {
   readonly ways: Ways;
   readonly best: ExaminedPath;
+  /** Operators that are left out, and the files of the others; undefined: all come along. */
+  readonly partial: PartialPath | undefined;
+}
+
+/** No commit is lost where operators may be instead. */
+async function choose(
+  input: RecoveryInput,
+  { acceptLoss, optimistic, objects }: LossComponents,
+  ways: Ways,
+): Promise<Chosen | undefined> {
+  const best = acceptLoss ? ways.paths.at(0) : undefined;
+  if (best && !best.lost) return { ways, best, partial: undefined };
+  const partial = optimistic ? await findPartial(input, ways, objects) : undefined;
+  if (partial) return { ways, best: partial.path, partial };
+  return best && { ways, best, partial: undefined };
 }
 
 async function giveUp(
@@ -79,7 +101,8 @@ async function giveUp(
   chosen: Chosen,
 ): Promise<AcceptedLoss> {
   const { fs, dir, checkpoints, transfer } = input;
-  const { best } = chosen;
+  const { best, partial } = chosen;
+  const missing = partial?.missing ?? [];
   const { checkpoint: from, lsn: reachedLsn, lost, why } = best;
   // A way that cannot be gone after all is found out before anything is written for good.
   const stagedPath = transfer.stagedPath('accepted-loss');
@@ -91,7 +114,7 @@ async function giveUp(
     for (const { buffer } of state.tail) input.slabs.release(buffer);
   }
   input.run.check();
-  const told = { from: from ?? null, reachedLsn, lost: lost ?? null, why };
+  const told = { from: from ?? null, reachedLsn, lost: lost ?? null, missing, why };
   const keptIn = await keepStore({ fs, dir, objects: on.objects }, told);
   const id = checkpoints.nextId();
   const record = recordOf(input, on, { ...chosen, ...written, id, keptIn });
@@ -100,7 +123,7 @@ async function giveUp(
   await checkpoints.publish(record);
   // They would hold retention back for good, and are in the copy.
   for (const unreadable of chosen.ways.unreadable) await checkpoints.remove(recordName(unreadable));
-  return { from, reachedLsn, lost, why, checkpoint: id, keptIn: `${dir}/${keptIn}` };
+  return { from, reachedLsn, lost, missing, why, checkpoint: id, keptIn: `${dir}/${keptIn}` };
 }
 
 /** The LSN that stands for what was lost as well. */
@@ -111,14 +134,19 @@ function labelOf({ lsn, lost }: ExaminedPath): number {
 }
 
 /** The state that a way reaches, as inputs of a merge. */
-async function readState(input: RecoveryInput, { ways, best }: Chosen): Promise<StateSource> {
+async function readState(
+  input: RecoveryInput,
+  { ways, best, partial }: Chosen,
+): Promise<StateSource> {
   const { pool, slabs, seed, groupBits } = input;
   const { record, reach, lsn } = best;
-  const loaded = record ? await ways.loader.load(record) : [];
-  const inputs = loaded.map((part) => {
-    if ('image' in part) return { slices: part.image.descriptors };
-    throw part.error;
-  });
+  const inputs: MergeSource[] = [...(partial?.inputs ?? [])];
+  if (record && !partial) {
+    for (const part of await ways.loader.load(record)) {
+      if ('error' in part) throw part.error;
+      inputs.push({ slices: part.image.descriptors });
+    }
+  }
   const tailInput = {
     ranges: reach.ranges,
     fromLsn: record?.lsn ?? 0,
@@ -168,7 +196,7 @@ async function writeState(
   const { pool, slabs, identity, seed, groupBits, ancestry } = input;
   const { state, stagedPath, ways, best } = on;
   const { signal } = input.run;
-  const chosenParts = await chooseWhole(state, { pool, slabs, signal });
+  const chosenParts = await partsOf(input, on);
   const header: SnapshotHeader = {
     kind: 'base',
     storeId: identity.storeId,
@@ -183,6 +211,7 @@ async function writeState(
   await input.transfer.discard(stagedPath);
   const base = await runMerge(pool, {
     sources: chosenParts.inputs,
+    ...(chosenParts.parts && { parts: chosenParts.parts }),
     stagedPath,
     header,
     rules: rulesOf(chosenParts.tables),
@@ -195,14 +224,31 @@ async function writeState(
   return { chosenParts, base, header };
 }
 
+/** Everything, or the operators that are whole. */
+async function partsOf(
+  { dir, groupBits, pool, slabs, run: { signal } }: RecoveryInput,
+  { state, partial }: Chosen & { readonly state: StateSource },
+): Promise<ChosenParts> {
+  const run = { pool, slabs, signal };
+  if (!partial) return chooseWhole(state, run);
+  const names = new Set((await readCatalog(state, run)).map(({ operator }) => operator));
+  const operators = [...names].filter((name) => !partial.missing.includes(name));
+  const source = { state, dir, groups: { from: 0, to: 2 ** groupBits } };
+  return chooseParts([source], { operators, positions: 0, holders: 0 }, run);
+}
+
 /** The record that everything goes on from. */
 function recordOf(
   { clock, identity, ancestry }: RecoveryInput,
   { settings }: LossComponents,
   made: Chosen & WrittenState & { readonly id: number; readonly keptIn: string },
 ): CheckpointRecord {
-  const { ways, best, chosenParts, base, header, id, keptIn } = made;
+  const { ways, best, partial, chosenParts, base, header, id, keptIn } = made;
   const { record } = best;
+  const named = new Set([...(record?.missing ?? []), ...(partial?.missing ?? [])]);
+  const missing = [...named].filter((name) =>
+    chosenParts.tables.every(({ operator }) => operator !== name),
+  );
   const { timeline } = ancestry;
   const { sha256, bytes, entryCount, dataBytes } = base;
   const { kind, fromLsn, lastLsn, lastTimestamp, epoch } = header;
@@ -245,6 +291,7 @@ function recordOf(
     metadata: undefined,
     ...(record?.origin && { origin: record.origin }),
     loss: lossNote(best, keptIn),
+    ...(missing.length > 0 && { missing }),
   };
 }
 

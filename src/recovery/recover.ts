@@ -159,6 +159,8 @@ export interface Ways extends ExaminedPaths {
   readonly segmentMax: number;
   /** Ids of the records that cannot be read. */
   readonly unreadable: readonly number[];
+  /** Records that can be read, newest first. */
+  readonly records: readonly CheckpointRecord[];
   /** Gives the chain of a way; its images are given back with `release`. */
   readonly loader: ChainLoader;
 }
@@ -334,7 +336,7 @@ class Search {
     const segmentMax = Math.max(extent.numberMax, ...named);
     const unreadable = this.#skipped.filter(({ lsn }) => lsn === undefined);
     const ids = unreadable.map(({ checkpoint }) => checkpoint);
-    return { refused, ways: { ...found, loader, epochMax, segmentMax, unreadable: ids } };
+    return { refused, ways: { ...found, loader, epochMax, segmentMax, unreadable: ids, records } };
   }
 
   #report(

@@ -64,6 +64,8 @@ export interface AcceptedLoss {
   readonly reachedLsn: number;
   /** Undefined: nothing that is known of. */
   readonly lost: LostCommits | undefined;
+  /** With `optimistic`: operators that are lost, whole. */
+  readonly missing: readonly string[];
   /** Why it goes no further. */
   readonly why: string;
   /** The checkpoint that stands for it from now on, at an LSN above all that were lost. */

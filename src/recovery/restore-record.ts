@@ -105,7 +105,15 @@ export function recordOf(parts: RecordParts): CheckpointRecord {
     savepoint: undefined,
     metadata: undefined,
     origin: originOf(parts),
+    ...missingOf(parts),
   };
+}
+
+/** What the sources lack is not to come up empty in the new store. */
+function missingOf({ stores, chosen }: RecordParts): Pick<CheckpointRecord, 'missing'> {
+  const named = new Set(stores.flatMap(({ state }) => state.plan.record?.missing ?? []));
+  for (const { operator } of chosen.tables) named.delete(operator);
+  return named.size > 0 ? { missing: [...named] } : {};
 }
 
 function originOf({ stores, partial }: RecordParts): RestoreOrigin {
