@@ -235,6 +235,16 @@ async function timelines(): Promise<Script> {
   await script.commits(3, 900);
   await script.commit(50, 'os');
   for (const lsn of [5, 2, 4]) {
+    if (lsn === 4) {
+      // A checkpoint behind a mark, at the very commit that is gone back to.
+      script.clock.advance(1000);
+      await turns();
+      await script.checkpoint();
+      const at = script.expected.length - 1;
+      await script.commit(60);
+      await script.close();
+      await script.goBack(at);
+    }
     await script.close();
     await script.goBack(lsn);
     await script.commits(2, 700);
