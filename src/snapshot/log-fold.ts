@@ -98,7 +98,8 @@ export function slicesCursor(slices: readonly SliceDescriptor[]): RunCursor {
   );
 }
 
-function hole(range: RunLogRange, expected: number, actual: number): CorruptionError {
+/** The error of a log that does not go on with the LSN that is due. */
+export function hole(range: RunLogRange, expected: number, actual: number): CorruptionError {
   const { path, start: offset } = range;
   return new CorruptionError(
     'LOG_HOLE',

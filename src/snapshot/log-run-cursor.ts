@@ -24,18 +24,22 @@ export interface LogRunColumns {
 /** Reads a sorted log run. */
 export class LogRunCursor extends RunCursor {
   readonly #columns: LogRunColumns;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
 
-  constructor(columns: LogRunColumns) {
+  /** Reads all entries, or those from one place to before another. */
+  constructor(columns: LogRunColumns, from = 0, to: number = columns.offsets.length) {
     super();
     this.#columns = columns;
+    this.#at = from;
+    this.#end = to;
     this.bytes = columns.bytes;
   }
 
   next(): boolean {
     const { bytes, offsets, hashes, records, firstLsn, timestamps } = this.#columns;
     const index = this.#at;
-    if (index >= offsets.length) return false;
+    if (index >= this.#end) return false;
     this.#at = index + 1;
     const at = offsets[index]!;
     const record = records[index]!;

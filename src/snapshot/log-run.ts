@@ -20,7 +20,7 @@ import { GroupScanner, readFileRange } from '../wal/segment-scan.ts';
 import { decodeCommitEntry, decodeCommitHeader, emptyCommitEntry } from './commit-format.ts';
 import { groupStart } from './entry.ts';
 import { ops } from './entry-format.ts';
-import { compareLogEntries, LogRunCursor } from './log-run-cursor.ts';
+import { compareLogEntries, LogRunCursor, type LogRunColumns } from './log-run-cursor.ts';
 import { sortEntries } from './log-sort.ts';
 import type { RunCursor } from './run-cursor.ts';
 import type { Turns } from './task-context.ts';
@@ -33,6 +33,8 @@ export interface RunLogRange extends LogRange {
 
 /** How records become entries. */
 export interface LogRunOptions {
+  /** Memory for what is read of the log, of which entries are read in place. @defaultValue the heap */
+  readonly allocate?: (bytes: number) => Uint8Array;
   readonly seed: HashSeed;
   readonly groupBits: number;
   /** Commits at or below it are left out. */
@@ -45,6 +47,8 @@ export interface LogRunOptions {
 export interface LogRun {
   /** Unread; there is one only. */
   readonly cursor: RunCursor;
+  /** What the cursor reads. */
+  readonly columns: LogRunColumns;
   readonly commitCount: number;
   readonly entryCount: number;
   /** About what the entries take in slices. */
@@ -63,10 +67,11 @@ export async function readLogRun(
   options: LogRunOptions,
   turns: Turns,
 ): Promise<LogRun> {
-  const bytes = await readFileRange(fs, range.path, range.start, range.end);
+  const { allocate } = options;
+  const bytes = await readFileRange(fs, range.path, range.start, range.end, allocate);
   const from = { offset: range.start, lsn: range.firstLsn - 1, chain: range.chain };
   const scanner = new GroupScanner(bytes, range.start, range.salt, from);
-  const frames = roomForFrames(bytes, range) ?? bytes;
+  const frames = roomForFrames(bytes, range, allocate) ?? bytes;
   const columns = new LogColumns(frames, range, options);
   let framesEnd = 0;
   while (scanner.border.offset < range.end) {
@@ -91,7 +96,11 @@ export async function readLogRun(
 const rangeFrameBytesMost = 2 * frameBytesMost;
 
 /** Room for the frames of all groups, if any is compressed; headers that are bad end the count. */
-function roomForFrames(bytes: Uint8Array, range: RunLogRange): Uint8Array | undefined {
+function roomForFrames(
+  bytes: Uint8Array,
+  range: RunLogRange,
+  allocate: LogRunOptions['allocate'] = (size) => new Uint8Array(size),
+): Uint8Array | undefined {
   let frameBytes = 0;
   let compressed = false;
   for (let at = 0; at < bytes.length;) {
@@ -106,7 +115,7 @@ function roomForFrames(bytes: Uint8Array, range: RunLogRange): Uint8Array | unde
     compressed ||= header.codec !== 0;
     at += groupBytes(header.bodyBytes);
   }
-  return compressed ? new Uint8Array(frameBytes) : undefined;
+  return compressed ? allocate(frameBytes) : undefined;
 }
 
 function badGroup(
@@ -250,6 +259,7 @@ class LogColumns {
     };
     return {
       cursor: new LogRunCursor(run),
+      columns: run,
       commitCount,
       entryCount: length,
       // An entry of a slice has a header 16 bytes longer.

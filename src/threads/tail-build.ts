@@ -1,11 +1,12 @@
 /*
- * The log behind a checkpoint as one image, made by all threads: the log is cut into pieces, each
- * becomes an image of its own, and ranges of those images are merged side by side. That is what one
- * task makes of the whole log, because merging is associative (log-fold.ts folds in the same way).
+ * The log behind a checkpoint as one image, made by all threads: the log is cut into pieces, each is
+ * sorted, and ranges of the sorted pieces are merged side by side. A long log is done in batches,
+ * whose images are merged in the end. That is what one task makes of the whole log, because merging
+ * is associative (log-fold.ts folds in the same way).
  *
- * Memory: a piece a thread, and the tail twice while its pieces are merged, of which each slice is
- * given back with the last range that reads it. A piece that is found damaged decides nothing: the
- * log is then read whole by one task, which says what is wrong with it, and where.
+ * Memory: a batch of log, and the tail twice while images are merged, of which each slice is given
+ * back with the last range that reads it. A piece that is found damaged decides nothing: the log is
+ * then read whole by one task, which says what is wrong with it, and where.
  */
 import { AbortedError, CorruptionError, TidemarkError } from '../errors.ts';
 import type { LogInput } from '../snapshot/log-fold.ts';
@@ -15,18 +16,24 @@ import {
   overlaps,
   planRanges,
   type MergeRange,
+  type SliceSpan,
 } from '../snapshot/merge-ranges.ts';
+import { slabsOfRun } from '../snapshot/shared-run.ts';
 import type { SlabPool } from '../snapshot/slab-pool.ts';
 import type { SliceDescriptor } from '../snapshot/slice.ts';
-import type { BuildTailInput, BuildTailOutput } from '../snapshot/tasks.ts';
+import type { BuildTailOutput } from '../snapshot/tasks.ts';
+import type { MergeSlicesOutput, SortLogOutput } from '../snapshot/tail-tasks.ts';
 import { LoadQueue } from './snapshot-load.ts';
 import type { TaskPool } from './task-pool.ts';
+import type { TaskInput } from './tasks.ts';
 
 /** Bytes of log that a piece has, about: between these, as the threads need. */
 const pieceBytesLeast = 4 * 1024 * 1024;
 const pieceBytesMost = 32 * 1024 * 1024;
+/** Bytes of log that are held in memory at once, about. */
+const batchBytesDefault = 256 * 1024 * 1024;
 /** Pieces, and ranges, for each thread, so that none waits long for the last of another. */
-const sharesOfThread = 4;
+const sharesOfThread = 3;
 
 /** What has been read of a log. */
 export interface ReplayedPiece {
@@ -42,6 +49,8 @@ export interface TailTools {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of log that a piece has, about. @defaultValue as the threads need */
   readonly pieceBytes?: number;
+  /** Bytes of log that are held in memory at once, about. @defaultValue 268435456 (256 MiB) */
+  readonly batchBytes?: number;
   /** Hears of each piece that has been read. */
   readonly onPiece?: ((piece: ReplayedPiece) => void) | undefined;
 }
@@ -100,11 +109,18 @@ class TailBuild {
     if (signal?.aborted === true) stop();
     signal?.addEventListener('abort', stop);
     try {
-      const pieces = await this.#pieces();
-      const images = await this.#all(pieces.map((piece) => this.#read(piece)));
-      const summed = this.#sum(images);
-      const slices = await this.#merge(images, summed.lastTimestamp);
-      return { ...summed, slices };
+      const pieces: Piece[] = [];
+      const images: (readonly SliceDescriptor[])[] = [];
+      for (const batch of this.#batches(await this.#pieces())) {
+        const sorted = await this.#all(batch.map((ranges) => this.#sort(ranges)));
+        pieces.push(...sorted);
+        const { lastTimestamp } = this.#sum(pieces);
+        images.push(await this.#mergeSorted(sorted, lastTimestamp));
+      }
+      const summed = this.#sum(pieces);
+      const due = this.#input.lastLsn;
+      if (due !== undefined && summed.lastLsn !== due) throw broken(due, summed.lastLsn);
+      return { ...summed, slices: await this.#mergeImages(images, summed.lastTimestamp) };
     } finally {
       signal?.removeEventListener('abort', stop);
     }
@@ -137,48 +153,94 @@ class TailBuild {
     return this.#on.pool.run('cutLog', input, this.#stop.signal);
   }
 
-  /** One piece as an image, with the LSN before it. */
-  #read(ranges: readonly RunLogRange[]): Promise<BuiltTail & { readonly fromLsn: number }> {
-    const { fromLsn: after, seed, groupBits, rules } = this.#input;
+  /** Pieces that are held in memory together. */
+  #batches(pieces: readonly (readonly RunLogRange[])[]): (readonly RunLogRange[])[][] {
+    const { batchBytes = batchBytesDefault } = this.#on;
+    const batches: (readonly RunLogRange[])[][] = [];
+    let batch: (readonly RunLogRange[])[] = [];
+    let bytes = 0;
+    for (const piece of pieces) {
+      const more = bytesOf(piece);
+      if (batch.length > 0 && bytes + more > batchBytes) {
+        batches.push(batch);
+        batch = [];
+        bytes = 0;
+      }
+      batch.push(piece);
+      bytes += more;
+    }
+    if (batch.length > 0) batches.push(batch);
+    return batches;
+  }
+
+  /** One piece, with the LSN before it. */
+  #sort(ranges: readonly RunLogRange[]): Promise<Piece> {
+    const { fromLsn: after, seed, groupBits } = this.#input;
     const fromLsn = Math.max(after ?? 0, (ranges[0]?.firstLsn ?? 1) - 1);
-    const input: BuildTailInput = { ranges, fromLsn, seed, groupBits, rules };
     return this.#run(async (signal) => {
-      const { spareSlabs, ...built } = await this.#on.pool.run('buildTail', input, signal);
-      this.#keep(built.slices, spareSlabs);
-      this.#on.onPiece?.(pieceOf(built));
-      return { ...built, fromLsn };
+      const input = { ranges, fromLsn, seed, groupBits };
+      const sorted = await this.#on.pool.run('sortLog', input, signal);
+      this.#keep(sorted.runs.flatMap(slabsOfRun), sorted.spareSlabs);
+      const { logBytes, entryCount } = sorted;
+      this.#on.onPiece?.({ logBytes, entryCount });
+      return { ...sorted, fromLsn };
     });
   }
 
-  /** What all pieces are together; a gap between two of them is found by one that reads it all. */
-  #sum(images: readonly (BuiltTail & { readonly fromLsn: number })[]): Omit<BuiltTail, 'slices'> {
+  /** What pieces are together; a gap between two of them is found by one that reads it all. */
+  #sum(pieces: readonly Piece[]): Omit<BuiltTail, 'slices'> {
     const { fromLsn = 0, fromTimestamp: lastTimestamp = 0, ranges } = this.#input;
     const logBytes = bytesOf(ranges);
     const sum = { lastLsn: fromLsn, lastTimestamp, commitCount: 0, logBytes };
-    for (const { commitCount, ...image } of images) {
+    for (const { commitCount, ...piece } of pieces) {
       if (commitCount === 0) continue;
-      if (image.fromLsn !== sum.lastLsn) throw broken(sum.lastLsn, image.fromLsn);
-      ({ lastLsn: sum.lastLsn, lastTimestamp: sum.lastTimestamp } = image);
+      if (piece.fromLsn !== sum.lastLsn) throw broken(sum.lastLsn, piece.fromLsn);
+      ({ lastLsn: sum.lastLsn, lastTimestamp: sum.lastTimestamp } = piece);
       sum.commitCount += commitCount;
     }
-    const due = this.#input.lastLsn;
-    if (due !== undefined && sum.lastLsn !== due) throw broken(due, sum.lastLsn);
     return sum;
   }
 
-  async #merge(images: readonly BuiltTail[], lastTimestamp: number): Promise<SliceDescriptor[]> {
-    const { groupBits } = this.#input;
-    const inputs = images.map(({ slices }) => slices).filter((slices) => slices.length > 0);
-    if (images.length <= 1) return inputs.flat();
-    const all = inputs.flat();
-    const bytes = all.reduce((sum, { dataBytes }) => sum + dataBytes, 0);
+  /** The image of a batch; what it was made of goes back. */
+  async #mergeSorted(
+    pieces: readonly Piece[],
+    lastTimestamp: number,
+  ): Promise<readonly SliceDescriptor[]> {
+    const { groupBits, rules } = this.#input;
+    const runs = pieces.flatMap((piece) => piece.runs);
+    const spans = runs.flatMap(({ tables }) => tables);
+    const merged = await this.#all(
+      this.#ranges(spans).map((range) =>
+        this.#run((signal) =>
+          this.#merge('mergeRuns', { runs, range, lastTimestamp, groupBits, rules }, signal),
+        ),
+      ),
+    );
+    this.#giveBack(runs.flatMap(slabsOfRun));
+    return merged.flat();
+  }
+
+  #ranges(spans: readonly SliceSpan[]): MergeRange[] {
+    const bytes = spans.reduce((sum, { dataBytes }) => sum + dataBytes, 0);
     const target = bytes / (this.#on.pool.threadsMax * sharesOfThread);
-    const ranges = planRanges(all, groupBits, Math.max(target, this.#pieceBytes / 2));
+    return planRanges(spans, this.#input.groupBits, Math.max(target, this.#pieceBytes / 2));
+  }
+
+  async #mergeImages(
+    inputs: readonly (readonly SliceDescriptor[])[],
+    lastTimestamp: number,
+  ): Promise<SliceDescriptor[]> {
+    const { groupBits, rules } = this.#input;
+    const all = inputs.flat();
+    if (inputs.length <= 1) return all;
+    const ranges = this.#ranges(all);
     const users = new Map(all.map((slice) => [slice, countOverlapping(ranges, slice)]));
     const merged = await this.#all(
       ranges.map((range) =>
         this.#run(async (signal) => {
-          const slices = await this.#mergeRange({ inputs, range, lastTimestamp }, signal);
+          const parts = inputs.map((slices) => slices.filter((slice) => overlaps(slice, range)));
+          const input = { inputs: parts, range, lastTimestamp, groupBits, rules };
+          const slices = await this.#merge('mergeSlices', input, signal);
           for (const slice of all) if (overlaps(slice, range)) this.#release(slice, users);
           return slices;
         }),
@@ -187,40 +249,43 @@ class TailBuild {
     return merged.flat();
   }
 
-  async #mergeRange(
-    part: {
-      readonly inputs: readonly (readonly SliceDescriptor[])[];
-      readonly range: MergeRange;
-      readonly lastTimestamp: number;
-    },
+  async #merge<N extends 'mergeRuns' | 'mergeSlices'>(
+    name: N,
+    input: TaskInput<N>,
     signal: AbortSignal,
   ): Promise<readonly SliceDescriptor[]> {
     const { pool, slabs } = this.#on;
-    const { groupBits, rules } = this.#input;
-    const inputs = part.inputs.map((slices) => slices.filter((one) => overlaps(one, part.range)));
     const spareSlabs = slabs.drain();
-    const input = { ...part, inputs, groupBits, rules, spareSlabs };
     try {
-      const output = await pool.run('mergeSlices', input, signal);
-      this.#keep(output.slices, output.spareSlabs);
-      return output.slices;
+      const output = await pool.run(name, { ...input, spareSlabs }, signal);
+      const { slices } = output as MergeSlicesOutput;
+      this.#keep(
+        slices.map(({ buffer }) => buffer),
+        output.spareSlabs,
+      );
+      return slices;
     } catch (error) {
       for (const slab of spareSlabs) slabs.release(slab);
       throw error;
     }
   }
 
-  #keep(slices: readonly SliceDescriptor[], spare: readonly SharedArrayBuffer[]): void {
-    for (const { buffer } of slices) this.#held.add(buffer);
+  #keep(held: readonly SharedArrayBuffer[], spare: readonly SharedArrayBuffer[]): void {
+    for (const slab of held) this.#held.add(slab);
     for (const slab of spare) this.#on.slabs.release(slab);
+  }
+
+  #giveBack(slabs: readonly SharedArrayBuffer[]): void {
+    for (const slab of slabs) {
+      this.#held.delete(slab);
+      this.#on.slabs.release(slab);
+    }
   }
 
   #release(slice: SliceDescriptor, users: Map<SliceDescriptor, number>): void {
     const left = users.get(slice)! - 1;
     users.set(slice, left);
-    if (left > 0) return;
-    this.#held.delete(slice.buffer);
-    this.#on.slabs.release(slice.buffer);
+    if (left === 0) this.#giveBack([slice.buffer]);
   }
 
   /** Runs a task in its turn; the first that fails ends the others. */
@@ -249,6 +314,12 @@ class TailBuild {
 
 function isAbort(error: unknown): boolean {
   return error instanceof TidemarkError && error.kind === 'aborted';
+}
+
+/** A sorted piece of the log. */
+interface Piece extends SortLogOutput {
+  /** The LSN before it. */
+  readonly fromLsn: number;
 }
 
 /** Read whole, the log says where it breaks. */

@@ -17,7 +17,7 @@ import {
   writeSlices,
 } from '../snapshot/merge-tasks.ts';
 
-import { cutLog, mergeSlices } from '../snapshot/tail-tasks.ts';
+import { cutLog, mergeRuns, mergeSlices, sortLog } from '../snapshot/tail-tasks.ts';
 
 export type { TaskContext };
 
@@ -25,6 +25,8 @@ export const tasks: {
   readonly buildDelta: typeof buildDelta;
   readonly buildTail: typeof buildTail;
   readonly cutLog: typeof cutLog;
+  readonly sortLog: typeof sortLog;
+  readonly mergeRuns: typeof mergeRuns;
   readonly mergeSlices: typeof mergeSlices;
   readonly mergeRange: typeof mergeRange;
   readonly startSnapshot: typeof startSnapshot;
@@ -37,6 +39,8 @@ export const tasks: {
   buildDelta,
   buildTail,
   cutLog,
+  sortLog,
+  mergeRuns,
   mergeSlices,
   mergeRange,
   startSnapshot,

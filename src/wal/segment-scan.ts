@@ -4,7 +4,7 @@
  * decisions are in log-opening.ts. Rules: L4, L5, L6, L7.
  */
 import { toStorageError } from '../errors.ts';
-import type { FileHandle, FileSystem } from '../fs/file-system.ts';
+import type { FileSystem } from '../fs/file-system.ts';
 import type { ChainValue } from './chain-value.ts';
 import { readGroupBody, type GroupBody } from './group-body.ts';
 import {
@@ -53,24 +53,21 @@ export async function readFileRange(
   path: string,
   start: number,
   limit: number = Number.POSITIVE_INFINITY,
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
 ): Promise<Uint8Array> {
   try {
     const handle = await fs.open(path, 'read');
     try {
-      return await readRangeOf(handle, start, limit);
+      const end = Math.min(limit, await handle.size());
+      const bytes = allocate(Math.max(0, end - start));
+      const read = await handle.read(bytes, start);
+      return read === bytes.length ? bytes : bytes.subarray(0, read);
     } finally {
       await handle.close();
     }
   } catch (error) {
     throw toStorageError(error, 'read', path);
   }
-}
-
-async function readRangeOf(handle: FileHandle, start: number, limit: number): Promise<Uint8Array> {
-  const end = Math.min(limit, await handle.size());
-  const bytes = new Uint8Array(Math.max(0, end - start));
-  const read = await handle.read(bytes, start);
-  return read === bytes.length ? bytes : bytes.subarray(0, read);
 }
 
 /** Reads and validates a segment's header. */

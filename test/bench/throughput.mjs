@@ -2,9 +2,12 @@
  * How fast an opening loads its state, beside the limit of the same machine in the same run: reading,
  * checking and decompressing the blocks of the same files, and nothing else. One large base, no codec
  * and lz4, one thread and two; rounds are interleaved. Bytes are those of blocks before compression.
+ * Then what memory it took, and how fast a log without a checkpoint is replayed.
  */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { openEngine } from '../../dist/bundle/index.js';
 
@@ -31,10 +34,11 @@ const optionsOf = (dir, compression) => ({
   checkpointing: false,
   memtableBytesMax: 2 ** 32,
   checks: false,
+  prefetch: 'aggressive',
 });
 
-/** A store whose state is one base. */
-async function makeStore(dir, compression, { entries, valueBytes }) {
+/** A store whose state is one base, or, with `log`, the log alone. */
+async function makeStore(dir, compression, { entries, valueBytes, log = false }) {
   const texts = Array.from({ length: 997 }, (_, i) => textOf(i + 1, valueBytes));
   const engine = await openEngine(optionsOf(dir, compression));
   const state = engine.operator('bench').value('state');
@@ -44,10 +48,10 @@ async function makeStore(dir, compression, { entries, valueBytes }) {
     if (i % 1000 === 999) pending.push(engine.commit());
     if (pending.length > 8) await pending.shift();
     // A checkpoint now and then, so that no memtable holds it all.
-    if (i % 500_000 === 499_999) await engine.checkpoint();
+    if (!log && i % 500_000 === 499_999) await engine.checkpoint();
   }
   await Promise.all(pending);
-  await engine.checkpoint({ kind: 'base' });
+  if (!log) await engine.checkpoint({ kind: 'base' });
   await engine.close();
 }
 
@@ -111,7 +115,63 @@ export async function throughput({ fresh, rounds, median }) {
     const dir = fresh(`throughput-${codec}`);
     await makeStore(dir, codec, { entries, valueBytes });
     await measureStore({ dir, codec, entries, rounds, median });
+    measureMemory(dir, codec);
     fs.rmSync(dir, { recursive: true, force: true });
+  }
+  await measureReplay(fresh('throughput-log'), {
+    entries: entries / 4,
+    valueBytes,
+    rounds,
+    median,
+  });
+}
+
+/** What is held when it is open, and the most that was held on the way. */
+function measureMemory(dir, codec) {
+  console.log('  threads   images MiB   of entries   peak above images and process, MiB');
+  for (const threadsMax of [1, 2]) {
+    const options = { ...optionsOf(dir, codec), threadsMax };
+    const script = new URL('./throughput-memory.mjs', import.meta.url);
+    const text = execFileSync(process.execPath, [
+      fileURLToPath(script),
+      JSON.stringify({ dir, options }),
+    ]);
+    const { before, peak, imageBytes, entryBytes } = JSON.parse(text);
+    const above = (peak - before - imageBytes) / MiB;
+    console.log(
+      `  ${String(threadsMax).padStart(7)} ${(imageBytes / MiB).toFixed(0).padStart(12)}` +
+        ` ${(imageBytes / entryBytes).toFixed(3).padStart(12)} ${above.toFixed(0).padStart(12)}`,
+    );
+  }
+}
+
+/** The log turned into an image, without a checkpoint. */
+async function measureReplay(dir, { entries, valueBytes, rounds, median }) {
+  await makeStore(dir, 'lz4', { entries, valueBytes, log: true });
+  const counts = [1, 2];
+  const found = counts.map(() => []);
+  let bytes = 0;
+  for (let round = -1; round < rounds; round++) {
+    for (const [i, threadsMax] of counts.entries()) {
+      const options = { ...optionsOf(dir, 'lz4'), threadsMax };
+      const { cpuMs, result: engine } = await timed(() => openEngine(options));
+      const { phasesMs, parallelEfficiency, replayedBytes } = engine.recovery;
+      bytes = replayedBytes;
+      await engine.close();
+      if (round >= 0) found[i].push({ ms: phasesMs.replay, cpuMs, efficiency: parallelEfficiency });
+    }
+  }
+  fs.rmSync(dir, { recursive: true, force: true });
+  console.log(
+    `Replaying ${entries} entries in the log, ${(bytes / MiB).toFixed(0)} MiB; median of ${rounds}, MB/s`,
+  );
+  console.log('  threads  replay     busy    ms of CPU time');
+  for (const [i, count] of counts.entries()) {
+    const of = (name) => median(found[i].map((one) => one[name]));
+    const rate = Math.round(bytes / 1e3 / of('ms'));
+    console.log(
+      `${column(count)}${column(rate)}${column(of('efficiency').toFixed(2))}${column(of('cpuMs').toFixed(0))}`,
+    );
   }
 }
 

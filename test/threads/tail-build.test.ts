@@ -88,9 +88,12 @@ describe('a log in parts', () => {
   test('random logs, cut anywhere: the entries that one task makes', async () => {
     const property = asyncProperty(
       array(integer({ min: 0, max: 60 }), { minLength: 1, maxLength: 5 }),
-      integer({ min: 200, max: 6000 }),
+      record({
+        pieceBytes: integer({ min: 200, max: 6000 }),
+        batchBytes: integer({ min: 500, max: 30_000 }),
+      }),
       record({ after: integer({ min: 0, max: 20 }), short: integer({ min: 0, max: 20 }) }),
-      async (counts, pieceBytes, { after, short }) => {
+      async (counts, sizes, { after, short }) => {
         let firstLsn = 1;
         const segments = counts.map((count) => {
           const commits = commitsOf(count, firstLsn);
@@ -104,7 +107,7 @@ describe('a log in parts', () => {
         const log = { ...input(ranges), fromLsn, lastLsn, fromTimestamp: fromLsn * 10 };
         const { spareSlabs: _, slices, ...whole } = await buildTail(fs, log, context);
         const pool = new WidePool(fs);
-        const on = { pool, slabs: new SlabPool(0), pieceBytes };
+        const on = { pool, slabs: new SlabPool(0), ...sizes };
         const { slices: parts, ...built } = await buildTailInParts(log, on);
         expect(entriesOf(parts)).toEqual(entriesOf(slices));
         expect(built).toEqual(whole);
@@ -120,14 +123,28 @@ describe('a log in parts', () => {
     const onPiece = (piece: ReplayedPiece): void => void pieces.push(piece);
     const slabs = new CountedSlabs();
     const built = await buildTailInParts(input(ranges), { pool, slabs, pieceBytes: 8000, onPiece });
-    expect(pool.count('buildTail')).toBeGreaterThan(4);
-    expect(pool.count('mergeSlices')).toBeGreaterThan(2);
-    expect(pieces).toHaveLength(pool.count('buildTail'));
+    expect(pool.count('sortLog')).toBeGreaterThan(4);
+    expect(pool.count('mergeRuns')).toBeGreaterThan(2);
+    expect(pool.count('mergeSlices')).toBe(0);
+    expect(pieces).toHaveLength(pool.count('sortLog'));
     const logBytes = ranges[0]!.end - ranges[0]!.start;
     expect(pieces.reduce((sum, piece) => sum + piece.logBytes, 0)).toBe(logBytes);
     expect(built).toMatchObject({ commitCount: 400, lastLsn: 400, lastTimestamp: 4000, logBytes });
-    // Images of the pieces went back when they had been merged.
-    expect(slabs.released).toBeGreaterThan(0);
+    // The log goes back when it has been merged.
+    expect(slabs.released).toBeGreaterThanOrEqual(logBytes);
+  });
+
+  test('a log longer than a batch: images of batches, merged in the end', async () => {
+    const { fs, ranges } = await logOf([commitsOf(400)]);
+    const whole = await buildTail(fs, input(ranges), context);
+    const pool = new WidePool(fs);
+    const slabs = new CountedSlabs();
+    const on = { pool, slabs, pieceBytes: 4000, batchBytes: 20_000 };
+    const built = await buildTailInParts(input(ranges), on);
+    expect(entriesOf(built.slices)).toEqual(entriesOf(whole.slices));
+    const merges = pool.names.map((name) => name === 'mergeRuns');
+    expect(merges.indexOf(true)).toBeLessThan(pool.names.lastIndexOf('sortLog'));
+    expect(pool.count('mergeSlices')).toBeGreaterThan(0);
   });
 
   test.each([
@@ -154,7 +171,7 @@ describe('a log in parts', () => {
     const built = await buildTailInParts(log, { pool, slabs: new SlabPool(0), pieceBytes: 3000 });
     expect(entriesOf(built.slices)).toEqual(entriesOf(whole.slices));
     expect(built).toMatchObject({ commitCount: 60, lastLsn: 60 });
-    expect(pool.count('buildTail')).toBeGreaterThan(1);
+    expect(pool.count('sortLog')).toBeGreaterThan(1);
   });
 
   test.each([
@@ -172,7 +189,8 @@ describe('a log in parts', () => {
     const error = await errorOf(buildTailInParts(input(ranges), on));
     expect(error.code).toBe('CORRUPT_FRAME');
     expect([error.message, error.details]).toEqual([expected.message, expected.details]);
-    expect(pool.count('buildTail')).toBeGreaterThan(2);
+    expect(pool.names.slice(-1)).toEqual(['buildTail']);
+    expect(pool.count('sortLog')).toBeGreaterThan(2);
   });
 
   test('a segment that is missing: LOG_HOLE, as one task says it', async () => {
@@ -183,7 +201,7 @@ describe('a log in parts', () => {
     expect(error).toMatchObject({ code: 'LOG_HOLE', details: { expected: 101, actual: 201 } });
   });
 
-  test.each(['buildTail', 'mergeSlices'] as const)(
+  test.each(['sortLog', 'mergeRuns', 'mergeSlices'] as const)(
     'given up in %s: the reason of the signal, and what had been read goes back',
     async (task) => {
       const { fs, ranges } = await logOf([commitsOf(400)]);
@@ -192,14 +210,14 @@ describe('a log in parts', () => {
       const stop = new AbortController();
       const reason = new AbortedError('TIMEOUT', 'over');
       pool.before = (name) => {
-        if (name === task && pool.count(name) === 3) stop.abort(reason);
+        if (name === task && pool.count(name) === 2) stop.abort(reason);
       };
       const { signal } = stop;
-      const on = { pool, slabs, signal, pieceBytes: 6000 };
+      const on = { pool, slabs, signal, pieceBytes: 6000, batchBytes: 30_000 };
       const error = await errorOf(buildTailInParts(input(ranges), on));
       expect(error).toBe(reason);
       expect(slabs.released).toBeGreaterThan(0);
-      expect(pool.count(task)).toBeLessThan(6);
+      expect(pool.count(task)).toBeLessThan(5);
     },
   );
 });
