@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'STATE_EXISTS'
   | 'SAVEPOINT_EXISTS'
   | 'TIMELINE_LEFT'
+  | 'CLAIMED'
   | 'IO'
   | 'NO_SPACE'
   | 'SYNC_FAILED'
@@ -125,7 +126,9 @@ export class InvalidArgumentError extends TidemarkError {
 /** Somebody else holds what the call needs: stop, or open again. */
 export class ConflictError extends TidemarkError {
   constructor(
-    code: CodeOf<'LOCKED' | 'FENCED' | 'STATE_EXISTS' | 'SAVEPOINT_EXISTS' | 'TIMELINE_LEFT'>,
+    code: CodeOf<
+      'LOCKED' | 'FENCED' | 'STATE_EXISTS' | 'SAVEPOINT_EXISTS' | 'TIMELINE_LEFT' | 'CLAIMED'
+    >,
     message: string,
     details?: ErrorDetails,
     cause?: unknown,

@@ -10,7 +10,7 @@ import { forkTo, type ForkVerbOptions } from './fork.ts';
 import { list } from './list.ts';
 import type { Streams } from './progress.ts';
 import { addRescaling } from './rescale.ts';
-import { exportSavepointTo, restoreTo, type RestoreVerbOptions } from './restore.ts';
+import { claimHelp, exportSavepointTo, restoreTo, type RestoreVerbOptions } from './restore.ts';
 
 const momentHelp =
   'latest (default), lsn:N, checkpoint:N, savepoint:NAME, or a time such as 2026-11-20T14:02:37Z';
@@ -31,6 +31,7 @@ export function addCopies(
       .argument('<to>', 'directory that does not exist, or is empty'),
   )
     .option('--key-groups <a..b>', 'only these key groups, b exclusive', parseGroups)
+    .option('--claim', claimHelp)
     .action(async (dir: string, to: string, options: RestoreVerbOptions) => {
       done(await restoreTo(streams, { dir, to }, options));
     });
@@ -48,6 +49,7 @@ export function addCopies(
     .argument('<dir>')
     .argument('<to>', 'directory that does not exist, or is empty')
     .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds)
+    .option('--claim', claimHelp)
     .action(async (dir: string, to: string, options: ForkVerbOptions) => {
       done(await forkTo(streams, { dir, to }, options));
     });

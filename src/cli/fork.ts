@@ -10,6 +10,7 @@ import { formatBytes, formatTime, toJson } from './render.ts';
 export interface ForkVerbOptions extends CommonOptions {
   /** Milliseconds. */
   readonly timeout?: number;
+  readonly claim?: boolean;
 }
 
 export async function forkTo(
@@ -17,10 +18,11 @@ export async function forkTo(
   { dir, to }: { readonly dir: string; readonly to: string },
   options: ForkVerbOptions,
 ): Promise<number> {
-  const { json, timeout } = options;
+  const { json, timeout, claim } = options;
+  const ownership = claim === true ? 'claim' : 'no-claim';
   const limits: CopyOptions = timeout === undefined ? {} : { timeoutMs: timeout };
   const report = await withProgress(stderr, json, (show) =>
-    fork({ from: { dir, ...storeOf(options) }, to, ...limits, ...show }),
+    fork({ from: { dir, ...storeOf(options) }, to, ownership, ...limits, ...show }),
   );
   if (json === true) {
     await output.line(toJson({ ...report }));
@@ -35,6 +37,7 @@ export async function forkTo(
     `shared      ${sharedFiles} files, ${formatBytes(sharedBytes)}`,
     `copied      ${copiedFiles} files, ${formatBytes(copiedBytes)} in ${(milliseconds / 1000).toFixed(3)} s`,
   ];
+  if (claim === true) lines.push(`claimed     ${dir}`);
   if (unprovedCommits > 0) {
     lines.push(`left out    ${unprovedCommits} commits that the writer has not proved`);
   }

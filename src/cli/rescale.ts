@@ -13,7 +13,7 @@ import {
 import { status, storeOf, targetOf } from './common.ts';
 import type { Streams } from './progress.ts';
 import { withProgress } from './progress.ts';
-import { limitsOf, printRestore, type RestoreVerbOptions } from './restore.ts';
+import { claimHelp, limitsOf, printRestore, type RestoreVerbOptions } from './restore.ts';
 
 /** Options of `join`. */
 interface JoinOptions extends RestoreVerbOptions {
@@ -44,7 +44,8 @@ export function addRescaling(
       .argument('<dirs...>', 'stores; DIRECTORY@a..b for key groups a to b of one')
       .option('--positions <which>', 'equal (default), union, or the directory whose they are')
       .option('--holders <directory>', 'the store whose state holders are taken')
-      .option('--gaps', 'leave key groups empty that no store gives'),
+      .option('--gaps', 'leave key groups empty that no store gives')
+      .option('--claim', claimHelp),
   ).action(async (to: string, dirs: string[], options: JoinOptions) => {
     done(await joinInto(streams, to, dirs, options));
   });
@@ -82,7 +83,7 @@ async function joinInto(
   dirs: readonly string[],
   options: JoinOptions,
 ): Promise<number> {
-  const { json, positions, holders, gaps, store } = options;
+  const { json, positions, holders, gaps, store, claim } = options;
   if (store !== undefined) throw wrong('store', 'stores that are joined have their own files');
   const from = dirs.map(parsePlace);
   const numberOf = (option: string, dir: string): number => {
@@ -99,6 +100,7 @@ async function joinInto(
       ...(positions === undefined ? {} : { positions: choice(positions) }),
       ...(holders === undefined ? {} : { holders: numberOf('holders', holders) }),
       ...(gaps === undefined ? {} : { gaps }),
+      ...(claim === true ? { ownership: 'claim' as const } : {}),
       ...chosen(options),
       ...show,
     }),

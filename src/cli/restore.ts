@@ -18,17 +18,21 @@ import { formatBytes, formatTime, toJson } from './render.ts';
 export interface RestoreVerbOptions extends CommonOptions, AtOptions {
   readonly operators?: readonly string[];
   readonly keyGroups?: KeyGroupRange;
+  readonly claim?: boolean;
   readonly threads?: number;
   /** Milliseconds. */
   readonly timeout?: number;
 }
+
+/** What `--claim` does, of every verb that has it. */
+export const claimHelp = 'the new store takes the place of what it is made of, which is given up';
 
 export async function restoreTo(
   { output, stderr }: Streams,
   { dir, to }: { readonly dir: string; readonly to: string },
   options: RestoreVerbOptions,
 ): Promise<number> {
-  const { json, at, timeline, operators, keyGroups } = options;
+  const { json, at, timeline, operators, keyGroups, claim } = options;
   const target = targetOf(at, timeline);
   const report = await withProgress(stderr, json, (show) =>
     restore({
@@ -37,6 +41,7 @@ export async function restoreTo(
       ...(target === undefined ? {} : { target }),
       ...(operators === undefined ? {} : { operators }),
       ...(keyGroups === undefined ? {} : { keyGroups }),
+      ...(claim === true ? { ownership: 'claim' as const } : {}),
       ...limitsOf(options),
       ...show,
     }),

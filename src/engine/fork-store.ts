@@ -4,10 +4,17 @@
 import { resolve } from 'node:path';
 import type { CopyComponents } from '../recovery/copy-run.ts';
 import { runFork, type ForkReport } from '../recovery/fork-run.ts';
+import type { Ownership } from '../recovery/ownership.ts';
 import { locationNames, type StoreLocation } from '../recovery/reader-moment.ts';
 import type { LogWriter } from '../wal/log-writer.ts';
 import { directoryPath, knownOnly } from '../std/option-checks.ts';
-import { copyLimits, copyNames, machine, type CopyOptions } from './restore-store.ts';
+import {
+  checkOwnership,
+  copyLimits,
+  copyNames,
+  machine,
+  type CopyOptions,
+} from './restore-store.ts';
 
 /** Options of {@link fork}. */
 export interface ForkOptions extends CopyOptions {
@@ -15,6 +22,13 @@ export interface ForkOptions extends CopyOptions {
   readonly from: StoreLocation;
   /** Directory of the fork: it does not exist, or is empty. */
   readonly to: string;
+  /**
+   * `'claim'`: the fork takes the parent's place. The parent must not be open, and its snapshots have to be
+   * files of its directory; when the fork is whole it is given up, never opens again (CLAIMED), and its
+   * files go. `'no-claim'`: both go on.
+   * @defaultValue 'no-claim'
+   */
+  readonly ownership?: Ownership;
 }
 
 /**
@@ -32,7 +46,8 @@ export interface ForkOptions extends CopyOptions {
  * const { lsn, sharedBytes } = await fork({ from: { dir: './state' }, to: './what-if' });
  *
  * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
- * @throws ConflictError STATE_EXISTS: `to` is not empty; LOCKED: somebody else works there
+ * @throws ConflictError STATE_EXISTS: `to` is not empty; LOCKED: somebody else works there, or has a
+ *   parent open that is to be claimed; CLAIMED: the parent was
  * @throws CorruptionError when two readings of the parent agree on damage
  * @throws StorageError IO, NO_SPACE
  * @throws AbortedError ABORTED, TIMEOUT
@@ -43,11 +58,12 @@ export function fork(options: ForkOptions): Promise<ForkReport> {
 
 /** As {@link fork}, over given components. */
 export async function forkWith(options: ForkOptions, on: CopyComponents): Promise<ForkReport> {
-  knownOnly(options, [...copyNames, 'from', 'to']);
+  knownOnly(options, [...copyNames, 'from', 'to', 'ownership']);
   const { from } = options;
   knownOnly(from, locationNames, 'from');
   const to = resolve(directoryPath('to', options.to));
-  return runFork({ from, to, limits: copyLimits(options, 1) }, on);
+  const ownership = checkOwnership(options.ownership, from);
+  return runFork({ from, to, limits: copyLimits(options, 1), ownership }, on);
 }
 
 /** Forks the store of an engine that is open, up to what its writer has sealed at the call. */
@@ -60,7 +76,7 @@ export async function forkOpen(
   const limits = copyLimits(options, 1);
   const target = resolve(directoryPath('to', to));
   const { lsn: durableLsn } = await writer.cut();
-  return runFork({ from, to: target, limits, durableLsn }, on);
+  return runFork({ from, to: target, limits, durableLsn, ownership: 'no-claim' }, on);
 }
 
 /** A fork that an open engine is asked for. */

@@ -37,6 +37,7 @@ export {
 } from './restore-store.ts';
 export { split, type SplitOptions, type SplitPart } from './split-store.ts';
 export { fork, type ForkOptions } from './fork-store.ts';
+export type { Ownership } from '../recovery/ownership.ts';
 export type { ForkReport } from '../recovery/fork-run.ts';
 export { backup, type BackupOptions } from './backup-store.ts';
 export type { BackupReport } from '../recovery/backup-run.ts';

@@ -8,12 +8,13 @@ import { registerCodecs, type CodecModule } from '../codec/compression-modules.t
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import type { CopyComponents, CopyLimits, CopyProgress } from '../recovery/copy-run.ts';
 import { locationNames, type StoreLocation } from '../recovery/reader-moment.ts';
+import type { Ownership } from '../recovery/ownership.ts';
 import { runRestore, type RestorePart, type RestoreReport } from '../recovery/restore-run.ts';
 import type { PositionChoice } from '../recovery/restore-join.ts';
 import type { KeyGroupRange } from '../recovery/restore-parts.ts';
 import { checkTarget, latest, type Target } from '../recovery/target.ts';
 import { systemClock } from '../std/clock.ts';
-import { badOption, directoryPath, knownOnly, wholeNumber } from '../std/option-checks.ts';
+import { badOption, directoryPath, knownOnly, oneOf, wholeNumber } from '../std/option-checks.ts';
 import { systemRandom } from '../std/random.ts';
 import { resolveChainOptions } from './chain-options.ts';
 import { resolveLimits } from '../recovery/limited-run.ts';
@@ -66,6 +67,13 @@ export interface RestoreOptions extends CopyOptions {
   readonly holders?: number;
   /** Of several stores: key groups that none of them gives are left empty. @defaultValue false */
   readonly gaps?: boolean;
+  /**
+   * `'claim'`: the new store takes the place of its sources. Nobody may have them open, and all of them is
+   * taken: no target, operators or key groups. When the new store is whole they are given up, never
+   * open again (CLAIMED), and their files go. `'no-claim'`: they go on beside it.
+   * @defaultValue 'no-claim'
+   */
+  readonly ownership?: Ownership;
   /** Worker threads at most. @defaultValue the machine's parallelism */
   readonly threadsMax?: number;
   /** Codecs of your own that the store was written with. @defaultValue none */
@@ -90,6 +98,7 @@ const restoreNames: readonly string[] = [
   'positions',
   'holders',
   'gaps',
+  'ownership',
   'threadsMax',
   'codecs',
 ] satisfies readonly (keyof RestoreOptions)[];
@@ -121,7 +130,8 @@ export const machine: CopyComponents = {
  *
  * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE; POSITIONS_DIFFER, HOLDERS_DIFFER where
  *   several stores differ and nothing is chosen
- * @throws ConflictError STATE_EXISTS: `to` is not empty; LOCKED: somebody else works there
+ * @throws ConflictError STATE_EXISTS: `to` is not empty; LOCKED: somebody else works there, or has a
+ *   source open that is to be claimed; CLAIMED: a source was
  * @throws IncompatibleError STORE_MISMATCH for stores of different seeds or numbers of key groups;
  *   SCHEMA_CHANGED where they define a state differently
  * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND; STATE_NOT_FOUND
@@ -147,6 +157,7 @@ export async function restoreWith(
     to: resolve(directoryPath('to', options.to)),
     operators: operators === undefined ? undefined : checkOperators(operators),
     ...checkChoices(options, from.length),
+    ownership: checkClaim(options, from),
     limits: copyLimits(options, options.threadsMax),
     defaults: { policy: resolveChainOptions({}).policy, retention: retentionDefault },
   };
@@ -225,6 +236,29 @@ export function checkKeyGroups(
   knownOnly(keyGroups, ['from', 'to'], path);
   const from = wholeNumber(`${path}.from`, keyGroups.from, 0);
   return { from, to: wholeNumber(`${path}.to`, keyGroups.to, from + 1) };
+}
+
+/** A claim of a store, whose files are in its directory. */
+export function checkOwnership(
+  ownership: Ownership | undefined,
+  { store }: StoreLocation,
+): Ownership {
+  const found = oneOf('ownership', ownership ?? 'no-claim', ['no-claim', 'claim'] as const);
+  if (found === 'no-claim' || store === undefined) return found;
+  throw badOption('ownership', 'needs a store whose snapshots are in its directory', found);
+}
+
+/** Only what is taken whole, and up to its end, can be given up. */
+function checkClaim(options: RestoreOptions, from: readonly RestorePart[]): Ownership {
+  for (const { location, target, keyGroups } of from) {
+    const ownership = checkOwnership(options.ownership, location);
+    if (ownership === 'no-claim') continue;
+    const { operators, gaps } = options;
+    const isWhole = target.kind === 'latest' && keyGroups === undefined && operators === undefined;
+    if (isWhole && gaps !== true) continue;
+    throw badOption('ownership', 'needs all of each store, up to its last commit', ownership);
+  }
+  return options.ownership ?? 'no-claim';
 }
 
 /** What is chosen where stores may differ. */

@@ -31,3 +31,13 @@ export async function findInTheWay(
   }
   return undefined;
 }
+
+/** Removes the files of a directory of a store. */
+export async function clearDirectory(fs: FileSystem, dir: string): Promise<void> {
+  for (const name of await fs.list(dir)) {
+    const path = `${dir}/${name}`;
+    // Names of objects have no more parts than these.
+    if ((await fs.stat(path))?.kind === 'file') await fs.unlink(path);
+  }
+  await fs.syncDirectory(dir);
+}

@@ -19,12 +19,17 @@ import { CorruptionError, InvalidArgumentError } from '../errors.ts';
 import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import type { FileHandle } from '../fs/file-system.ts';
-import type { TimelineFork } from '../wal/ancestry.ts';
-import type { SegmentFile } from '../wal/log-directory.ts';
+import { chainStart } from '../wal/chain-value.ts';
 import { finishSegment } from './backup-target.ts';
 import { CopyRun, type CopyComponents, type CopyLimits } from './copy-run.ts';
-import { droppedMarks, readForkInventory, type ForkInventory } from './fork-source.ts';
+import {
+  droppedMarks,
+  readForkInventory,
+  type ForkInventory,
+  type ForkSegment,
+} from './fork-source.ts';
 import { NewStore } from './new-store.ts';
+import { HeldStore, type Ownership } from './ownership.ts';
 import {
   readInAgreement,
   readStoreIdentity,
@@ -44,6 +49,7 @@ export interface ForkOrder {
   readonly limits: CopyLimits;
   /** Durable for certain, since the caller is the writer. @defaultValue what the log proves counts */
   readonly durableLsn?: number;
+  readonly ownership: Ownership;
 }
 
 /** What a fork did. */
@@ -86,15 +92,20 @@ export async function runFork(order: ForkOrder, on: CopyComponents): Promise<For
   }
   const run = new CopyRun('fork', order.limits, on);
   let store: NewStore | undefined;
+  let held: HeldStore | undefined;
   try {
     run.check();
     run.progress('plan');
-    const settled = await settle(order, { source, identity: parent, fs: on.fs }, run);
+    if (order.ownership === 'claim') held = await HeldStore.take(on.fs, source.dir);
+    const isHeld = held !== undefined;
+    const settled = await settle(order, { source, identity: parent, fs: on.fs, isHeld }, run);
     // What cannot be read makes no directory.
     await readInAgreement(source, () => readForkInventory(source, parent, settled.lsn));
     store = await NewStore.begin(on, order.to);
     const making = { on, run, source, parent, store, created: newIdentity(parent, on.random) };
     const made = await make(making, settled);
+    const { parentId: storeId, storeId: by, dir } = made;
+    await held?.giveUp({ storeId, by, dir });
     return { ...made, milliseconds: on.clock.monotonicMs() - startedAt };
   } catch (error) {
     // What cannot be removed now stays behind its mark, and the next attempt removes it.
@@ -103,6 +114,7 @@ export async function runFork(order: ForkOrder, on: CopyComponents): Promise<For
   } finally {
     await run.close();
     await store?.release();
+    await held?.release();
   }
 }
 
@@ -161,7 +173,7 @@ async function make(
 /** Snapshots, then segments; their directories are synced behind them. */
 async function shareFiles(
   { run, store }: Making,
-  { objects, snapshots, segments, fork }: ForkInventory,
+  { objects, snapshots, segments }: ForkInventory,
   sharer: FileSharer,
 ): Promise<void> {
   const total = segments.reduce((sum, { end }) => sum + end, 0);
@@ -173,24 +185,21 @@ async function shareFiles(
     if (!file) throw gone(objects.path(name));
     await sharer.share(file, { path: `${store.dir}/${name}`, bytes });
   }
-  for (const { file, end, isSealed } of segments) {
+  for (const segment of segments) {
+    const { file, end, isShared } = segment;
     run.check();
     const target = { path: `${store.dir}/wal/${file.name}`, bytes: end };
     const from = { fs: sharer.sourceFs, path: file.path };
-    if (isSealed) await sharer.share(from, target);
-    else await sharer.copy(from, { ...target, finish: (handle) => finishHead(handle, file, fork) });
+    if (isShared) await sharer.share(from, target);
+    else await sharer.copy(from, { ...target, finish: (handle) => finishCopy(handle, segment) });
   }
   await store.syncDirectories(['snapshots', 'wal']);
 }
 
-/** The copied segment is as long as its header says, and proved up to the fork where groups end there. */
-function finishHead(
-  handle: FileHandle,
-  file: SegmentFile,
-  { position, lsn, end }: TimelineFork,
-): Promise<void> {
-  const isBorder = position.lsn === lsn;
-  return finishSegment(handle, file, isBorder ? position : { ...position, offset: end }, isBorder);
+/** A copied segment is as long as its header says, and proved to its end where groups end there. */
+function finishCopy(handle: FileHandle, { file, end, border }: ForkSegment): Promise<void> {
+  const none = { offset: end, lsn: 0, chain: chainStart };
+  return finishSegment(handle, file, border ?? none, border !== undefined);
 }
 
 /** The small objects of the fork, by name, in the order in which they are put. */

@@ -30,6 +30,7 @@ import type { LogRange } from '../wal/log-position.ts';
 import { readRecords } from '../wal/log-records.ts';
 import type { LowWater } from '../wal/low-water.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
+import type { Border } from '../wal/segment-scan.ts';
 import { endOfHead, endsBeforeRecord } from './backup-source.ts';
 import {
   listRecordIds,
@@ -47,8 +48,13 @@ import type { ReaderObjects } from './reader-objects.ts';
 export interface ForkSegment {
   readonly file: SegmentFile;
   readonly end: number;
-  /** Nobody writes to it any more up to that end, and nothing behind it is the fork's. */
-  readonly isSealed: boolean;
+  /**
+   * Where groups end of a segment that is copied: the one that takes appends, and those that a rewind
+   * left, which hold the beginning of a future that the fork has not got. Undefined: it is sealed, and
+   * shared; or the fork begins inside a group.
+   */
+  readonly border: Border | undefined;
+  readonly isShared: boolean;
 }
 
 /** What a fork consists of at first. */
@@ -190,10 +196,19 @@ async function forkAt(
 }
 
 /** Every segment ends where its successor says, the newest where the fork begins. */
-function sharesOf(files: readonly SegmentFile[], { end }: TimelineFork): ForkSegment[] {
+function sharesOf(files: readonly SegmentFile[], fork: TimelineFork): ForkSegment[] {
   return files.map((file, i) => {
-    const predecessor = files[i + 1]?.header.predecessor;
-    return { file, end: predecessor?.end ?? end, isSealed: predecessor !== undefined };
+    const next = files[i + 1]?.header;
+    if (!next?.predecessor) {
+      const { position, lsn, end } = fork;
+      return { file, end, border: position.lsn === lsn ? position : undefined, isShared: false };
+    }
+    const { end, lastLsn } = next.predecessor;
+    if (next.timeline === file.header.timeline) {
+      return { file, end, border: undefined, isShared: true };
+    }
+    const border = { offset: end, lsn: lastLsn, chain: next.chain };
+    return { file, end, border, isShared: false };
   });
 }
 

@@ -25,7 +25,7 @@ import { writeLogMark, type LogMark } from '../wal/log-mark.ts';
 import { writeLowWater, type LowWater } from '../wal/low-water.ts';
 import { startLog } from '../wal/start-log.ts';
 import type { CopyComponents } from './copy-run.ts';
-import { findInTheWay, storeDirectories } from './empty-directory.ts';
+import { clearDirectory, findInTheWay, storeDirectories } from './empty-directory.ts';
 
 export const restoringName = 'RESTORING';
 
@@ -212,13 +212,4 @@ async function lookAt(fs: FileSystem, dir: string): Promise<Found> {
     path: dir,
     name,
   });
-}
-
-async function clearDirectory(fs: FileSystem, dir: string): Promise<void> {
-  for (const name of await fs.list(dir)) {
-    const path = `${dir}/${name}`;
-    // Names of objects have no more parts than these.
-    if ((await fs.stat(path))?.kind === 'file') await fs.unlink(path);
-  }
-  await fs.syncDirectory(dir);
 }

@@ -17,6 +17,7 @@ import { aroundDamage, readingChain, type Without } from './around-damage.ts';
 import { planMoment } from './moment-at.ts';
 import { rateOf, ThreadMeter, type ThreadWork } from './recovery-work.ts';
 import { NewStore } from './new-store.ts';
+import { HeldStore, type Ownership } from './ownership.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import {
   readAllInAgreement,
@@ -59,6 +60,7 @@ export interface RestoreOrder extends WantedParts {
   readonly from: readonly RestorePart[];
   /** Key groups that no store gives are left empty. */
   readonly gaps: boolean;
+  readonly ownership: Ownership;
   /** Absolute. */
   readonly to: string;
   readonly limits: CopyLimits;
@@ -128,12 +130,17 @@ export async function runRestore(order: RestoreOrder, on: CopyComponents): Promi
   const found = await findStores(order, on);
   const run = new CopyRun('restore', order.limits, on);
   let store: NewStore | undefined;
+  const held: HeldStore[] = [];
   try {
     run.check();
     run.progress('plan');
+    if (order.ownership === 'claim') {
+      for (const { source } of found) held.push(await HeldStore.take(on.fs, source.dir));
+    }
     const stores: SettledStore[] = [];
     // A target that is not there makes no directory.
-    for (const each of found) stores.push(await settleStore(each, on, run));
+    for (const each of found)
+      stores.push(await settleStore({ ...each, isHeld: held.length > 0 }, on, run));
     const { keyGroups } = found[0]!.identity;
     const groups = stores.map((each) => each.groups);
     const isOne = stores.length === 1;
@@ -141,6 +148,10 @@ export async function runRestore(order: RestoreOrder, on: CopyComponents): Promi
     checkGroups(groups, keyGroups, { gaps: order.gaps || isOne, name });
     store = await NewStore.begin(on, order.to);
     const made = await make(order, { on, run, stores, store });
+    const { storeId: by, dir } = made;
+    for (const [i, { storeId }] of made.sources.entries()) {
+      await held[i]?.giveUp({ storeId, by, dir });
+    }
     return { ...made, milliseconds: on.clock.monotonicMs() - startedAt };
   } catch (error) {
     // Before the files go that they write to.
@@ -151,6 +162,7 @@ export async function runRestore(order: RestoreOrder, on: CopyComponents): Promi
   } finally {
     await run.close();
     await store?.release();
+    for (const each of held) await each.release();
   }
 }
 
@@ -162,6 +174,8 @@ interface FoundStore {
   /** Undefined: those that it was made of, when it is one of several; else all. */
   readonly keyGroups: KeyGroupRange | undefined;
   readonly isOneOfSeveral: boolean;
+  /** Its lock is held: nobody writes. @defaultValue false */
+  readonly isHeld?: boolean;
 }
 
 interface SettledStore extends FoundStore {
@@ -227,13 +241,13 @@ async function settleStore(
 
 /** What a checkpoint names is proved; other targets wait for the proof of what is in the log. */
 async function settle(
-  { source, identity, target: { kind, number } }: FoundStore,
+  { source, identity, target: { kind, number }, isHeld = false }: FoundStore,
   { fs }: CopyComponents,
   run: CopyRun,
 ): Promise<SettledLog> {
   if (kind !== 'checkpoint' && kind !== 'savepoint') {
     const wanted = kind === 'lsn' ? { wanted: number } : {};
-    return settleLog({ source, fs, identity, ...wanted }, run);
+    return settleLog({ source, fs, identity, isHeld, ...wanted }, run);
   }
   return { lsn: Number.MAX_SAFE_INTEGER, unprovedCommits: 0 };
 }

@@ -32,6 +32,8 @@ export interface SettlingInput {
   readonly identity: StoreIdentity;
   /** What is above it is not wanted, and not waited for. @defaultValue everything is */
   readonly wanted?: number;
+  /** The caller holds the lock: nobody writes. @defaultValue false */
+  readonly isHeld?: boolean;
 }
 
 /** The LSN up to which a log may be given out; waits for the proof of a writer. */
@@ -42,7 +44,7 @@ export async function settleLog(input: SettlingInput, run: CopyRun): Promise<Set
   const first = await read();
   const wanted = Math.min(first.lsn, input.wanted ?? first.lsn);
   let { provedLsn } = first;
-  if (provedLsn >= wanted) return { lsn: wanted, unprovedCommits: 0 };
+  if (provedLsn >= wanted || input.isHeld === true) return { lsn: wanted, unprovedCommits: 0 };
   const until = run.clock.monotonicMs() + proofWaitMs;
   while (provedLsn < wanted) {
     if (!(await writerHolds(fs, source.dir))) return { lsn: wanted, unprovedCommits: 0 };

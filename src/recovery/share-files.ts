@@ -1,7 +1,7 @@
 /*
  * Files of one store as files of another one: by a second name where the file system has that, else by
- * a copy. A name is durable when its directory has been synced, which the caller does. A file that
- * is there already came from an attempt before, which failed behind it.
+ * a copy. A name is durable when its directory has been synced, which the caller does. What is there
+ * already came from a reading before, and is replaced.
  */
 import { errnoOf, toStorageError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
@@ -108,11 +108,12 @@ export class FileSharer {
 
   async #link(existing: string, path: string): Promise<boolean> {
     try {
+      // What a reading before has put there may have been less.
+      if (await this.#fs.stat(path)) await this.#fs.unlink(path);
       await this.#fs.link(existing, path);
       return true;
     } catch (error) {
       const errno = errnoOf(error);
-      if (errno === 'EEXIST') return true;
       if (cannotLink.includes(errno)) return false;
       throw toStorageError(error, 'share', existing);
     }

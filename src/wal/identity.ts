@@ -16,6 +16,7 @@ import { createFile, temporarySuffix } from '../fs/replace-file.ts';
 import type { Random } from '../std/random.ts';
 import { fromHex, toHex } from '../std/bytes.ts';
 import { directoryPlace, placeFromPlain, type StorePlace } from '../store/store-place.ts';
+import { claimedError, claimedName } from './claimed.ts';
 import { logMarkName } from './log-mark.ts';
 import { readFileRange } from './segment-scan.ts';
 
@@ -63,6 +64,7 @@ export async function readIdentity(
   } catch (error) {
     throw directoryError(error, 'list', directory);
   }
+  if (names.includes(claimedName)) throw await claimedError(fs, directory);
   if (!names.includes(identityName)) {
     const foreign = names.find((name) => !unfinished.includes(name));
     if (foreign !== undefined) throw notAStore(directory, `it holds ${foreign}`);

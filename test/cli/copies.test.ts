@@ -178,6 +178,25 @@ describe('fork', () => {
   });
 });
 
+describe('--claim', () => {
+  test('of fork, restore and join: the new store takes the place of the old', async () => {
+    const at = (name: string): string => join(directory, `claim-${name}`);
+    await run('restore', store, at('0'));
+    const forked = await run('fork', at('0'), at('1'), '--claim');
+    expect(forked.stdout).toContain(`claimed     ${at('0')}\n`);
+    expect((await run('restore', at('1'), at('2'), '--claim')).status).toBe(0);
+    await run('split', at('2'), at('low'), at('high'));
+    expect((await run('join', at('3'), at('low'), at('high'), '--claim')).status).toBe(0);
+    for (const gone of ['0', '1', 'low', 'high']) {
+      const { status, stderr } = await run('inspect', at(gone));
+      expect([status, stderr.split(':')[1]]).toEqual([2, ' CLAIMED']);
+    }
+    const reader = await openReader({ dir: at('3') });
+    expect([...reader.entries()]).toHaveLength(57);
+    await reader.close();
+  });
+});
+
 describe('backup', () => {
   test('copies, says what, and copies nothing the second time', async () => {
     const to = join(directory, 'backup');

@@ -183,6 +183,58 @@ describe('a fork', () => {
     }
   });
 
+  test('of a store that was rewound: its past, and not the future that was left', async () => {
+    const store = await filled(20);
+    await within(store, dir, (engine) => fill(engine, 5), { recoverTo: { lsn: 10 } });
+    const { lsn, timeline } = await forked(store);
+    expect([lsn, timeline]).toEqual([15, 3]);
+    expect(await contentOf(store, to)).toEqual(await contentOf(store, dir));
+    expect(await faultsIn(store, to)).toEqual([]);
+    for (const at of [{ lsn: 4 }, { lsn: 12 }]) {
+      expect(await contentOf(store, to, { at })).toEqual(await contentOf(store, dir, { at }));
+    }
+    await within(store, to, (engine) => fill(engine, 8));
+    expect(await faultsIn(store, to)).toEqual([]);
+  });
+
+  test('goes back to a moment of its parent, and on from there', async () => {
+    const store = await filled(20);
+    await forked(store);
+    await within(store, to, (engine) => fill(engine, 8));
+    const due = await contentOf(store, dir, { at: { lsn: 9 } });
+    await within(store, to, () => {}, { recoverTo: { lsn: 9 } });
+    expect(await contentOf(store, to)).toEqual(due);
+    await within(store, to, async (engine) => {
+      expect(engine.recovery.lsn).toBe(9);
+      await fill(engine, 14);
+      await engine.merge();
+      await engine.collect();
+    });
+    expect(await faultsIn(store, to)).toEqual([]);
+    const left = { at: { lsn: 25, timeline: 2 } };
+    expect((await contentOf(store, to, left))[2]).toBe(25);
+  });
+
+  test('of a store that stands where it was rewound to, in the middle of a group', async () => {
+    const store = new TestStore();
+    const engine = await store.open(smallSegments);
+    const stats = engine.operator('routes').value('stats');
+    const commits = [1, 2, 3, 4].map((i) => {
+      stats.set('all', i);
+      return engine.commit();
+    });
+    await Promise.all(commits);
+    await engine.close();
+    await within(store, dir, () => {}, { recoverTo: { lsn: 2 } });
+    await forked(store);
+    expect(await contentOf(store, to)).toEqual(await contentOf(store, dir));
+    await within(store, to, async (other) => {
+      expect(other.operator('routes').value('stats').get('all')).toBe(2);
+      expect((await other.commit()).lsn).toBe(3);
+    });
+    expect(await faultsIn(store, to)).toEqual([]);
+  });
+
   test('joins with its parent: the same seed', async () => {
     const store = await filled();
     await forked(store);
