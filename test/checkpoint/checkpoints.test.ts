@@ -64,7 +64,7 @@ describe('kinds', () => {
     await engine.close();
   });
 
-  test('a chain of its greatest length: merged beside further deltas, which stay behind the new base', async () => {
+  test('C5 a chain of its greatest length: merged beside further deltas, which stay behind the new base', async () => {
     const world = worldOn();
     const options = { maxChainLength: 8, merge: { strategy: 'sequential' as const } };
     let engine = await open(world, options);
@@ -363,7 +363,7 @@ describe('publishing', () => {
     await again.close();
   });
 
-  test('an attempt that failed at its record, and one that succeeded after it: the next opening removes the first one’s file', async () => {
+  test('C3 an attempt that failed at its record, and one that succeeded after it: the next opening removes the first one’s file', async () => {
     const store = new HeldStore();
     const world = worldOn();
     const engine = await open(world, { store });

@@ -73,7 +73,7 @@ describe('commit', () => {
     expect(again.operator('a').value('v').get('k')).toEqual({ n: 1 });
   });
 
-  test('many commits at once: LSNs without gaps, resolved in order, timestamps that rise', async () => {
+  test('E1 many commits at once: LSNs without gaps, resolved in order, timestamps that rise', async () => {
     const engine = await open(worldOn());
     const state = engine.operator('a').value<number>('v');
     const resolved: number[] = [];

@@ -132,7 +132,7 @@ describe('a power loss in the middle of a collection', () => {
     return [];
   }
 
-  test('snapshots before records: a record names what is gone', async () => {
+  test('R1 snapshots before records: a record names what is gone', async () => {
     const found = await swapped((plan) => ({ ...plan, lines: plan.lines.toReversed() }));
     expect(found.join('\n')).toContain('snapshot is missing');
   });

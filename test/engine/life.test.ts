@@ -116,7 +116,7 @@ describe('close', () => {
 });
 
 describe('one writer', () => {
-  test('a second opener in the process: LOCKED, the first goes on, and it is free when that is closed', async () => {
+  test('O1 a second opener in the process: LOCKED, the first goes on, and it is free when that is closed', async () => {
     const world = worldOn();
     const engine = await open(world);
     const error = await errorOf(open(world));

@@ -249,7 +249,7 @@ describe('retention after a store was taken back', () => {
     return engine;
   }
 
-  test('while the fork is in the window: the future that was left is whole; behind it, gone whole', async () => {
+  test('T2 while the fork is in the window: the future that was left is whole; behind it, gone whole', async () => {
     const world = await forked();
     const early = await bases(world, 1);
     const first = await early.collect();

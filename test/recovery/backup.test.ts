@@ -123,7 +123,7 @@ describe('a backup', () => {
     }
   });
 
-  test('of a store that is open: all that was acknowledged, once its writer has proved it', async () => {
+  test('F3 of a store that is open: all that was acknowledged, once its writer has proved it', async () => {
     const store = new TestStore();
     const engine = await store.open(smallSegments);
     await fill(engine, 5);

@@ -67,7 +67,7 @@ describe('of an open engine', () => {
     await engine.close();
   });
 
-  test('a commit that is not durable: not given until it is', async () => {
+  test('C2 a commit that is not durable: not given until it is', async () => {
     const engine = await opened();
     engine.operator('op').value('v').set('k', 1);
     await engine.commit({ durability: 'os' });

@@ -76,7 +76,7 @@ describe('a fork', () => {
     expect(await faultsIn(store, to)).toEqual([]);
   });
 
-  test('shares every snapshot and sealed segment, and copies the one that takes appends', async () => {
+  test('T3 shares every snapshot and sealed segment, and copies the one that takes appends', async () => {
     const store = await filled();
     const { sharedFiles, copiedFiles, checkpoints } = await forked(store);
     const snapshots = await store.fs.list(`${dir}/snapshots`);

@@ -72,7 +72,7 @@ describe('agreement of readings', () => {
     expect(gone).toBe(true);
   });
 
-  test('a snapshot that is unlinked while it is open: still read', async () => {
+  test('F1 a snapshot that is unlinked while it is open: still read', async () => {
     const store = await filled();
     const snapshots = (await store.files(`${dir}/snapshots`)).map(({ path }) => path);
     let gone = false;
@@ -89,7 +89,7 @@ describe('agreement of readings', () => {
     expect(gone).toBe(true);
   });
 
-  test('damage that stays: two readings, then the error, and nothing changed', async () => {
+  test('F2 damage that stays: two readings, then the error, and nothing changed', async () => {
     const store = await filled();
     const snapshot = await basePath(store);
     await store.flip(snapshot, 700);

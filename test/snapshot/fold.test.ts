@@ -117,7 +117,7 @@ describe('an operand', () => {
     expect(summary(down)).toMatchObject({ op: ops.put, count: 3 });
   });
 
-  test('a sum past the safe integers: exact; past 64 bits: refused with its key, never wrapped', () => {
+  test('E3 a sum past the safe integers: exact; past 64 bits: refused with its key, never wrapped', () => {
     const big = fold(
       () => add(Number.MAX_SAFE_INTEGER, 1),
       () => add(Number.MAX_SAFE_INTEGER, 2),

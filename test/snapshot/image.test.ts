@@ -122,7 +122,7 @@ describe('collecting', () => {
     expect(lookup([imageOf([clearTable], { lsn: 2 }), old], probeOf(17, 'b'))).toBeUndefined();
   });
 
-  test('a put and a clear of one commit: the put counts', () => {
+  test('E5 a put and a clear of one commit: the put counts', () => {
     const image = imageOf([clearKey, put(17, 'b', '', { value: int64(3) })], { lsn: 5 });
     expect(lookup([image], probeOf(17, 'b'))).toBe(3n);
   });

@@ -135,7 +135,7 @@ describe('clears', () => {
     ]);
   });
 
-  test('a base: clears and tombstones are gone, and what they killed', () => {
+  test('E2 a base: clears and tombstones are gone, and what they killed', () => {
     const older = run(1, [map('a', 'x'), map('b', 'x'), map('c', 'x')]);
     const newer = run(2, [clear('a'), map('b', 'x', ops.delete)]);
     expect(drain(new MergeIterator([older, newer], base))).toEqual(['16:cx@1/1']);
