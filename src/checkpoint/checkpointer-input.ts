@@ -14,7 +14,12 @@ import type { TaskPool } from '../threads/task-pool.ts';
 import type { LogPosition, LogRange } from '../wal/log-position.ts';
 import type { ChainImages } from './chain-images.ts';
 import type { BudgetState } from './chain-policy.ts';
-import type { ChainPolicy, CheckpointRecord, CheckpointTrigger } from './checkpoint-record.ts';
+import type {
+  ChainLink,
+  ChainPolicy,
+  CheckpointRecord,
+  CheckpointTrigger,
+} from './checkpoint-record.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { RetentionSettings } from './retention/retention-settings.ts';
 import type { RestoreMeter } from './restore-estimate.ts';
@@ -57,7 +62,16 @@ export interface CheckpointerInput {
   readonly meter: RestoreMeter;
   /** Free bytes where snapshots are written. */
   readonly freeBytes: () => number;
+  readonly soundness: Soundness;
   readonly events: CheckpointEvents;
+}
+
+/** Whether the chain can be built on. */
+export interface Soundness {
+  /** Resolves when nothing of the chain is damaged, or rejects with what is. */
+  ready(): Promise<void>;
+  /** Throws when a chain names a snapshot that is known to be damaged. */
+  assertSound(chain: readonly ChainLink[]): void;
 }
 
 /** Bounds of one merge. */

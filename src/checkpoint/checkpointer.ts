@@ -259,6 +259,7 @@ export class Checkpointer {
     try {
       const position = await frozen.position;
       await request.check?.();
+      await this.#in.soundness.ready();
       if (request.kind === 'base' && this.#in.images.links.length > 0) {
         const base = await this.#takeBase(frozen, position, request);
         published = true;

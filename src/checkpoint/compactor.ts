@@ -8,8 +8,8 @@ import { AbortedError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { assert, must } from '../std/assert.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
+import type { MergeSource } from '../threads/slice-loans.ts';
 import { runMerge, type MergedSnapshot, type MergeOrder } from '../threads/merge-run.ts';
-import type { LoadedLink } from './chain-images.ts';
 import {
   judgeBudget,
   planMerge,
@@ -44,6 +44,18 @@ interface Order {
   readonly strategy: MergeStrategy;
   readonly kind: CheckpointKind;
   readonly request: CheckpointRequest;
+  /** What is read in place of the chain. */
+  readonly other?: OtherInputs;
+}
+
+/** Another way to the state at the end of the chain. */
+export interface OtherInputs {
+  /** Where it leads. */
+  readonly lsn: number;
+  readonly sources: readonly MergeSource[];
+  /** Names of the snapshots among them. */
+  readonly inputs: readonly string[];
+  readonly why: string;
 }
 
 const mergeRequest: CheckpointRequest = { ...plainRequest, trigger: 'merge' };
@@ -150,6 +162,18 @@ export class Compactor {
     return this.#run({ plan, strategy: this.#in.policy.strategy, kind: 'base', request });
   }
 
+  /** Makes a base of other inputs that lead to the end of the chain, in place of all of it. */
+  async rebuild(other: OtherInputs): Promise<CheckpointRecord> {
+    // Asked again behind each wait: another may have begun in between.
+    while (this.#running) await this.#idle();
+    const { links, bytes: outputBytes } = this.#in.images;
+    const end = must(links.at(-1), 'a chain has links').link.lastLsn;
+    assert(end === other.lsn, 'a chain is made anew up to its end', { end, lsn: other.lsn });
+    const plan = { start: 0, count: links.length, outputBytes, why: other.why };
+    const { strategy } = this.#in.policy;
+    return this.#run({ plan, strategy, kind: 'merge', request: mergeRequest, other });
+  }
+
   /** Nothing is begun any more, and what runs is not published. */
   close(): void {
     this.#closing = true;
@@ -168,7 +192,7 @@ export class Compactor {
 
   /** Merges images within the limits of time and threads. */
   async #runMerge(
-    run: readonly LoadedLink[],
+    sources: readonly MergeSource[],
     order: Pick<MergeOrder, 'stagedPath' | 'header'> & {
       readonly strategy: MergeStrategy;
       readonly tables: readonly TableDefinition[];
@@ -190,7 +214,7 @@ export class Compactor {
     signal?.addEventListener('abort', give);
     try {
       return await runMerge(pool, {
-        sources: run.map(({ image }) => mergeSource(image)),
+        sources,
         stagedPath,
         header,
         ...below,
@@ -215,7 +239,7 @@ export class Compactor {
     return running;
   }
 
-  async #merge({ plan, strategy, kind, request }: Order): Promise<CheckpointRecord> {
+  async #merge({ plan, strategy, kind, request, other }: Order): Promise<CheckpointRecord> {
     const { transfer, slabs, groupBits, images, clock, events } = this.#in;
     this.#publisher.assertMayPublish();
     assertRoom(this.#in, mergeRoom(plan.outputBytes));
@@ -231,7 +255,8 @@ export class Compactor {
     const { deduplicate } = this.#in.mergeLimits;
     const below = belowMerge(images.links.slice(0, start), run, deduplicate);
     const startedAt = clock.monotonicMs();
-    const output = await this.#runMerge(run, {
+    const sources = other?.sources ?? run.map(({ image }) => mergeSource(image));
+    const output = await this.#runMerge(sources, {
       stagedPath,
       header: snapshotHeader(this.#in, { base, fromLsn, last }),
       strategy,
@@ -268,7 +293,7 @@ export class Compactor {
       const merge = {
         strategy,
         why: plan.why,
-        inputs: run.map((input) => input.link.name),
+        inputs: other?.inputs ?? run.map((input) => input.link.name),
         inputBytes: run.reduce((sum, input) => sum + input.link.bytes, 0),
         outputBytes: bytes,
         milliseconds,

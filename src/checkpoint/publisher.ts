@@ -127,6 +127,7 @@ export class Publisher {
   /** Puts the record: from then on the checkpoint exists. */
   async put(record: CheckpointRecord): Promise<void> {
     this.assertMayPublish();
+    this.#in.soundness.assertSound(record.chain);
     try {
       await this.#in.checkpoints.publish(record);
     } catch (error) {

@@ -36,6 +36,7 @@ import { coldLinks, startLoading } from './loading.ts';
 import type { ResolvedEngineOptions } from './options.ts';
 import { keepWarnings } from './opening-warnings.ts';
 import type { PositionTable } from './positions.ts';
+import { Rebuild } from './rebuild.ts';
 import { newRecording, type Recording } from './recording.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { forkOpen } from './fork-store.ts';
@@ -80,6 +81,7 @@ export interface Assembled {
   readonly engine: Engine;
   readonly checkpointer: Checkpointer;
   readonly recording: Recording | undefined;
+  readonly rebuild: Rebuild;
 }
 
 export function assembleEngine(input: AssemblyInput): Assembled {
@@ -94,6 +96,10 @@ export function assembleEngine(input: AssemblyInput): Assembled {
   const checkpointer = new Checkpointer({
     ...checkpointerFacts(input),
     log: checkpointLog(writer, segments),
+    soundness: {
+      ready: () => rebuild.ready(),
+      assertSound: (chain) => rebuild.assertSound(chain),
+    },
     events: checkpointEvents(hub, watch, {
       collect: () => retention.collectSoon(),
       fail: (error) => failures.report(error),
@@ -103,7 +109,9 @@ export function assembleEngine(input: AssemblyInput): Assembled {
   const on = { checkpoints, checkpointer, segments, hub, failures };
   const path = options.record;
   const recording = newRecording(path, { fs, identity, space, recovery, hub, writer });
-  const retention = newRetention(input, on);
+  const damaged = new Set(recovered.damaged);
+  const retention = newRetention(input, { ...on, damaged });
+  const rebuild = newRebuild(input, { ...on, retention, writer, damaged });
   const known = space.loggedDefinitions().map(({ operator }) => operator);
   const missing = new MissingOperators(recovered.record?.missing ?? [], known);
   const engine = new Engine(
@@ -140,11 +148,11 @@ export function assembleEngine(input: AssemblyInput): Assembled {
     space,
     loadsMax: input.backgroundThreads,
     events: {
-      damaged: ({ error }) => failures.report(error),
+      damaged: (damage) => rebuild.damaged(damage),
       failed: (error) => failures.report(error),
     },
   });
-  return { engine, checkpointer, recording };
+  return { engine, checkpointer, recording, rebuild };
 }
 
 function newWriter(input: AssemblyInput, segments: LogSegments): LogWriter {
@@ -162,7 +170,9 @@ function newWriter(input: AssemblyInput, segments: LogSegments): LogWriter {
   return writer;
 }
 
-function checkpointerFacts(input: AssemblyInput): Omit<CheckpointerInput, 'log' | 'events'> {
+function checkpointerFacts(
+  input: AssemblyInput,
+): Omit<CheckpointerInput, 'log' | 'events' | 'soundness'> {
   const { identity, options, opened, recovered, transfer } = input;
   const { keyGroups } = identity;
   return {
@@ -253,9 +263,25 @@ interface Collecting {
   readonly failures: BackgroundFailures;
 }
 
-function newRetention(input: AssemblyInput, on: Collecting): Retention {
+function newRebuild(
+  input: AssemblyInput,
+  on: Collecting & {
+    readonly retention: Retention;
+    readonly writer: LogWriter;
+    readonly damaged: Set<string>;
+  },
+): Rebuild {
+  const { fs, options } = input;
+  const pins = pinsOf(fs, options.dir);
+  return new Rebuild({ ...input, ...on, logDirectory: `${options.dir}/wal`, pins });
+}
+
+function newRetention(
+  input: AssemblyInput,
+  on: Collecting & { readonly damaged: ReadonlySet<string> },
+): Retention {
   const { fs, clock, recovered, options } = input;
-  const { checkpoints, checkpointer, segments, hub, failures } = on;
+  const { checkpoints, checkpointer, segments, hub, failures, damaged } = on;
   return new Retention({
     options: options.retention,
     fs,
@@ -266,7 +292,7 @@ function newRetention(input: AssemblyInput, on: Collecting): Retention {
     segments,
     pins: pinsOf(fs, options.dir),
     newestFound: recovered.record?.id,
-    damaged: recovered.damaged,
+    damaged,
     events: {
       collect: (report) => hub.emit('collect', report),
       fail: (error) => failures.report(error),

@@ -4,7 +4,7 @@
  * warn of is kept for the first listener of warnings, since nobody can listen before.
  */
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
-import { InvalidArgumentError } from '../errors.ts';
+import { InvalidArgumentError, type TidemarkError } from '../errors.ts';
 import type { CollectionReport } from './retention.ts';
 import type { ScrubReport } from './verifier.ts';
 
@@ -14,6 +14,7 @@ export interface EngineWarning {
     | 'TORN_TAIL'
     | 'DAMAGED_HISTORY'
     | 'CHECKPOINT_SKIPPED'
+    | 'SNAPSHOT_DAMAGED'
     | 'COMMITS_LOST'
     | 'OPERATORS_MISSING'
     | 'DAMAGE_FOUND'
@@ -29,6 +30,23 @@ export interface EngineWarning {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+/** Something of a snapshot that cannot be read was found after the opening. */
+export interface DamageEvent {
+  /** What becomes of it. `found`: reads of it throw; `rebuilt`: they no longer do; `lost`: no way. */
+  readonly outcome: 'found' | 'rebuilt' | 'lost';
+  /** Name of the snapshot. */
+  readonly snapshot: string;
+  /** Of the state that it belongs to; undefined for what the engine keeps for itself. */
+  readonly operator: string | undefined;
+  readonly state: string | undefined;
+  /** What reads throw. */
+  readonly error: TidemarkError;
+  /** `rebuilt`: the id of the checkpoint that is sound again. */
+  readonly checkpoint: number | undefined;
+  /** `lost`: why there is no way to what was there; a checkpoint tries again. */
+  readonly cause: unknown;
+}
+
 /** Events and what their listeners are given. */
 export interface EngineEvents {
   /** A checkpoint has been published. */
@@ -39,6 +57,8 @@ export interface EngineEvents {
   collect: CollectionReport;
   /** A scrub has ended; what it found. */
   scrub: ScrubReport;
+  /** A part of a snapshot that was not read at the opening cannot be read. */
+  damage: DamageEvent;
   warning: EngineWarning;
   /** Work in the background failed, or the engine stopped taking commits. */
   failure: unknown;
@@ -55,6 +75,7 @@ const eventNames: readonly string[] = [
   'merge',
   'collect',
   'scrub',
+  'damage',
   'warning',
   'failure',
 ];

@@ -64,7 +64,13 @@ export type {
   RetentionSchedule,
   RetentionSettings,
 } from '../checkpoint/retention/retention-settings.ts';
-export type { EngineEventName, EngineEvents, EngineListener, EngineWarning } from './events.ts';
+export type {
+  DamageEvent,
+  EngineEventName,
+  EngineEvents,
+  EngineListener,
+  EngineWarning,
+} from './events.ts';
 export type { Positions } from './positions.ts';
 export type { StateHolder } from './state-holders.ts';
 export type { Operator } from '../state/operator.ts';

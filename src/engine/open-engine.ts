@@ -56,6 +56,7 @@ import {
 } from './options.ts';
 import { PositionTable } from './positions.ts';
 import { rewind } from './rewind.ts';
+import type { Rebuild } from './rebuild.ts';
 import { loadReserved } from './reserved-tables.ts';
 
 /** For how long threads that only the opening needed are kept. */
@@ -146,6 +147,7 @@ class Opening {
   #residency: Residency | undefined;
   #checkpointer: Checkpointer | undefined;
   #surplus: Timer | undefined;
+  #rebuild: Rebuild | undefined;
 
   constructor(
     options: ResolvedEngineOptions,
@@ -163,7 +165,9 @@ class Opening {
   async release(): Promise<void> {
     this.#surplus?.cancel();
     try {
+      this.#rebuild?.close();
       await this.#pool?.close();
+      await this.#rebuild?.settled();
       await this.#residency?.close();
       await this.#checkpointer?.settled();
       await this.#store?.close();
@@ -312,7 +316,7 @@ class Opening {
       (isLoaded ? meter.loaded(report.chainBytes, phasesMs.load) : 0) +
       meter.replayed(report.replayedBytes, phasesMs.replay);
     meter.opened(total - sampledMs);
-    const { engine, checkpointer, recording } = assembleEngine({
+    const { engine, checkpointer, recording, rebuild } = assembleEngine({
       ...this.#on,
       ...found,
       ...state,
@@ -326,6 +330,7 @@ class Opening {
       release: () => this.release(),
     });
     this.#checkpointer = checkpointer;
+    this.#rebuild = rebuild;
     await recording?.open();
     return engine;
   }

@@ -27,7 +27,8 @@ export interface OperatorLoading {
 export interface ResidencyOptions {
   /**
    * When snapshots are brought into memory. With `verification: 'full'` everything is read before
-   * the opening ends, and only 'aggressive' is possible. @defaultValue 'aggressive'
+   * the opening ends, and only 'aggressive' is possible.
+   * @defaultValue 'adaptive', with `verification: 'full'` 'aggressive'
    */
   readonly prefetch?: Prefetch;
   /**
@@ -76,7 +77,7 @@ export function resolveResidencyOptions(
 
 function resolvePrefetch(value: unknown, verification: Verification): Prefetch {
   const isFull = verification === 'full';
-  const mode = oneOf('prefetch', value ?? 'aggressive', modes);
+  const mode = oneOf('prefetch', value ?? (isFull ? 'aggressive' : 'adaptive'), modes);
   if (isFull && mode !== 'aggressive') {
     throw badOption('prefetch', "must be 'aggressive' with verification 'full'", value);
   }

@@ -161,6 +161,17 @@ export class Residency implements ColdFileWatcher {
     await Promise.all(waiting);
   }
 
+  /** Damage of one of these snapshots, if they are open here and it was found. */
+  damageAmong(names: readonly string[]): SliceDamage | undefined {
+    for (const { name, image } of this.#held.values()) {
+      if (!names.includes(name)) continue;
+      const slice = image.slices.find(({ cold }) => cold?.fault);
+      const error = slice?.cold?.fault;
+      if (slice && error) return { name, table: slice.facts.table, error };
+    }
+    return undefined;
+  }
+
   /** Loads nothing any more, and closes every file. */
   async close(): Promise<void> {
     this.#closed = true;

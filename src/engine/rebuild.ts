@@ -1,0 +1,255 @@
+/*
+ * Damage that is found after the opening: a slice of a snapshot of the chain cannot be read. Reads of
+ * it throw; the whole chain is made anew as one base, from the newest checkpoint that does without
+ * what is damaged, and the log behind that, up to the LSN of the newest record: the newest way that
+ * loses nothing. When its record is durable its image takes the place of the chain.
+ *
+ * Until then nothing is published that names a damaged snapshot: checkpoints wait, and fail when
+ * there is no way. Retention keeps other ways, as for damage that an opening finds. A rebuild that
+ * fails is tried again by the next checkpoint. Files of a way are pinned in a turn of collections.
+ */
+import type { ChainImages } from '../checkpoint/chain-images.ts';
+import type { CheckpointRecord, ChainLink } from '../checkpoint/checkpoint-record.ts';
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { Checkpointer } from '../checkpoint/checkpointer.ts';
+import type { Residency, SliceDamage } from '../checkpoint/residency/residency.ts';
+import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
+import type { LocalCopy, SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
+import type { Timelines } from '../checkpoint/timelines/timelines.ts';
+import { AbortedError, CorruptionError, type TidemarkError } from '../errors.ts';
+import type { FileSystem } from '../fs/file-system.ts';
+import { findLogThrough } from '../recovery/kept-log.ts';
+import { usableRecordsOf } from '../recovery/moment-at.ts';
+import { isDamage } from '../recovery/recovery-path.ts';
+import { planRestore, type RestorePlan } from '../recovery/restore-plan.ts';
+import { checkTarget } from '../recovery/target.ts';
+import type { SlabPool } from '../snapshot/slab-pool.ts';
+import { must } from '../std/assert.ts';
+import type { StateSpace } from '../state/state-space.ts';
+import type { MergeSource } from '../threads/slice-loans.ts';
+import { buildTailInParts } from '../threads/tail-build.ts';
+import type { TaskPool } from '../threads/task-pool.ts';
+import type { LogWriter } from '../wal/log-writer.ts';
+import type { BackgroundFailures } from './background-failures.ts';
+import type { DamageEvent, EventHub } from './events.ts';
+import type { Retention } from './retention.ts';
+
+/** What a rebuild stands on. */
+export interface RebuildInput {
+  readonly fs: FileSystem;
+  readonly logDirectory: string;
+  readonly space: StateSpace;
+  readonly images: ChainImages;
+  readonly residency: Residency;
+  readonly checkpoints: CheckpointStore;
+  readonly checkpointer: Checkpointer;
+  readonly timelines: Timelines;
+  readonly retention: Retention;
+  readonly transfer: SnapshotTransfer;
+  readonly writer: LogWriter;
+  readonly pins: PinSet;
+  readonly pool: TaskPool;
+  readonly slabs: SlabPool;
+  /** Names of snapshots that retention counts as damaged. */
+  readonly damaged: Set<string>;
+  readonly hub: EventHub;
+  readonly failures: BackgroundFailures;
+}
+
+/** A way to the state at the newest record's LSN. */
+interface Way {
+  readonly lsn: number;
+  readonly record: CheckpointRecord | undefined;
+  readonly sources: readonly MergeSource[];
+  readonly release: () => Promise<void>;
+}
+
+export class Rebuild {
+  readonly #in: RebuildInput;
+  /** Checkpoints of which something was damaged too. */
+  readonly #without = new Map<number, TidemarkError>();
+  #running: Promise<void> | undefined;
+  #closing = false;
+
+  constructor(input: RebuildInput) {
+    this.#in = input;
+  }
+
+  /** A slice cannot be read. */
+  damaged(damage: SliceDamage): void {
+    this.#in.damaged.add(damage.name);
+    this.#tell('found', damage);
+    // A view of an older moment goes without: its files are no part of what comes.
+    if (this.#inChain(damage.name)) this.#start(damage);
+  }
+
+  /** Resolves when the chain can be built on; tries to rebuild it when that failed before. */
+  async ready(): Promise<void> {
+    const damage = this.#found();
+    if (damage) this.#start(damage);
+    while (this.#running) await this.#running;
+    this.assertSound(this.#in.images.chain);
+  }
+
+  /** Throws when a chain names a snapshot that cannot be read. */
+  assertSound(chain: readonly ChainLink[]): void {
+    const damage = this.#in.residency.damageAmong(chain.map(({ name }) => name));
+    if (damage) throw damage.error;
+  }
+
+  /** Nothing is begun any more. */
+  close(): void {
+    this.#closing = true;
+  }
+
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  #found(): SliceDamage | undefined {
+    return this.#in.residency.damageAmong(this.#in.images.chain.map(({ name }) => name));
+  }
+
+  #inChain(snapshot: string): boolean {
+    return this.#in.images.chain.some(({ name }) => name === snapshot);
+  }
+
+  #start(damage: SliceDamage): void {
+    if (this.#closing || this.#running) return;
+    this.#without.clear();
+    this.#running = this.#run(damage).finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Never rejects. */
+  async #run(damage: SliceDamage): Promise<void> {
+    try {
+      const record = await this.#rebuild(damage);
+      this.#tell('rebuilt', damage, { checkpoint: record.id });
+    } catch (error) {
+      // The engine is closing, and the next opening finds the damage again.
+      if (this.#closing || error instanceof AbortedError) return;
+      this.#tell('lost', damage, { cause: error });
+    }
+  }
+
+  /** Takes one way after another until one is whole. */
+  async #rebuild(damage: SliceDamage): Promise<CheckpointRecord> {
+    const { checkpointer, transfer } = this.#in;
+    for (;;) {
+      const way = await this.#find();
+      try {
+        const { record, sources } = way;
+        const from = record ? `checkpoint ${record.id} and the log behind it` : 'the log';
+        const why = `${damage.name} cannot be read: made anew from ${from}`;
+        const inputs = record?.chain.map(({ name }) => name) ?? [];
+        return await checkpointer.compactor.rebuild({ lsn: way.lsn, sources, inputs, why });
+      } catch (error) {
+        if (!way.record || !isDamage(error, transfer.isLocal)) throw error;
+        this.#without.set(way.record.id, error);
+      } finally {
+        await way.release();
+      }
+    }
+  }
+
+  /** The newest way that does without what is known to be damaged. */
+  async #find(): Promise<Way> {
+    const { checkpointer, retention, writer, pins } = this.#in;
+    // A publication that had begun before the damage was found is waited for; no other follows.
+    const newest = await checkpointer.inTurn(async () => checkpointer.newest);
+    const { lsn } = must(newest, 'a chain has a record');
+    const position = await writer.cut();
+    const { plan, unpins } = await retention.between(async () => {
+      const found = await this.#plan(lsn, position);
+      const reason = `a chain that is made anew up to LSN ${lsn}`;
+      const unpin = found.record
+        ? pins.add({ recordId: found.record.id, reason })
+        : pins.add({ lsn: 0, reason });
+      return { plan: found, unpins: [unpin, pins.add({ lsn: found.record?.lsn ?? 0, reason })] };
+    });
+    const copies: LocalCopy[] = [];
+    const release = async (): Promise<void> => {
+      for (const unpin of unpins) unpin();
+      for (const copy of copies) await copy.discard();
+    };
+    try {
+      return { lsn, record: plan.record, sources: await this.#sources(plan, copies), release };
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  }
+
+  async #plan(lsn: number, position: Awaited<ReturnType<LogWriter['cut']>>): Promise<RestorePlan> {
+    const { fs, logDirectory, checkpoints, timelines, damaged } = this.#in;
+    const source = {
+      list: (prefix: string) => checkpoints.objects(prefix),
+      read: (id: number) => checkpoints.read(id),
+    };
+    const { records, dropped } = await usableRecordsOf(source, timelines.ancestry());
+    const log = await findLogThrough(fs, logDirectory, position);
+    const sound = records.filter(
+      ({ id, lsn: of, chain }) =>
+        of <= lsn && !this.#without.has(id) && !chain.some(({ name }) => damaged.has(name)),
+    );
+    const target = checkTarget({ lsn }, 'target');
+    const input = { fs, target, records: sound, dropped, log, lastLsn: position.lsn, now: 0 };
+    return planRestore(input);
+  }
+
+  async #sources(
+    { record, ranges, lsn }: RestorePlan,
+    copies: LocalCopy[],
+  ): Promise<MergeSource[]> {
+    const { transfer, space, pool, slabs } = this.#in;
+    const sources: MergeSource[] = [];
+    for (const { name, bytes, sha256 } of record?.chain ?? []) {
+      const copy = await transfer.makeLocal(name);
+      copies.push(copy);
+      sources.push({ path: copy.path, bytes, sha256 });
+    }
+    if (ranges.length === 0) return sources;
+    const { seed, groupBits } = space.images;
+    const { slices, lastLsn } = await buildTailInParts(
+      {
+        ranges,
+        fromLsn: record?.lsn ?? 0,
+        fromTimestamp: record?.timestamp ?? 0,
+        lastLsn: lsn,
+        seed,
+        groupBits,
+        // The merge knows how much of a list is kept.
+        rules: [],
+      },
+      { pool, slabs },
+    );
+    const discard = async (): Promise<void> => {
+      for (const { buffer } of slices) slabs.release(buffer);
+    };
+    copies.push({ path: '', discard });
+    if (lastLsn === lsn) return [...sources, { slices }];
+    throw new CorruptionError(
+      'CORRUPT_FRAME',
+      `log ends at LSN ${lastLsn} where ${lsn} was found`,
+      { lsn: lastLsn + 1, expected: lsn, actual: lastLsn },
+    );
+  }
+
+  #tell(
+    outcome: DamageEvent['outcome'],
+    { name, table, error }: SliceDamage,
+    more: Partial<Pick<DamageEvent, 'checkpoint' | 'cause'>> = {},
+  ): void {
+    const { space, hub, failures } = this.#in;
+    const of = space.loggedDefinitions().find(({ id }) => id === table);
+    const { checkpoint, cause } = more;
+    const { operator, state } = of ?? {};
+    hub.emit('damage', { outcome, snapshot: name, operator, state, error, checkpoint, cause });
+    if (outcome === 'lost') failures.report(cause);
+    if (outcome !== 'found') return;
+    const message = `a part of a snapshot cannot be read, and is made anew: ${error.message}`;
+    hub.warn({ code: 'SNAPSHOT_DAMAGED', message, details: { snapshot: name, operator, state } });
+  }
+}

@@ -1,0 +1,225 @@
+import { describe, expect, test } from 'vitest';
+import type { CheckpointRecord, DamageEvent, Engine } from '../../src/engine/index.ts';
+import type { FaultyFileSystem } from '../tools/faulty-file-system.ts';
+import { changes } from '../tools/faulty-file-system.ts';
+import { codeOf, errorOf, open, pathsIn, settle, worldOn, type World } from './engine-fixture.ts';
+
+const count = 600;
+
+/** A base, a base above it, a delta, and a log behind; the values say when they were set. */
+async function stored(): Promise<{ world: World; newest: CheckpointRecord }> {
+  const world = worldOn();
+  const engine = await open(world);
+  const set = async (from: number, to: number, round: number): Promise<void> => {
+    const state = engine.operator('o').value<string>('v');
+    for (let i = from; i < to; i++) state.set(i, `round ${round} `.padEnd(300, 'x'));
+    engine.operator('o').counter('n').add('n', 1);
+    await engine.commit({ positions: { source: round } });
+  };
+  await set(0, count, 1);
+  await engine.checkpoint();
+  await set(100, 300, 2);
+  await engine.checkpoint({ kind: 'base' });
+  await set(200, 400, 3);
+  engine.operator('o').value('v').delete(7);
+  await engine.commit();
+  const newest = await engine.checkpoint({ kind: 'delta' });
+  await set(500, 510, 4);
+  await engine.close();
+  return { world, newest };
+}
+
+const roundOf = (i: number): number | undefined => {
+  if (i === 7) return undefined;
+  if (i >= 500 && i < 510) return 4;
+  if (i >= 200 && i < 400) return 3;
+  return i >= 100 && i < 300 ? 2 : 1;
+};
+
+function read(engine: Engine, i: number): number | undefined {
+  const text = engine.operator('o').value<string>('v').get(i);
+  return text === undefined ? undefined : Number(text.split(' ')[1]);
+}
+
+function expectWhole(engine: Engine): void {
+  for (let i = 0; i < count; i++) expect(read(engine, i)).toBe(roundOf(i));
+  expect(engine.operator('o').counter('n').get('n')).toBe(4);
+  expect(engine.positions).toEqual({ source: 4 });
+}
+
+/** Flips a byte of a file in the middle, or back. */
+async function flip(fs: FaultyFileSystem, path: string, share = 0.5): Promise<void> {
+  const bytes = await fs.read(path);
+  bytes[Math.floor(bytes.length * share)]! ^= 1;
+  await fs.put(path, bytes);
+}
+
+interface Heard {
+  readonly engine: Engine;
+  readonly events: DamageEvent[];
+  readonly failures: unknown[];
+}
+
+async function opened(world: World, prefetch: 'none' | 'adaptive' = 'none'): Promise<Heard> {
+  const engine = await open(world, { prefetch, checkpointing: false });
+  const events: DamageEvent[] = [];
+  const failures: unknown[] = [];
+  engine.on('damage', (event) => events.push(event));
+  engine.on('failure', (error) => failures.push(error));
+  return { engine, events, failures };
+}
+
+/** Reads until one throws. */
+function firstError(engine: Engine): unknown {
+  for (let i = 0; i < count; i++) {
+    try {
+      read(engine, i);
+    } catch (error) {
+      return error;
+    }
+  }
+  return undefined;
+}
+
+describe('a slice of the newest chain cannot be read', () => {
+  test.each([
+    { what: 'base', link: 0 },
+    { what: 'delta', link: 1 },
+  ])('of its $what: reads throw, then it is made anew', async ({ link }) => {
+    const { world, newest } = await stored();
+    const { name } = newest.chain[link]!;
+    await flip(world.fs, `/store/${name}`);
+    const { engine, events, failures } = await opened(world);
+    expect(engine.recovery.path).toBe('newest');
+    const error = firstError(engine);
+    expect(error).toMatchObject({ code: 'CORRUPT_SNAPSHOT', details: { path: `/store/${name}` } });
+    // Every reading of the slice, wherever the damage is.
+    expect(firstError(engine)).toBe(error);
+    expect(() => [...engine.operator('o').value('v').keys()]).toThrow('block');
+    await settle(300);
+    const of = { snapshot: name, operator: 'o', state: 'v', error };
+    expect(events).toMatchObject([
+      { outcome: 'found', ...of, checkpoint: undefined },
+      { outcome: 'rebuilt', ...of, checkpoint: expect.any(Number) as number },
+    ]);
+    expect(failures).toEqual([]);
+    expectWhole(engine);
+    const [rebuilt] = (await engine.checkpoints()).slice(-1);
+    expect(rebuilt).toMatchObject({ id: events[1]!.checkpoint, lsn: newest.lsn });
+    const record = await engine.checkpoint();
+    expect(record.chain.map((one) => one.name)).not.toContain(name);
+    await engine.close();
+    const again = await open(world, { prefetch: 'aggressive', verification: 'full' });
+    expect(again.recovery).toMatchObject({ path: 'newest', skipped: [] });
+    expectWhole(again);
+    await again.close();
+  });
+
+  test('nobody reads it: the loading behind the opening finds it', async () => {
+    const { world, newest } = await stored();
+    await flip(world.fs, `/store/${newest.chain[0]!.name}`);
+    const { engine, events } = await opened(world, 'adaptive');
+    await settle(300);
+    expect(events.map(({ outcome }) => outcome)).toEqual(['found', 'rebuilt']);
+    expectWhole(engine);
+    await engine.close();
+  });
+
+  test('nobody listens: a warning is kept for the first who does', async () => {
+    const { world, newest } = await stored();
+    await flip(world.fs, `/store/${newest.chain[0]!.name}`);
+    const engine = await open(world, { prefetch: 'adaptive', checkpointing: false });
+    await settle(300);
+    const codes: string[] = [];
+    engine.on('warning', ({ code }) => codes.push(code));
+    await settle();
+    expect(codes).toEqual(['SNAPSHOT_DAMAGED']);
+    await engine.close();
+  });
+
+  test('the older way is damaged too: the one below it is taken, here the log alone', async () => {
+    const { world, newest } = await stored();
+    await flip(world.fs, `/store/${newest.chain[0]!.name}`);
+    const others = (await pathsIn(world.fs, 'snapshots')).filter(
+      (path) => !newest.chain.some(({ name }) => path.endsWith(name)),
+    );
+    for (const path of others) await flip(world.fs, path);
+    const { engine, events } = await opened(world, 'adaptive');
+    await settle(400);
+    expect(events.map(({ outcome }) => outcome)).toEqual(['found', 'rebuilt']);
+    expectWhole(engine);
+    await engine.close();
+  });
+});
+
+describe('checkpoints while something is damaged', () => {
+  test('one that is asked for waits until the chain is made anew', async () => {
+    const { world, newest } = await stored();
+    const { name } = newest.chain[0]!;
+    await flip(world.fs, `/store/${name}`);
+    const { engine, events } = await opened(world);
+    firstError(engine);
+    engine.operator('o').value('v').set(599, 'round 1 again');
+    await engine.commit();
+    const record = await engine.checkpoint();
+    expect(events.map(({ outcome }) => outcome)).toEqual(['found', 'rebuilt']);
+    expect(record.chain.map((link) => link.name)).not.toContain(name);
+    expectWhole(engine);
+    await engine.close();
+  });
+
+  test('no way is left: they fail with the damage, reads of the slice too, until there is one', async () => {
+    const { world, newest } = await stored();
+    const base = `/store/${newest.chain[0]!.name}`;
+    await flip(world.fs, base);
+    const { engine, events, failures } = await opened(world);
+    const snapshots = await pathsIn(world.fs, 'snapshots');
+    const others = snapshots.filter(
+      (path) => !newest.chain.some(({ name }) => path.endsWith(name)),
+    );
+    for (const path of others) await flip(world.fs, path);
+    const logs = await pathsIn(world.fs, 'wal');
+    const oldest = logs.filter((path) => path.endsWith('.wal'))[0]!;
+    await flip(world.fs, oldest, 0.05);
+    const error = firstError(engine);
+    await settle(400);
+    expect(events.map(({ outcome }) => outcome)).toEqual(['found', 'lost']);
+    expect(events[1]!.cause).toMatchObject({ kind: 'corrupt' });
+    expect(failures).toEqual([events[1]!.cause]);
+    expect(firstError(engine)).toBe(error);
+    engine.operator('o').value('v').set(599, 'round 1 again');
+    await engine.commit();
+    expect(await errorOf(engine.checkpoint())).toBe(error);
+    const records = (await engine.checkpoints()).length;
+    expect(await codeOf(engine.merge())).toBe('CORRUPT_SNAPSHOT');
+    expect(await engine.checkpoints()).toHaveLength(records);
+
+    for (const path of others) await flip(world.fs, path);
+    await flip(world.fs, oldest, 0.05);
+    const record = await engine.checkpoint();
+    expect(record.lsn).toBe(engine.sealedLsn);
+    expectWhole(engine);
+    await engine.close();
+  });
+});
+
+test('a power loss at any change of it: the next opening finds the state by another way', async () => {
+  const { world, newest } = await stored();
+  await flip(world.fs, `/store/${newest.chain[0]!.name}`);
+  const { engine } = await opened(world);
+  const moments: FaultyFileSystem[] = [];
+  world.fs.before = async (call) => {
+    if (!changes(call)) return;
+    moments.push(await world.fs.crash('dropped'), await world.fs.crash('kept'));
+  };
+  firstError(engine);
+  await settle(300);
+  world.fs.before = () => {};
+  await engine.close();
+  expect(moments.length).toBeGreaterThan(10);
+  for (const fs of moments) {
+    const again = await open(worldOn(fs), { prefetch: 'aggressive' });
+    expectWhole(again);
+    await again.close();
+  }
+});
