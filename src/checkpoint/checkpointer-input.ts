@@ -22,6 +22,7 @@ import type {
 } from './checkpoint-record.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { RetentionSettings } from './retention/retention-settings.ts';
+import type { Residency } from './residency/residency.ts';
 import type { RestoreMeter } from './restore-estimate.ts';
 import type { SnapshotTransfer } from './snapshot-transfer.ts';
 
@@ -63,6 +64,7 @@ export interface CheckpointerInput {
   /** Free bytes where snapshots are written. */
   readonly freeBytes: () => number;
   readonly soundness: Soundness;
+  readonly residency: Residency;
   readonly events: CheckpointEvents;
 }
 

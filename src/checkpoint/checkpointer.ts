@@ -315,7 +315,8 @@ export class Checkpointer {
       const record = this.#publisher.record({ ...made, trigger, checkpointBytes }, request);
       await this.#publisher.put(record);
       this.#growth = Math.min(growthMax, this.#logBytes / Math.max(1, logBytes));
-      this.#retire(frozen, { link, image: built.image });
+      const image = await this.#in.residency.settle(link, built.image);
+      this.#retire(frozen, { link, image });
       this.#in.events.checkpoint(record);
       return record;
     });
@@ -416,5 +417,6 @@ interface LogPart {
 }
 
 interface Built extends BuiltSnapshot {
+  readonly image: Image;
   readonly link: Omit<ChainLink, 'name'>;
 }

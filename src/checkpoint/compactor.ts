@@ -5,7 +5,9 @@
  * takes too long leaves the old chain. One merge at a time.
  */
 import { AbortedError } from '../errors.ts';
-import { Image } from '../snapshot/image.ts';
+import { Image, type ImageOptions } from '../snapshot/image.ts';
+import type { SliceDescriptor } from '../snapshot/slice.ts';
+import type { Residency } from './residency/residency.ts';
 import { assert, must } from '../std/assert.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
 import type { MergeSource } from '../threads/slice-loans.ts';
@@ -193,14 +195,14 @@ export class Compactor {
   /** Merges images within the limits of time and threads. */
   async #runMerge(
     sources: readonly MergeSource[],
-    order: Pick<MergeOrder, 'stagedPath' | 'header'> & {
+    order: Pick<MergeOrder, 'stagedPath' | 'header' | 'dropTables'> & {
       readonly strategy: MergeStrategy;
       readonly tables: readonly TableDefinition[];
       readonly below: BelowMerge;
     },
   ): Promise<MergedSnapshot> {
     const { pool, slabs, clock, mergeLimits, compression } = this.#in;
-    const { stagedPath, header, strategy, tables, below } = order;
+    const { stagedPath, header, strategy, tables, below, dropTables = [] } = order;
     const { timeoutMs, signal, threadsMax, compressionBytesMin } = mergeLimits;
     const packed = compressionOf(compression, tables);
     const bytesMin = compressionBytesMin === undefined ? {} : { bytesMin: compressionBytesMin };
@@ -222,6 +224,7 @@ export class Compactor {
         compression: { ...packed, ...bytesMin },
         threadsMax: strategy === 'sequential' ? 1 : threadsMax,
         keepSlices: true,
+        dropTables,
         signal: limit.signal,
         slabs,
       });
@@ -240,7 +243,7 @@ export class Compactor {
   }
 
   async #merge({ plan, strategy, kind, request, other }: Order): Promise<CheckpointRecord> {
-    const { transfer, slabs, groupBits, images, clock, events } = this.#in;
+    const { transfer, slabs, groupBits, images, clock, events, residency } = this.#in;
     this.#publisher.assertMayPublish();
     assertRoom(this.#in, mergeRoom(plan.outputBytes));
     const { start, count } = plan;
@@ -256,7 +259,9 @@ export class Compactor {
     const below = belowMerge(images.links.slice(0, start), run, deduplicate);
     const startedAt = clock.monotonicMs();
     const sources = other?.sources ?? run.map(({ image }) => mergeSource(image));
+    const { dropped } = residency;
     const output = await this.#runMerge(sources, {
+      dropTables: dropped,
       stagedPath,
       header: snapshotHeader(this.#in, { base, fromLsn, last }),
       strategy,
@@ -264,8 +269,9 @@ export class Compactor {
       below,
     });
     const milliseconds = clock.monotonicMs() - startedAt;
-    const image = new Image(output.slices, { slabs, groupBits });
-    return this.#publisher.publish({ image, stagedPath, sha256: output.sha256 }, async (id) => {
+    const merged = new MergedImage(residency, output.slices, { slabs, groupBits });
+    const built = { image: merged, stagedPath, sha256: output.sha256 };
+    return this.#publisher.publish(built, async (id) => {
       // Nothing is published once the engine gives its directory up.
       if (this.#closing && kind === 'merge') throw new AbortedError('ABORTED', 'closing');
       const { sha256, bytes, entryCount, dataBytes } = output;
@@ -305,11 +311,40 @@ export class Compactor {
         { ...made, trigger, checkpointBytes: 0, merge },
         request,
       );
+      const image = await merged.image(link, dropped.length > 0);
       await this.#publisher.put(record);
       images.replaceRun(start, count, { link, image, parents: below.parents });
       events.merge(record);
       return record;
     });
+  }
+}
+
+/** What a merge gave, until it has an image. */
+class MergedImage {
+  readonly #residency: Residency;
+  readonly #slices: readonly SliceDescriptor[];
+  readonly #options: ImageOptions;
+  #image: Image | undefined;
+
+  constructor(residency: Residency, slices: readonly SliceDescriptor[], options: ImageOptions) {
+    this.#residency = residency;
+    this.#slices = slices;
+    this.#options = options;
+  }
+
+  /** Its image: in part read from the file, which is under its name, when slices were dropped. */
+  async image(link: ChainLink, isPartial: boolean): Promise<Image> {
+    const resident = this.#slices;
+    this.#image = isPartial
+      ? (await this.#residency.open(link, { whole: true, resident })).image
+      : new Image(resident, this.#options);
+    return this.#image;
+  }
+
+  release(): void {
+    if (this.#image) this.#image.release();
+    else for (const { buffer } of this.#slices) this.#options.slabs.release(buffer);
   }
 }
 

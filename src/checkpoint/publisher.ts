@@ -17,7 +17,8 @@ import type { CheckpointerInput, CheckpointRequest } from './checkpointer-input.
 
 /** A snapshot that a worker built and that has no name yet. */
 export interface BuiltSnapshot {
-  readonly image: Image;
+  /** Given back when it is not published. */
+  readonly image: Pick<Image, 'release'>;
   readonly sha256: string;
   readonly stagedPath: string;
 }

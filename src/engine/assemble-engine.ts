@@ -116,7 +116,7 @@ export function assembleEngine(input: AssemblyInput): Assembled {
   const missing = new MissingOperators(recovered.record?.missing ?? [], known);
   const engine = new Engine(
     {
-      views: newViews(input, { ...on, retention, writer, missing }),
+      views: newViews(input, { ...on, retention, writer, missing, damaged }),
       options,
       space,
       writer,
@@ -187,6 +187,7 @@ function checkpointerFacts(
     space: input.space,
     pool: input.pool,
     slabs: input.slabs,
+    residency: input.residency,
     checkpoints: input.checkpoints,
     transfer,
     newest: recovered.record,
@@ -232,7 +233,7 @@ function newFork(
 
 function newViews(
   input: AssemblyInput,
-  on: Collecting & Pick<ViewsInput, 'retention' | 'writer' | 'missing'>,
+  on: Collecting & Pick<ViewsInput, 'retention' | 'writer' | 'missing' | 'damaged'>,
 ): Views {
   const { fs, clock, options, identity } = input;
   const { dir, store } = options;

@@ -10,10 +10,9 @@ import { assert } from '../std/assert.ts';
 import type { StateSpace } from '../state/state-space.ts';
 import type { Prefetch, ResolvedResidencyOptions } from './residency-options.ts';
 
-/** How an opening, or a view, reads snapshots; undefined: it loads them whole. */
-export function coldLinks(prefetch: Prefetch, residency: Residency): ColdLinks | undefined {
-  if (prefetch === 'aggressive') return undefined;
-  return { residency, whole: true };
+/** How an opening, or a view, reads snapshots. */
+export function coldLinks(prefetch: Prefetch, residency: Residency): ColdLinks {
+  return { residency, whole: true, now: prefetch === 'aggressive' };
 }
 
 /** What loading behind an opening stands on. */
@@ -36,8 +35,11 @@ export function startLoading({ residency, options, space, ...on }: LoadingInput)
     used: prefetch !== 'sequential',
     rest: prefetch !== 'none',
     // Reserved tables before all others; what no operator has any more comes with the others.
-    rank: (table: number) =>
-      table < firstUserTable ? -1 : ranks.rankOf(operators.get(table) ?? ''),
+    rank: (table: number) => {
+      if (!residency.keeps(table)) return undefined;
+      return table < firstUserTable ? -1 : ranks.rankOf(operators.get(table) ?? '');
+    },
   };
+  residency.follow(() => space.loggedDefinitions());
   residency.start(policy, on.loadsMax, on.events);
 }

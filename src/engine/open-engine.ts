@@ -195,14 +195,15 @@ class Opening {
 
   /** Damage that is met before anything is served is passed over as that which loading finds. */
   async #recover(found: Found): Promise<{ recovered: Recovered; state: OpenedState }> {
-    const input = this.#recoveryInput(found);
+    const cold = coldLinks(this.#options.residency.prefetch, found.residency);
+    const input = { ...this.#recoveryInput(found), cold };
     const recovered = await this.#way(found, input);
     try {
       return { recovered, state: this.#state(recovered, found.identity) };
     } catch (error) {
-      if (!input.cold || !isDamage(error, found.transfer.isLocal)) throw error;
+      if (cold.now || !isDamage(error, found.transfer.isLocal)) throw error;
     }
-    const again = await recover({ ...input, cold: undefined });
+    const again = await recover({ ...input, cold: { ...cold, now: true } });
     return { recovered: again, state: this.#state(again, found.identity) };
   }
 
@@ -275,7 +276,6 @@ class Opening {
       groupBits: Math.log2(identity.keyGroups),
       ancestry: found.timelines.ancestry(),
       verification,
-      cold: coldLinks(this.#options.residency.prefetch, found.residency),
     };
   }
 

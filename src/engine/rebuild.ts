@@ -188,15 +188,14 @@ export class Rebuild {
       list: (prefix: string) => checkpoints.objects(prefix),
       read: (id: number) => checkpoints.read(id),
     };
-    const { records, dropped } = await usableRecordsOf(source, timelines.ancestry());
+    const usable = await usableRecordsOf(source, timelines.ancestry());
     const log = await findLogThrough(fs, logDirectory, position);
-    const sound = records.filter(
+    const records = usable.records.filter(
       ({ id, lsn: of, chain }) =>
         of <= lsn && !this.#without.has(id) && !chain.some(({ name }) => damaged.has(name)),
     );
     const target = checkTarget({ lsn }, 'target');
-    const input = { fs, target, records: sound, dropped, log, lastLsn: position.lsn, now: 0 };
-    return planRestore(input);
+    return planRestore({ ...usable, fs, target, records, log, lastLsn: position.lsn, now: 0 });
   }
 
   async #sources(

@@ -10,7 +10,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { ChainImages, LoadedLink } from '../checkpoint/chain-images.ts';
-import type { ChainLink } from '../checkpoint/checkpoint-record.ts';
+import type { ChainLink, CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
 import type { Timelines } from '../checkpoint/timelines/timelines.ts';
@@ -62,8 +62,10 @@ export interface ViewsInput {
   readonly transfer: SnapshotTransfer;
   readonly pool: TaskPool;
   readonly slabs: SlabPool;
-  /** Leaves snapshots in their files; undefined: they are loaded whole. */
-  readonly cold: ColdLinks | undefined;
+  /** How snapshots are opened that are not there. */
+  readonly cold: ColdLinks;
+  /** Names of snapshots that are known to be damaged: no way leads over them. */
+  readonly damaged: ReadonlySet<string>;
 }
 
 /** Freezes what was committed, then takes what is frozen, in one turn. */
@@ -146,7 +148,7 @@ export class Views {
     without: ReadonlyMap<number, TidemarkError> = new Map(),
   ): Promise<RestorePlan> {
     this.#in.life.assertOpen();
-    const { fs, logDirectory, checkpoints, timelines, source, identity } = this.#in;
+    const { fs, logDirectory, checkpoints, timelines, source, identity, damaged } = this.#in;
     if ((target.timeline ?? timelines.current) !== timelines.current) {
       // What is there of a future that was given up is all durable (T1).
       const files = new ReadOnlyFiles(source.fs, false);
@@ -161,8 +163,13 @@ export class Views {
     );
     const log = await findLogThrough(fs, logDirectory, position);
     // A checkpoint that was published since the call is not of its past.
-    const records = usable.records.filter((record) => record.lsn <= position.lsn);
-    const broken = usable.broken.filter((record) => record.lsn <= position.lsn);
+    const past = usable.records.filter((record) => record.lsn <= position.lsn);
+    const isSound = ({ chain }: CheckpointRecord): boolean =>
+      !chain.some(({ name }) => damaged.has(name));
+    const records = past.filter((record) => isSound(record));
+    const broken = [...usable.broken, ...past.filter((record) => !isSound(record))].filter(
+      (record) => record.lsn <= position.lsn,
+    );
     const input = { fs, target, log, lastLsn: position.lsn, now };
     return planRestore({ ...usable, ...input, records, broken, without });
   }
@@ -253,7 +260,7 @@ export class Views {
     const { seed, groupBits } = space.images;
     const { signal } = this.#abort;
     // Only what is looked into is loaded.
-    const few = cold && { ...cold, whole: false };
+    const few = { ...cold, whole: false };
     return loadLink({ storeId, seed, groupBits, transfer, pool, slabs, signal, cold: few }, link);
   }
 

@@ -38,6 +38,8 @@ export interface ColdLinks {
   readonly residency: Residency;
   /** Their slices are loaded later even if nobody looks into them. */
   readonly whole: boolean;
+  /** All that belongs in memory is loaded at once. */
+  readonly now: boolean;
 }
 
 /** Damage of one snapshot. */
@@ -81,6 +83,7 @@ export class ChainLoader {
     if (known.length > 0) return known;
     const names = new Set(record.chain.map(({ name }) => name));
     for (const name of this.#loaded.keys()) if (!names.has(name)) this.#release(name);
+    this.#in.cold?.residency.follow(() => record.tables);
     const loading = record.chain.map((link) => this.#loadLink(link, onPart));
     const settled = await Promise.allSettled(loading);
     for (const result of settled) if (result.status === 'rejected') throw result.reason;
@@ -133,10 +136,12 @@ export class ChainLoader {
  * checks that it is the one that is meant.
  */
 export async function loadLink(input: LoadInput, link: ChainLink): Promise<ReadLink> {
-  const { image, header, parents } = await (input.cold
-    ? input.cold.residency.open(link, { whole: input.cold.whole })
-    : loadImage(input, link));
+  const { cold } = input;
+  const isCold = cold !== undefined && !(cold.now && cold.residency.keepsAll);
+  const opened = isCold ? cold.residency.open(link, { whole: cold.whole }) : loadImage(input, link);
+  const { image, header, parents } = await opened;
   try {
+    if (isCold && cold.now) await cold.residency.loadAll(image);
     checkHeader(input, link, header);
   } catch (error) {
     image.release();

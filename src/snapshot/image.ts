@@ -232,6 +232,16 @@ export class Image {
     this.file?.close();
   }
 
+  /** The last release of an image all of which is in memory, but for slices that another took over. */
+  releaseAllBut(kept: readonly SliceDescriptor[]): void {
+    assert(this.#references === 1 && !this.file, 'nobody else reads what another image takes over');
+    this.#references = 0;
+    this.#tables.clear();
+    for (const descriptor of this.descriptors) {
+      if (!kept.includes(descriptor)) this.#slabs.release(descriptor.buffer);
+    }
+  }
+
   #add(slice: ImageSlice): void {
     const { table: id, hasKeyClears, hasTableClears } = slice.facts;
     const table = this.#tables.get(id);

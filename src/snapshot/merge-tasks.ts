@@ -57,6 +57,8 @@ export interface MergeRangeInput extends TaskMemory {
   readonly compression: SnapshotCompression;
   /** Gives the slices back; otherwise only what is to be written. */
   readonly keepSlices: boolean;
+  /** Tables whose slices are not given back all the same. @defaultValue none */
+  readonly dropTables?: readonly number[];
   readonly sliceBytesMax?: number;
 }
 
@@ -81,7 +83,9 @@ export async function mergeRange(
   input: MergeRangeInput,
   context: TaskContext,
 ): Promise<MergeRangeOutput> {
-  const { inputs, range, base, lastTimestamp, groupBits, rules, keepSlices } = input;
+  const { inputs, range, base, lastTimestamp, groupBits, rules } = input;
+  const { keepSlices, dropTables = [] } = input;
+  const keeps = ({ table }: SliceDescriptor): boolean => keepSlices && !dropTables.includes(table);
   const tools = startTask(input, context);
   const packer = new BlockPacker(input.compression);
   assert(!base || input.older === undefined, 'below a base there is nothing');
@@ -104,9 +108,9 @@ export async function mergeRange(
       at += piece.length;
     }
     packed.push({ record, buffer, bytes });
-    if (!keepSlices) tools.slabs.release(slice.buffer);
+    if (!keeps(slice)) tools.slabs.release(slice.buffer);
   });
-  return { packed, slices: keepSlices ? slices : [], spareSlabs: tools.slabs.drain() };
+  return { packed, slices: slices.filter(keeps), spareSlabs: tools.slabs.drain() };
 }
 
 /** Reads the entries of a range out of the slices of an image, which are in order. */

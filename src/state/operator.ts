@@ -27,6 +27,7 @@ import {
   checkItemsMax,
   checkKnown,
   stateCompression,
+  stateResident,
   stateTtl,
   type ListOptions,
   type StateOptions,
@@ -38,7 +39,8 @@ export const holderOperator = '\u0000holders';
 const nameCharactersMax = 256;
 
 /** Options of the kinds whose values are the user's own. */
-const versioned = ['ttlMs', 'compression', ...versionNames];
+const plain = ['ttlMs', 'compression', 'resident'];
+const versioned = [...plain, ...versionNames];
 
 interface TableSettings {
   readonly options?: StateOptions;
@@ -103,7 +105,7 @@ export class Operator {
 
   /** Whole numbers that are added to, by key. */
   counter(name: string, options: StateOptions = {}): CounterState {
-    const ttlMs = stateTtl(options, ['ttlMs', 'compression']);
+    const ttlMs = stateTtl(options, plain);
     const table = this.#table<Cell>('counter', name, ttlMs, { options });
     return new CounterState(this.#space, table, ttlMs);
   }
@@ -168,7 +170,7 @@ export class Operator {
     name: string,
     options: StateOptions,
   ): ExtremumState<N> {
-    const ttlMs = stateTtl(options, ['ttlMs', 'compression']);
+    const ttlMs = stateTtl(options, plain);
     return new ExtremumState<N>(this.#space, this.#table(kind, name, ttlMs, { options }), ttlMs);
   }
 
@@ -183,7 +185,8 @@ export class Operator {
     const operator = this.name;
     const { itemsMax, options = {}, version } = settings;
     const compression = stateCompression(options);
-    const asked = { operator, state, kind, ttlType, itemsMax, compression } as const;
+    const resident = stateResident(options);
+    const asked = { operator, state, kind, ttlType, itemsMax, compression, resident } as const;
     return this.#space.table(asked, version) as unknown as Table<C>;
   }
 }

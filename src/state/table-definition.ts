@@ -39,6 +39,8 @@ export interface TableDefinition {
   readonly compression?: CompressionSetting | undefined;
   /** The greatest that values were written with; left out: 1. */
   readonly version?: number | undefined;
+  /** False: its snapshots are read where they are, and never loaded whole; left out: true. */
+  readonly resident?: false | undefined;
 }
 
 /** The same table as far as stored bytes go: otherwise SCHEMA_CHANGED, naming both. */
@@ -56,16 +58,18 @@ export function checkSameSchema(stored: TableDefinition, asked: TableDefinition)
 
 /** The same in what may be changed at any time. */
 export function sameSettings(
-  a: Pick<TableDefinition, 'itemsMax' | 'compression' | 'version'>,
-  b: Pick<TableDefinition, 'itemsMax' | 'compression' | 'version'>,
+  a: Pick<TableDefinition, 'itemsMax' | 'compression' | 'version' | 'resident'>,
+  b: Pick<TableDefinition, 'itemsMax' | 'compression' | 'version' | 'resident'>,
 ): boolean {
   if (a.itemsMax !== b.itemsMax || a.version !== b.version) return false;
+  if (a.resident !== b.resident) return false;
   return sameCompression(a.compression, b.compression);
 }
 
 /** Plain form for the catalogue and for checkpoint records. */
 export function definitionToPlain(definition: TableDefinition): Record<string, unknown> {
-  const { id, operator, state, kind, ttlType, itemsMax, compression, version } = definition;
+  const { id, operator, state, kind, ttlType, itemsMax, compression, version, resident } =
+    definition;
   return {
     id,
     operator,
@@ -75,13 +79,14 @@ export function definitionToPlain(definition: TableDefinition): Record<string, u
     ...(itemsMax === undefined ? {} : { itemsMax }),
     ...(compression === undefined ? {} : { compression: { ...compression } }),
     ...(version === undefined ? {} : { version }),
+    ...(resident === undefined ? {} : { resident }),
   };
 }
 
 /** Definition of its plain form, or undefined when it is none. */
 export function definitionFromPlain(plain: unknown): TableDefinition | undefined {
   if (typeof plain !== 'object' || plain === null) return undefined;
-  const { id, operator, state, kind, ttlType, itemsMax, version } = plain as Record<
+  const { id, operator, state, kind, ttlType, itemsMax, version, resident } = plain as Record<
     string,
     unknown
   >;
@@ -92,7 +97,8 @@ export function definitionFromPlain(plain: unknown): TableDefinition | undefined
     (stateKinds as readonly unknown[]).includes(kind) &&
     (ttlType === 'none' || ttlType === 'write') &&
     (itemsMax === undefined || Number.isSafeInteger(itemsMax)) &&
-    (version === undefined || isVersion(version));
+    (version === undefined || isVersion(version)) &&
+    (resident === undefined || resident === false);
   const stored = (plain as Record<string, unknown>)['compression'];
   const compression = compressionFromPlain(stored);
   if (!sound || (stored !== undefined && !compression)) return undefined;
@@ -105,6 +111,7 @@ export function definitionFromPlain(plain: unknown): TableDefinition | undefined
     itemsMax: itemsMax as number | undefined,
     ...(compression === undefined ? {} : { compression }),
     ...(version === undefined ? {} : { version: version as number }),
+    ...(resident === undefined ? {} : { resident }),
   };
 }
 

@@ -42,6 +42,12 @@ export interface StateOptions {
    * at a later opening, the store's holds again. @defaultValue the engine's `compression`
    */
   readonly compression?: CompressionOption;
+  /**
+   * False: snapshots of this state are never loaded whole; what is read of them is read from the
+   * file, through a cache of `cacheBytesMax`, so that the state can be larger than memory. Stored with
+   * the state, as of the next commit. @defaultValue true
+   */
+  readonly resident?: boolean;
 }
 
 /** Options of a list. */
@@ -95,6 +101,14 @@ function checkTtl(ttlMs: unknown): number {
 /** Refuses options that nothing reads. */
 export function checkKnown(options: object, known: readonly string[]): void {
   knownOnly(options, known);
+}
+
+/** Checks `resident` of a state; true is not written down. */
+export function stateResident({ resident }: StateOptions): false | undefined {
+  if (resident !== undefined && typeof resident !== 'boolean') {
+    throw badOption('resident', 'must be true or false', resident);
+  }
+  return resident === false ? false : undefined;
 }
 
 /** Checks `compression` of a state. */

@@ -46,6 +46,8 @@ export interface MergeOrder {
   readonly threadsMax: number;
   /** Gives the slices back, for an image. */
   readonly keepSlices: boolean;
+  /** Tables whose slices are not given back all the same. @defaultValue none */
+  readonly dropTables?: readonly number[];
   /** Bytes of input that a range has, about. @defaultValue 33554432 (32 MiB) */
   readonly rangeBytes?: number;
   readonly sliceBytesMax?: number;
@@ -180,7 +182,8 @@ class MergeRun {
   }
 
   async #merge(index: number): Promise<MergeRangeOutput> {
-    const { rules, compression, keepSlices, header, sliceBytesMax, slabs, older } = this.#order;
+    const { rules, compression, keepSlices, dropTables, header, sliceBytesMax, slabs, older } =
+      this.#order;
     const range = this.#ranges[index]!;
     const { signal } = this.#stop;
     const inputs = await this.#loans.take(range, signal);
@@ -197,6 +200,7 @@ class MergeRun {
           rules,
           compression,
           keepSlices,
+          ...(dropTables === undefined ? {} : { dropTables }),
           ...(sliceBytesMax === undefined ? {} : { sliceBytesMax }),
           spareSlabs: slabs.drain(),
         },

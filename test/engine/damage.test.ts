@@ -91,7 +91,7 @@ describe('a flipped byte', () => {
     for (let offset = 0; offset < length; offset++) {
       await patched(world, path, flipped(offset), async () => {
         const before = offset % 50 === 0 ? await digests(world.fs) : undefined;
-        const code = await open(world).then(
+        const code = await open(world, { prefetch: 'aggressive' }).then(
           () => 'opened',
           (error: { code: string }) => error.code,
         );

@@ -307,7 +307,7 @@ test('a view asked for while something is collected: it is planned with what is 
 
 test('snapshots of the chain that are in memory: shared, and only what is missing is read', async () => {
   const world = worldOn();
-  const engine = await opened(world, { retention: false });
+  const engine = await opened(world, { retention: false, prefetch: 'aggressive' });
   await put(engine, 'a', 1);
   const old = await engine.checkpoint();
   await put(engine, 'b', 2);

@@ -24,7 +24,7 @@ async function codesByLevel(world: World): Promise<(string | undefined)[]> {
   const codes: (string | undefined)[] = [];
   for (const verification of levels) {
     const copy = worldOn(await world.fs.crash('kept'), world.clock, 3);
-    const engine = await open(copy, { verification });
+    const engine = await open(copy, { verification, prefetch: 'aggressive' });
     codes.push(engine.recovery.skipped[0]?.faults[0]?.code);
     await engine.close();
   }
@@ -51,7 +51,7 @@ describe('verification of an opening', () => {
     await flip(world, path, Buffer.from(await world.fs.read(path)).indexOf('the value'));
     const found = 'CORRUPT_SNAPSHOT';
     expect(await codesByLevel(world)).toEqual([undefined, undefined, found, found]);
-    const engine = await open(world);
+    const engine = await open(world, { prefetch: 'aggressive' });
     expect(engine.recovery.skipped).toHaveLength(1);
     expect(engine.operator('op').value('v').get('k')).toBe('the value');
     await engine.close();

@@ -25,14 +25,14 @@ export interface LoadPolicy {
 const PART_BYTES = 8 * 1024 * 1024;
 
 export class LoadQueue {
-  #policy: LoadPolicy | undefined;
+  #policy: LoadPolicy = { used: true, rest: false, rank: () => 0 };
   readonly #given = new Map<Image, Set<number>>();
   readonly #whole = new Set<Image>();
   #asked: SlicePlace[] = [];
   #used: SlicePlace[] = [];
   #rest: SlicePlace[] = [];
 
-  /** From now on something may be given out. */
+  /** From now on this is what may be given out. */
   start(policy: LoadPolicy): void {
     this.#policy = policy;
     if (!policy.used) this.#used = [];
@@ -64,12 +64,11 @@ export class LoadQueue {
 
   /** Somebody looked into it, and was served from the file. */
   use(place: SlicePlace): void {
-    if (this.#policy?.used !== false) this.#used.push(place);
+    if (this.#policy.used) this.#used.push(place);
   }
 
   /** Slices of one image that are to be loaded next, marked as given out; undefined: nothing. */
   next(): { readonly image: Image; readonly indexes: readonly number[] } | undefined {
-    if (!this.#policy) return undefined;
     const first = this.#take(this.#asked) ?? this.#take(this.#used) ?? this.#take(this.#rest);
     if (!first) return undefined;
     const { image, index } = first;
@@ -100,14 +99,14 @@ export class LoadQueue {
     const given = this.#given.get(image);
     const { slice, cold, facts } = image.slices[index]!;
     if (!given || given.has(index) || slice || cold?.fault) return false;
-    if (this.#policy?.rank(facts.table) === undefined) return false;
+    if (this.#policy.rank(facts.table) === undefined) return false;
     given.add(index);
     return true;
   }
 
   #addRest(image: Image): void {
     const policy = this.#policy;
-    if (!policy?.rest) return;
+    if (!policy.rest) return;
     const places = image.slices.flatMap(({ facts }, index) => {
       const rank = policy.rank(facts.table);
       return rank === undefined ? [] : [{ image, index, rank }];

@@ -11,13 +11,15 @@ import { AbortedError, TidemarkError, toStorageError } from '../../errors.ts';
 import type { FileHandle, FileSystem } from '../../fs/file-system.ts';
 import { BlockCache } from '../../snapshot/block-cache.ts';
 import { ColdFile, type ColdFileWatcher } from '../../snapshot/cold-file.ts';
-import { Image } from '../../snapshot/image.ts';
+import { Image, type ImageSlice } from '../../snapshot/image.ts';
 import type { SlabPool } from '../../snapshot/slab-pool.ts';
 import type { SliceDescriptor } from '../../snapshot/slice.ts';
 import type { SnapshotHeader } from '../../snapshot/snapshot-format.ts';
 import { corruptSnapshot } from '../../snapshot/snapshot-format.ts';
 import { SnapshotReader, type Verification } from '../../snapshot/snapshot-reader.ts';
-import { must } from '../../std/assert.ts';
+import type { SliceRecord } from '../../snapshot/snapshot-footer.ts';
+import { assert, must } from '../../std/assert.ts';
+import type { TableDefinition } from '../../state/table-definition.ts';
 import { loadSlices } from '../../threads/snapshot-load.ts';
 import type { TaskPool } from '../../threads/task-pool.ts';
 import type { ChainLink } from '../checkpoint-record.ts';
@@ -65,8 +67,8 @@ export interface ColdLink {
 export interface ColdOptions {
   /** Its slices are loaded even if nobody looks into them. */
   readonly whole: boolean;
-  /** Slices of it that are in memory, by their place; they are taken over. */
-  readonly resident?: readonly (SliceDescriptor | undefined)[];
+  /** Slices of it that are in memory, in order: those of all tables that are kept there. */
+  readonly resident?: readonly SliceDescriptor[];
 }
 
 interface Held {
@@ -92,6 +94,7 @@ export class Residency implements ColdFileWatcher {
   readonly #held = new Map<ColdFile, Held>();
   readonly #closing = new Set<Promise<void>>();
   readonly #damaged: SliceDamage[] = [];
+  #definitions: () => readonly TableDefinition[] = () => [];
   #events: ResidencyEvents | undefined;
   #loadsMax = 0;
   #loading = 0;
@@ -131,7 +134,8 @@ export class Residency implements ColdFileWatcher {
       const checks = verification === 'standard' || verification === 'full';
       const { cache } = this;
       const file = new ColdFile({ handle, path, footer, cache, checks, watcher: this });
-      const image = new Image(options.resident ?? [], { slabs, groupBits }, file);
+      const resident = this.#placed(footer.slices, options.resident ?? []);
+      const image = new Image(resident, { slabs, groupBits }, file);
       const { name } = link;
       const held = { name, copy, handle, image, waiting: new Map(), failed: false };
       this.#held.set(file, held);
@@ -143,6 +147,66 @@ export class Residency implements ColdFileWatcher {
       await copy.discard();
       throw error;
     }
+  }
+
+  /** From now on these say which tables belong in memory. */
+  follow(definitions: () => readonly TableDefinition[]): void {
+    this.#definitions = definitions;
+  }
+
+  /** Whether slices of a table belong in memory. */
+  keeps(table: number): boolean {
+    return !this.dropped.includes(table);
+  }
+
+  get keepsAll(): boolean {
+    return this.dropped.length === 0;
+  }
+
+  /** Tables whose slices stay in files. */
+  get dropped(): number[] {
+    return this.#definitions().flatMap(({ id, resident }) => (resident === false ? [id] : []));
+  }
+
+  /**
+   * Leaves the slices of a snapshot that was just published, and that do not belong in memory, to its
+   * file. Where that cannot be opened they stay, and it is told. The image is taken over.
+   */
+  async settle(link: Pick<ChainLink, 'name' | 'bytes'>, image: Image): Promise<Image> {
+    const { dropped } = this;
+    const kept = image.descriptors.filter(({ table }) => !dropped.includes(table));
+    if (kept.length === image.slices.length) return image;
+    try {
+      const cold = await this.open(link, { whole: true, resident: kept });
+      image.releaseAllBut(kept);
+      return cold.image;
+    } catch (error) {
+      this.#events?.failed(error);
+      return image;
+    }
+  }
+
+  /** Loads all slices of an image that belong in memory, before anything is served. */
+  async loadAll(image: Image): Promise<void> {
+    const { dropped } = this;
+    const isKept = ({ facts }: ImageSlice): boolean => !dropped.includes(facts.table);
+    const indexes = [...image.slices.keys()].filter((index) => isKept(image.slices[index]!));
+    this.#loadsMax = Math.max(this.#loadsMax, this.#in.pool.threadsMax);
+    await this.load(indexes.map((index) => ({ image, index })));
+  }
+
+  #placed(
+    records: readonly SliceRecord[],
+    resident: readonly SliceDescriptor[],
+  ): (SliceDescriptor | undefined)[] {
+    if (resident.length === 0) return [];
+    let next = 0;
+    const { dropped } = this;
+    const placed = records.map(({ table }) =>
+      dropped.includes(table) ? undefined : resident[next++],
+    );
+    assert(next === resident.length, 'slices in memory are those of the file');
+    return placed;
   }
 
   /** Loads slices before all others; resolves when they are in memory or nobody needs them. */
