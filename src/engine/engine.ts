@@ -17,6 +17,7 @@ import type { ForkReport } from '../recovery/fork-run.ts';
 import type { Target } from '../recovery/target.ts';
 import type { CheckOptions } from '../recovery/verify-options.ts';
 import type { StoreVerification } from '../recovery/verify.ts';
+import { prefetch, type PrefetchRequest } from './prefetch.ts';
 import type { Operator } from '../state/operator.ts';
 import { AutomaticCheckpoints } from './automatic-checkpoints.ts';
 import { CommitSealer, noOptions } from './commit-sealer.ts';
@@ -375,6 +376,21 @@ export class Engine {
   changes(options: ChangeOptions = {}): AsyncGenerator<ChangedCommit> {
     this.#life.assertOpen();
     return this.#parts.travel.changes(options);
+  }
+
+  /**
+   * Brings what is named into memory before everything else; resolves when it is there. What the
+   * store does not have is there already.
+   *
+   * @example
+   * await engine.prefetch({ operator: 'routes', state: 'stats', keys: ['JFK', 'LHR'] });
+   *
+   * @throws InvalidArgumentError INVALID_OPTION, INVALID_KEY
+   * @throws CorruptionError CORRUPT_SNAPSHOT: it is damaged, and made anew; ClosedError CLOSED
+   */
+  async prefetch(request: PrefetchRequest = {}): Promise<void> {
+    this.#life.assertOpen();
+    await prefetch(this.#parts, request);
   }
 
   /** Listens to an event; the function that is returned stops it. */

@@ -18,6 +18,7 @@ export type { OpeningPhase } from '../recovery/opening-run.ts';
 export type { RunProgress } from '../recovery/limited-run.ts';
 export type { ChainOptions, MergeOptions } from './chain-options.ts';
 export type { CheckpointingOptions, CheckpointingPreset } from './checkpointing-options.ts';
+export type { PrefetchRequest } from './prefetch.ts';
 export type { OperatorLoading, Prefetch, ResidencyOptions } from './residency-options.ts';
 export type {
   CheckpointingStats,

@@ -223,3 +223,83 @@ describe('options', () => {
     expect(await read(1024 * 1024)).toBeGreaterThan(3 * (await read(64 * 1024 * 1024)));
   });
 });
+
+describe('engine.prefetch', () => {
+  test('keys: their slices are in memory when it resolves, and no others', async () => {
+    const world = await stored();
+    const { engine } = await opened(world, { prefetch: 'none' });
+    await settle();
+    const before = engine.stats().residency.coldBytes;
+    await engine.prefetch({ operator: 'routes', state: 'text', keys: [1, 2, 99_999] });
+    const { coldBytes, blocksRead } = engine.stats().residency;
+    expect(coldBytes).toBeLessThan(before - 300_000);
+    expect(coldBytes).toBeGreaterThan(600_000);
+    expect(get(engine, 'routes', 1)).toMatch('routes 1 ');
+    expect(engine.stats().residency.blocksRead).toBe(blocksRead);
+    await engine.close();
+  });
+
+  test('an operator, then everything; what is not there is no error', async () => {
+    const world = await stored();
+    const { engine } = await opened(world, { prefetch: 'none' });
+    const before = engine.stats().residency.coldBytes;
+    await engine.prefetch({ operator: 'none', state: 'text', keys: [1] });
+    await engine.prefetch({ operator: 'flights' });
+    const { coldBytes } = engine.stats().residency;
+    expect(coldBytes).toBeLessThan(before - 300_000);
+    await Promise.all([engine.prefetch(), engine.prefetch()]);
+    expect(engine.stats().residency.coldBytes).toBeLessThan(10_000);
+    await engine.close();
+    expect((await errorOf(engine.prefetch())).code).toBe('CLOSED');
+  });
+
+  test('a state that stays in its files: the blocks of the keys are in the cache', async () => {
+    const world = worldOn();
+    const engine = await open(world);
+    const state = engine.operator('o').value<string>('v', { resident: false });
+    for (let i = 0; i < 2000; i++) state.set(i, 'x'.repeat(200));
+    await engine.commit();
+    await engine.checkpoint();
+    await engine.close();
+    const again = await open(world);
+    await settle();
+    const keys = [3, 77, 1999, ...Array.from({ length: 40 }, (_, i) => i + 500)];
+    await again.prefetch({ operator: 'o', state: 'v', keys });
+    await again.prefetch({ operator: 'o', state: 'v' });
+    const { blocksRead, coldBytes } = again.stats().residency;
+    expect(coldBytes).toBeGreaterThan(400_000);
+    const read = again.operator('o').value<string>('v', { resident: false });
+    for (const key of keys) expect(read.get(key)).toHaveLength(200);
+    expect(again.stats().residency.blocksRead).toBe(blocksRead);
+    await again.close();
+  });
+
+  test('damage: it is thrown', async () => {
+    const world = await stored();
+    const path = [...(await world.fs.contents()).keys()].find((one) =>
+      one.includes('/snapshots/'),
+    )!;
+    const bytes = await world.fs.read(path);
+    bytes[Math.floor(bytes.length * 0.9)]! ^= 1;
+    await world.fs.put(path, bytes);
+    const { engine } = await opened(world, { prefetch: 'none' });
+    expect((await errorOf(engine.prefetch())).code).toBe('CORRUPT_SNAPSHOT');
+    await engine.close();
+  });
+
+  test('requests that cannot be: INVALID_OPTION, INVALID_KEY', async () => {
+    const engine = await open(worldOn());
+    const refused = async (request: object): Promise<unknown[]> => {
+      const { code, details } = await errorOf(engine.prefetch(request));
+      return [code, details['option']];
+    };
+    expect(await refused({ table: 1 })).toEqual(['INVALID_OPTION', 'table']);
+    expect(await refused({ operator: '' })).toEqual(['INVALID_OPTION', 'operator']);
+    expect(await refused({ state: 'v' })).toEqual(['INVALID_OPTION', 'state']);
+    expect(await refused({ operator: 'o', keys: [1] })).toEqual(['INVALID_OPTION', 'keys']);
+    const named = { operator: 'o', state: 'v' };
+    expect(await refused({ ...named, keys: 'abc' })).toEqual(['INVALID_OPTION', 'keys']);
+    expect(await refused({ ...named, keys: [null] })).toEqual(['INVALID_KEY', undefined]);
+    await engine.close();
+  });
+});
