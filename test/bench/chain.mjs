@@ -70,7 +70,7 @@ async function run(dir, { commits, paced }, options) {
   const { totals, chain } = records.at(-1);
   await engine.close();
   const opening = performance.now();
-  const again = await openEngine({ dir, checkpointing: false });
+  const again = await openEngine({ dir, checkpointing: false, prefetch: 'aggressive' });
   const openMs = performance.now() - opening;
   await again.close();
   return {

@@ -13,6 +13,7 @@ import { strategies, triggers } from './chain.mjs';
 import { logCompression } from './log-compression.mjs';
 import { savings } from './savings.mjs';
 import { throughput } from './throughput.mjs';
+import { firstRead, heap, nonResident } from './first-read.mjs';
 
 const rounds = Number(process.env.TIDEMARK_ROUNDS ?? 5);
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-measure-'));
@@ -34,6 +35,9 @@ try {
   if (!only || only === 'log') await logCompression(chain);
   if (!only || only === 'savings') await savings({ fresh, rounds });
   if (!only || only === 'throughput') await throughput({ fresh, rounds, median });
+  if (!only || only === 'first-read') await firstRead(fresh, rounds);
+  if (!only || only === 'nonresident') await nonResident(fresh);
+  if (!only || only === 'heap') await heap(fresh);
   if (!only || only === 'tune') await tuning(root);
 } finally {
   fs.rmSync(root, { recursive: true, force: true });

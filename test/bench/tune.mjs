@@ -63,7 +63,12 @@ async function restores(dir, options) {
   const seconds = [];
   for (let round = 0; round < rounds; round++) {
     const startedAt = performance.now();
-    const engine = await openEngine({ dir, ...options, checkpointing: false });
+    const engine = await openEngine({
+      dir,
+      ...options,
+      checkpointing: false,
+      prefetch: 'aggressive',
+    });
     seconds.push((performance.now() - startedAt) / 1000);
     await engine.close();
   }

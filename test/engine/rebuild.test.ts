@@ -152,6 +152,29 @@ describe('a slice of the newest chain cannot be read', () => {
   });
 });
 
+test('of a view of an older moment: its reads throw, and one that is opened then goes another way', async () => {
+  const { world, newest } = await stored();
+  const { engine, events } = await opened(world);
+  const [first] = await engine.checkpoints();
+  await flip(world.fs, `/store/${first!.chain[0]!.name}`);
+  const at = { checkpoint: first!.id };
+  const view = await engine.viewAt(at);
+  const reads = (of: typeof view): unknown[] =>
+    Array.from({ length: count }, (_, i) => of.operator('o').value<string>('v').get(i));
+  const error = await errorOf(() => reads(view));
+  expect(error.code).toBe('CORRUPT_SNAPSHOT');
+  expect(events).toMatchObject([{ outcome: 'found', snapshot: first!.chain[0]!.name }]);
+  const again = await engine.viewAt(at);
+  expect(reads(again).every((text) => String(text).startsWith('round 1'))).toBe(true);
+  await view.close();
+  await again.close();
+  // The chain is sound, and nothing is made anew.
+  expect((await engine.checkpoints()).at(-1)!.id).toBe(newest.id);
+  await engine.checkpoint();
+  expectWhole(engine);
+  await engine.close();
+});
+
 describe('checkpoints while something is damaged', () => {
   test('one that is asked for waits until the chain is made anew', async () => {
     const { world, newest } = await stored();

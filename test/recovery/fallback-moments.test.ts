@@ -96,7 +96,8 @@ describe('a snapshot is damaged', () => {
   test.each(damages)('%s: views of an engine show every moment', async (_, damage) => {
     for (const path of await pathsIn(whole.fs, 'snapshots')) {
       const world = await copied();
-      const engine = await open(world, { ...shortLog, retention: false });
+      const options = { ...shortLog, retention: false, prefetch: 'aggressive' } as const;
+      const engine = await open(world, options);
       await damage(world, path);
       for (const [target, lsn] of targets) {
         const view = await engine.viewAt(target);

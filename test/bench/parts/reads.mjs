@@ -28,7 +28,7 @@ export async function benchmark({ quick, directory }) {
   }
   await engine.commit();
   await engine.close();
-  engine = await openEngine({ dir });
+  engine = await openEngine({ dir, prefetch: 'aggressive' });
   state = engine.operator('bench').value('state');
   // The lowest keys are written again, so that the memtable has them; all others are in the image.
   for (let number = 0; number < hotKeys; number++) await set(number);

@@ -17,7 +17,7 @@ const blockBytes = 64 * 1024;
 export async function benchmark({ quick, directory }) {
   const entries = quick ? 100_000 : 2_000_000;
   const stores = { snapshot: path.join(directory, 'snapshot'), log: path.join(directory, 'log') };
-  const options = { memtableBytesMax: 2 ** 32, checkpointing: false };
+  const options = { memtableBytesMax: 2 ** 32, checkpointing: false, prefetch: 'aggressive' };
   let bytes = 0;
   for (const [kind, dir] of Object.entries(stores)) {
     const engine = await openEngine({ dir, ...options });

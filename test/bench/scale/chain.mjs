@@ -42,7 +42,13 @@ export async function benchmark({ quick, directory }) {
 
 async function measure(directory, { entries, length, calls }) {
   const dir = path.join(directory, String(length));
-  const options = { dir, checkpointing: false, maxChainLength: 100, memtableBytesMax: 2 ** 30 };
+  const options = {
+    dir,
+    checkpointing: false,
+    maxChainLength: 100,
+    memtableBytesMax: 2 ** 30,
+    prefetch: 'aggressive',
+  };
   let engine = await openEngine(options);
   let state = engine.operator('bench').value('state');
   if (engine.stats().chainLength === 0) {
