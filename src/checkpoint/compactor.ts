@@ -277,13 +277,10 @@ export class Compactor {
       const { sha256, bytes, entryCount, dataBytes } = output;
       const name = snapshotName(sha256, id);
       await transfer.publish(stagedPath, name);
+      const file = { name, sha256, bytes, entryCount, dataBytes };
       const link: ChainLink = {
-        name,
+        ...file,
         kind: base ? 'base' : 'delta',
-        sha256,
-        bytes,
-        entryCount,
-        dataBytes,
         fromLsn,
         lastLsn,
         lastTimestamp,
@@ -296,14 +293,10 @@ export class Compactor {
       const isThere = run.every((input, i) => images.links[start + i] === input);
       assert(isThere, 'a merge takes the place of what it has read', { start, count });
       const chain = [...before.slice(0, start), link, ...before.slice(start + count)];
-      const merge = {
-        strategy,
-        why: plan.why,
-        inputs: other?.inputs ?? run.map((input) => input.link.name),
-        inputBytes: run.reduce((sum, input) => sum + input.link.bytes, 0),
-        outputBytes: bytes,
-        milliseconds,
-      };
+      const inputs = other?.inputs ?? run.map((input) => input.link.name);
+      const inputBytes = run.reduce((sum, input) => sum + input.link.bytes, 0);
+      const { why } = plan;
+      const merge = { strategy, why, inputs, inputBytes, outputBytes: bytes, milliseconds };
       const { trigger } = request;
       const state = { lsn, timestamp, position, tables, blobs };
       const made = { id, kind, chain, ...state, logBytes: 0 } as const;
@@ -311,7 +304,7 @@ export class Compactor {
         { ...made, trigger, checkpointBytes: 0, merge },
         request,
       );
-      const image = await merged.image(link, dropped.length > 0);
+      const image = await merged.image(link, dropped);
       await this.#publisher.put(record);
       images.replaceRun(start, count, { link, image, parents: below.parents });
       events.merge(record);
@@ -333,11 +326,12 @@ class MergedImage {
     this.#options = options;
   }
 
-  /** Its image: in part read from the file, which is under its name, when slices were dropped. */
-  async image(link: ChainLink, isPartial: boolean): Promise<Image> {
+  /** Its image: in part read from the file, which is under its name, when tables were dropped. */
+  async image(link: ChainLink, dropped: readonly number[]): Promise<Image> {
     const resident = this.#slices;
+    const isPartial = dropped.length > 0;
     this.#image = isPartial
-      ? (await this.#residency.open(link, { whole: true, resident })).image
+      ? (await this.#residency.open(link, { whole: true, resident, dropped })).image
       : new Image(resident, this.#options);
     return this.#image;
   }

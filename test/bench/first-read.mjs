@@ -9,7 +9,7 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { openEngine } from '../../dist/engine/index.js';
+import { openEngine } from '../../dist/bundle/index.js';
 
 const GB = 1e9;
 const entryBytes = 1000;

@@ -2,7 +2,7 @@
  * One process of first-read.mjs: opens a store, reads, and prints figures as JSON.
  */
 import { getHeapStatistics } from 'node:v8';
-import { openEngine } from '../../dist/engine/index.js';
+import { openEngine } from '../../dist/bundle/index.js';
 
 const [dir, countText, mode, what, cacheText] = process.argv.slice(2);
 const count = Number(countText);

@@ -202,7 +202,7 @@ describe('checkpoints while something is damaged', () => {
     );
     for (const path of others) await flip(world.fs, path);
     const logs = await pathsIn(world.fs, 'wal');
-    const oldest = logs.filter((path) => path.endsWith('.wal'))[0]!;
+    const oldest = logs.find((path) => path.endsWith('.wal'))!;
     await flip(world.fs, oldest, 0.05);
     const error = firstError(engine);
     await settle(400);

@@ -67,8 +67,9 @@ export interface ColdLink {
 export interface ColdOptions {
   /** Its slices are loaded even if nobody looks into them. */
   readonly whole: boolean;
-  /** Slices of it that are in memory, in order: those of all tables that are kept there. */
+  /** Slices of it that are in memory, in order: all but those of the tables that were dropped. */
   readonly resident?: readonly SliceDescriptor[];
+  readonly dropped?: readonly number[];
 }
 
 interface Held {
@@ -134,7 +135,7 @@ export class Residency implements ColdFileWatcher {
       const checks = verification === 'standard' || verification === 'full';
       const { cache } = this;
       const file = new ColdFile({ handle, path, footer, cache, checks, watcher: this });
-      const resident = this.#placed(footer.slices, options.resident ?? []);
+      const resident = placed(footer.slices, options);
       const image = new Image(resident, { slabs, groupBits }, file);
       const { name } = link;
       const held = { name, copy, handle, image, waiting: new Map(), failed: false };
@@ -177,7 +178,7 @@ export class Residency implements ColdFileWatcher {
     const kept = image.descriptors.filter(({ table }) => !dropped.includes(table));
     if (kept.length === image.slices.length) return image;
     try {
-      const cold = await this.open(link, { whole: true, resident: kept });
+      const cold = await this.open(link, { whole: true, resident: kept, dropped });
       image.releaseAllBut(kept);
       return cold.image;
     } catch (error) {
@@ -193,20 +194,6 @@ export class Residency implements ColdFileWatcher {
     const indexes = [...image.slices.keys()].filter((index) => isKept(image.slices[index]!));
     this.#loadsMax = Math.max(this.#loadsMax, this.#in.pool.threadsMax);
     await this.load(indexes.map((index) => ({ image, index })));
-  }
-
-  #placed(
-    records: readonly SliceRecord[],
-    resident: readonly SliceDescriptor[],
-  ): (SliceDescriptor | undefined)[] {
-    if (resident.length === 0) return [];
-    let next = 0;
-    const { dropped } = this;
-    const placed = records.map(({ table }) =>
-      dropped.includes(table) ? undefined : resident[next++],
-    );
-    assert(next === resident.length, 'slices in memory are those of the file');
-    return placed;
   }
 
   /** Loads slices before all others; resolves when they are in memory or nobody needs them. */
@@ -343,6 +330,20 @@ export class Residency implements ColdFileWatcher {
     if (error === undefined) waiting?.resolve();
     else waiting?.reject(error);
   }
+}
+
+/** Slices in memory by their place in the file. */
+function placed(
+  records: readonly SliceRecord[],
+  { resident, dropped = [] }: ColdOptions,
+): readonly (SliceDescriptor | undefined)[] {
+  if (!resident) return [];
+  let next = 0;
+  const slices = records.map(({ table }) =>
+    dropped.includes(table) ? undefined : resident[next++],
+  );
+  assert(next === resident.length, 'slices in memory are those of the file');
+  return slices;
 }
 
 /** The bytes are bad, or the disk cannot read its own sectors. */
