@@ -38,7 +38,7 @@ import { FileObjectStore } from '../store/file-store.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { OpeningPool } from '../threads/opening-pool.ts';
 import { InlinePool, ThreadPool, type TaskPool } from '../threads/task-pool.ts';
-import { createIdentity, readIdentity, type StoreIdentity } from '../wal/identity.ts';
+import { assertEngine, createIdentity, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { lockDirectory } from '../wal/log.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { applyOpening, openingRoomBytes, type OpenedSegment } from '../wal/opening-segment.ts';
@@ -339,11 +339,7 @@ class Opening {
     const { fs, random } = this.#on;
     const { dir, keyGroups } = this.#options;
     const found = await readIdentity(fs, dir);
-    if (found && found.kind !== 'engine') {
-      throw new InvalidArgumentError('NOT_A_STORE', `directory holds a log, no engine: ${dir}`, {
-        path: dir,
-      });
-    }
+    if (found) assertEngine(found, dir);
     if (found && keyGroups !== undefined && keyGroups !== found.keyGroups) {
       throw badOption('keyGroups', `is fixed at ${found.keyGroups} for this store`, keyGroups);
     }

@@ -15,14 +15,14 @@ import {
 } from '../checkpoint/retention/retention-settings.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
 import { onlyFirst } from '../checkpoint/timelines/timelines.ts';
-import { InvalidArgumentError, StorageError } from '../errors.ts';
+import { StorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import {
   logDirectoryOf,
   objectsOf,
   readRecord,
-  readStoreIdentity,
+  readEngineIdentity,
   sourceOf,
   type ReaderSource,
 } from '../recovery/reader-moment.ts';
@@ -106,11 +106,7 @@ export async function collectStoreWith(
 }
 
 async function engineIdOf(source: ReaderSource): Promise<string> {
-  const identity = await readStoreIdentity(source);
-  if (identity.kind === 'engine') return toHex(identity.storeId);
-  throw new InvalidArgumentError('NOT_A_STORE', `directory holds a log, no engine: ${source.dir}`, {
-    path: source.dir,
-  });
+  return toHex((await readEngineIdentity(source)).storeId);
 }
 
 function inventorySource(source: ReaderSource, storeId: string): InventorySource {

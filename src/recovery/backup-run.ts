@@ -8,7 +8,7 @@
  */
 import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { parseRecordName } from '../checkpoint/checkpoint-record.ts';
-import { CorruptionError, InvalidArgumentError } from '../errors.ts';
+import { CorruptionError } from '../errors.ts';
 import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { readInventory, type BackupInventory } from './backup-source.ts';
@@ -16,7 +16,7 @@ import { BackupTarget } from './backup-target.ts';
 import { CopyRun, type CopyComponents, type CopyLimits, type CopyProgress } from './copy-run.ts';
 import {
   readInAgreement,
-  readStoreIdentity,
+  readEngineIdentity,
   sourceOf,
   type ReaderSource,
   type StoreLocation,
@@ -61,11 +61,7 @@ export interface BackupReport {
 export async function runBackup(order: BackupOrder, on: CopyComponents): Promise<BackupReport> {
   const startedAt = on.clock.monotonicMs();
   const source = sourceOf(on, order.from);
-  const identity = await readStoreIdentity(source);
-  if (identity.kind !== 'engine') {
-    const message = `directory holds a log, no engine: ${source.dir}`;
-    throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
-  }
+  const identity = await readEngineIdentity(source);
   const run = new CopyRun('backup', order.limits, on);
   let target: BackupTarget | undefined;
   try {

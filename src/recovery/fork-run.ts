@@ -15,7 +15,7 @@ import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { encodeTimeline, timelineName } from '../checkpoint/timelines/timeline-record.ts';
 import { encodeRecord, recordName } from '../checkpoint/checkpoint-record.ts';
-import { CorruptionError, InvalidArgumentError } from '../errors.ts';
+import { CorruptionError } from '../errors.ts';
 import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import type { FileHandle } from '../fs/file-system.ts';
@@ -32,7 +32,7 @@ import { NewStore } from './new-store.ts';
 import { HeldStore, type Ownership } from './ownership.ts';
 import {
   readInAgreement,
-  readStoreIdentity,
+  readEngineIdentity,
   sourceOf,
   type ReaderSource,
   type StoreLocation,
@@ -85,11 +85,7 @@ export interface ForkReport {
 export async function runFork(order: ForkOrder, on: CopyComponents): Promise<ForkReport> {
   const startedAt = on.clock.monotonicMs();
   const source = sourceOf(on, order.from);
-  const parent = await readStoreIdentity(source);
-  if (parent.kind !== 'engine') {
-    const message = `directory holds a log, no engine: ${source.dir}`;
-    throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
-  }
+  const parent = await readEngineIdentity(source);
   const run = new CopyRun('fork', order.limits, on);
   let store: NewStore | undefined;
   let held: HeldStore | undefined;

@@ -1,13 +1,17 @@
 /*
  * The checkpoints of a store, without its state: what `list` shows.
  */
-import { InvalidArgumentError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
 import { knownOnly } from '../std/option-checks.ts';
 import { inspectCheckpoints, type InspectedCheckpoint } from './inspect.ts';
 import type { InspectionFault } from './inspect-log.ts';
-import { locationNames, readStoreIdentity, sourceOf, type StoreLocation } from './reader-moment.ts';
+import {
+  locationNames,
+  readEngineIdentity,
+  sourceOf,
+  type StoreLocation,
+} from './reader-moment.ts';
 import type { ReaderComponents } from './reader.ts';
 
 /** Checkpoints of a store. */
@@ -35,11 +39,7 @@ export async function listCheckpointsWith(
 ): Promise<CheckpointList> {
   knownOnly(location, locationNames);
   const source = sourceOf(components, location);
-  const { kind, storeId } = await readStoreIdentity(source);
-  if (kind === 'log') {
-    const message = `directory holds a log, no engine: ${source.dir}`;
-    throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
-  }
+  const { storeId } = await readEngineIdentity(source);
   const faults: InspectionFault[] = [];
   return { checkpoints: await inspectCheckpoints(source, storeId, faults), faults };
 }

@@ -4,7 +4,7 @@
  */
 import { retainedRange, type RetainedRange } from '../checkpoint/retention/retained-range.ts';
 import type { Timelines } from '../checkpoint/timelines/timelines.ts';
-import { InvalidArgumentError, NotFoundError } from '../errors.ts';
+import { NotFoundError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
 import { knownOnly } from '../std/option-checks.ts';
@@ -19,7 +19,7 @@ import {
   logDirectoryOf,
   readInAgreement,
   readLogMoment,
-  readStoreIdentity,
+  readEngineIdentity,
   readStoreTimelines,
   sourceOf,
   type ReaderSource,
@@ -75,11 +75,7 @@ export async function listTimelinesWith(
 
 /** The timelines of a source. */
 export async function listTimelinesOf(source: ReaderSource): Promise<TimelineList> {
-  const identity = await readStoreIdentity(source);
-  if (identity.kind === 'log') {
-    const message = `directory holds a log, no engine: ${source.dir}`;
-    throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
-  }
+  const identity = await readEngineIdentity(source);
   const timelines = await readStoreTimelines(source, identity);
   const faults: InspectionFault[] = [];
   const found: TimelineInfo[] = [];

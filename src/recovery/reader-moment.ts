@@ -30,7 +30,7 @@ import type { ObjectStore } from '../store/object-store.ts';
 import { checkPlace, placeOf } from '../store/store-place.ts';
 import { yieldNow } from '../threads/turns.ts';
 import { assertKnown, isOf, type Ancestry } from '../wal/ancestry.ts';
-import { directoryError, readIdentity, type StoreIdentity } from '../wal/identity.ts';
+import { assertEngine, directoryError, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { planOpening, type OpeningPlan } from '../wal/log-opening.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { checkBeginning } from './log-beginning.ts';
@@ -97,6 +97,13 @@ export function agreementOf(source: ReaderSource, ...others: readonly ReaderSour
     return kept.concat(logDirectoryOf(each));
   });
   return new Agreement({ fs: source.fs, directories });
+}
+
+/** As {@link readStoreIdentity}, of an engine's store: a directory of a log alone is NOT_A_STORE too. */
+export async function readEngineIdentity(source: ReaderSource): Promise<StoreIdentity> {
+  const identity = await readStoreIdentity(source);
+  assertEngine(identity, source.dir);
+  return identity;
 }
 
 /** The identity of a store; NOT_A_STORE where there is none, STORE_MISMATCH for another place. */

@@ -8,7 +8,7 @@
  */
 import { compressionOf, rulesOf } from '../checkpoint/checkpointer-input.ts';
 import { compressionDefault } from '../codec/compression-setting.ts';
-import { IncompatibleError, InvalidArgumentError } from '../errors.ts';
+import { IncompatibleError } from '../errors.ts';
 import { toHex } from '../std/bytes.ts';
 import { runMerge, type MergedSnapshot } from '../threads/merge-run.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
@@ -22,7 +22,7 @@ import { ReadOnlyFiles } from './reader-files.ts';
 import {
   readAllInAgreement,
   readInAgreement,
-  readStoreIdentity,
+  readEngineIdentity,
   sourceOf,
   type ReaderSource,
   type StoreLocation,
@@ -189,11 +189,7 @@ async function findStores({ from }: RestoreOrder, on: CopyComponents): Promise<F
   const isOneOfSeveral = from.length > 1;
   for (const { location, target, keyGroups } of from) {
     const source = sourceOf(on, location);
-    const identity = await readStoreIdentity(source);
-    if (identity.kind !== 'engine') {
-      const message = `directory holds a log, no engine: ${source.dir}`;
-      throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
-    }
+    const identity = await readEngineIdentity(source);
     found.push({ source, identity, target, keyGroups, isOneOfSeveral });
   }
   for (const other of found) checkTogether(found[0]!, other);

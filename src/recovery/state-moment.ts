@@ -10,12 +10,7 @@ import {
   type ChainLink,
   type CheckpointRecord,
 } from '../checkpoint/checkpoint-record.ts';
-import {
-  CorruptionError,
-  InvalidArgumentError,
-  NotFoundError,
-  type TidemarkError,
-} from '../errors.ts';
+import { CorruptionError, NotFoundError, type TidemarkError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { buildTail, loadSnapshot, type TaskContext } from '../snapshot/tasks.ts';
@@ -34,7 +29,7 @@ import {
   readerContext,
   readInAgreement,
   readLogMoment,
-  readStoreIdentity,
+  readEngineIdentity,
   type LogMoment,
   type ReaderSource,
 } from './reader-moment.ts';
@@ -63,16 +58,7 @@ export async function readStateMoment(
   run?: OpeningRun,
 ): Promise<StateMoment> {
   run?.check();
-  const identity = await readStoreIdentity(source);
-  if (identity.kind !== 'engine') {
-    throw new InvalidArgumentError(
-      'NOT_A_STORE',
-      `directory holds a log, no engine: ${source.dir}`,
-      {
-        path: source.dir,
-      },
-    );
-  }
+  const identity = await readEngineIdentity(source);
   return readInAgreement(source, () =>
     aroundDamage(async (without) => {
       const files = new ReadOnlyFiles(source.fs, true);

@@ -38,6 +38,13 @@ export interface StoreIdentity {
   readonly place: StorePlace;
 }
 
+/** Refuses a directory that `openLog` made: NOT_A_STORE. */
+export function assertEngine({ kind }: StoreIdentity, directory: string): void {
+  if (kind === 'engine') return;
+  const message = `directory holds a log, no engine: ${directory}`;
+  throw new InvalidArgumentError('NOT_A_STORE', message, { path: directory });
+}
+
 /** Names that may stand in a directory that is becoming a store and has no identity yet. */
 const unfinished: readonly string[] = [
   lockName,
