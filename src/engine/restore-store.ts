@@ -254,8 +254,9 @@ function checkClaim(options: RestoreOptions, from: readonly RestorePart[]): Owne
     const ownership = checkOwnership(options.ownership, location);
     if (ownership === 'no-claim') continue;
     const { operators, gaps } = options;
-    const isWhole = target.kind === 'latest' && keyGroups === undefined && operators === undefined;
-    if (isWhole && gaps !== true) continue;
+    const isLast = target.kind === 'latest' && target.timeline === undefined;
+    const isWhole = keyGroups === undefined && operators === undefined && gaps !== true;
+    if (isLast && isWhole) continue;
     throw badOption('ownership', 'needs all of each store, up to its last commit', ownership);
   }
   return options.ownership ?? 'no-claim';

@@ -85,7 +85,8 @@ export async function splitWith(
   for (const { dir, keyGroups: groups } of parts) {
     const [first] = reports;
     // What a writer commits meanwhile is in none of them.
-    const moment = first ? { target: { lsn: first.lsn } } : {};
+    const timeline = first?.sources[0]!.timeline;
+    const moment = timeline === undefined ? {} : { target: { lsn: first!.lsn, timeline } };
     reports.push(await restoreWith({ ...rest, from, to: dir, keyGroups: groups, ...moment }, on));
   }
   return reports;

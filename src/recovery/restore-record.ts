@@ -12,6 +12,7 @@ import type { Clock } from '../std/clock.ts';
 import type { Random } from '../std/random.ts';
 import { directoryPlace } from '../store/store-place.ts';
 import type { MergedSnapshot } from '../threads/merge-run.ts';
+import { timelineAt } from '../wal/ancestry.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { firstEpoch, firstPosition } from '../wal/start-log.ts';
 import type { AmendedMoment } from './restore-amendments.ts';
@@ -118,8 +119,8 @@ function missingOf({ stores, chosen }: RecordParts): Pick<CheckpointRecord, 'mis
 
 function originOf({ stores, partial }: RecordParts): RestoreOrigin {
   const all = stores.map(({ identity, state, groups: { from, to } }) => {
-    const { record, lsn } = state.plan;
-    const timeline = record?.timeline ?? firstPosition(lsn).timeline;
+    const { lsn } = state.plan;
+    const timeline = timelineAt(state.ancestry, lsn);
     return { storeId: toHex(identity.storeId), timeline, lsn, keyGroups: { from, to } };
   });
   const { storeId, timeline, lsn } = all[0]!;

@@ -74,6 +74,8 @@ export interface RestoredSource {
   /** Hexadecimal. */
   readonly storeId: string;
   readonly keyGroups: KeyGroupRange;
+  /** Along which it was read. */
+  readonly timeline: number;
   /** The last commit that was restored; 0: before the first. */
   readonly lsn: number;
   /** Time of that commit, microseconds; 0 before the first. */
@@ -312,6 +314,7 @@ function describe(
     dir: read.dir,
     storeId: toHex(read.identity.storeId),
     keyGroups: read.groups,
+    timeline: read.state.ancestry.timeline,
     lsn: plan.lsn,
     timestamp: lastTimestamp,
     checkpoint: plan.record?.id,

@@ -19,6 +19,7 @@ import type { SnapshotHeader } from '../snapshot/snapshot-format.ts';
 import { readU32, toHex } from '../std/bytes.ts';
 import { SliceLoans, type MergeSource } from '../threads/slice-loans.ts';
 import { buildTailInParts } from '../threads/tail-build.ts';
+import type { Ancestry } from '../wal/ancestry.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { readingChain, type Without } from './around-damage.ts';
 import { findChainFault } from './chain-fault.ts';
@@ -63,6 +64,8 @@ export type RangeTools = Pick<CopyRun, 'pool' | 'slabs' | 'signal'>;
 /** The state of a moment, ready to be merged. */
 export interface RestoreSource extends StateSource {
   readonly plan: RestorePlan;
+  /** What the timeline of the moment came from. */
+  readonly ancestry: Ancestry;
   /** Gives memory and pins back. */
   close(): void;
 }
@@ -75,7 +78,7 @@ export async function openRestoreSource(
   const { source, fs, identity, target, through, without } = reading;
   const files = new ReadOnlyFiles(source.fs, true);
   try {
-    const { plan } = await planMoment(source, files, identity, {
+    const { plan, moment } = await planMoment(source, files, identity, {
       target,
       through,
       without: without.of(source.dir),
@@ -96,13 +99,14 @@ export async function openRestoreSource(
       const groupBits = Math.log2(identity.keyGroups);
       const tail = await readTail(plan, identity, groupBits, run);
       const { slices, lastTimestamp } = tail;
+      const { ancestry } = moment;
       const seed = { low: readU32(identity.seed, 0), high: readU32(identity.seed, 4) };
       const close = (): void => {
         for (const { buffer } of slices) run.slabs.release(buffer);
         for (const unset of unpin) unset();
       };
       inputs.push({ slices });
-      return { plan, inputs, tail: slices, lastTimestamp, groupBits, seed, close };
+      return { plan, inputs, tail: slices, lastTimestamp, groupBits, seed, ancestry, close };
     } catch (error) {
       for (const unset of unpin) unset();
       throw error;

@@ -133,6 +133,7 @@ describe('a restore that claims', () => {
 
   const partial: readonly (readonly [string, Partial<RestoreOptions>])[] = [
     ['a moment', { target: { lsn: 2 } }],
+    ['a timeline', { target: { timeline: 1 } }],
     ['operators', { operators: ['routes'] }],
     ['key groups', { keyGroups: { from: 0, to: 64 } }],
     ['gaps', { gaps: true }],

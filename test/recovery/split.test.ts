@@ -91,6 +91,26 @@ test('of an older moment: that one', async () => {
   expect((await store.fs.list('/a')).includes('store.json')).toBe(true);
 });
 
+test('of a timeline that was left: all parts are of that one', async () => {
+  const { store, on } = await filled();
+  let engine = await store.open(small);
+  engine.operator('op').value('v').set('left', 1);
+  await engine.commit();
+  await engine.close();
+  engine = await store.open({ ...small, recoverTo: { lsn: 1 } });
+  engine.operator('op').value('v').set('other', 1);
+  await engine.commit();
+  await engine.close();
+  const to = ['/a', '/b'];
+  const reports = await splitWith({ from: { dir }, to, target: { timeline: 1 } }, on);
+  expect(reports.map(({ sources: [source] }) => source!.timeline)).toEqual([1, 1]);
+  await restoreWith({ from: to.map((each) => ({ dir: each })), to: '/all' }, on);
+  const reader = await openReaderWith({ dir: '/all' }, on);
+  expect(reader.get('op', 'v', 'left')?.value).toBe(1);
+  expect(reader.get('op', 'v', 'other')).toBeUndefined();
+  await reader.close();
+});
+
 test('a directory that is not empty: STATE_EXISTS, before any part is made', async () => {
   const { store, on } = await filled();
   await store.fs.makeDirectory('/b');
