@@ -5,75 +5,23 @@
  */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type {
-  Engine,
-  EngineOptions,
-  HistoryVersion,
-  Reader,
-  StateChange,
-  Target,
-} from '../../src/engine/index.ts';
+import type { EngineOptions, HistoryVersion } from '../../src/engine/index.ts';
 import { diffStoreWith } from '../../src/recovery/diff.ts';
 import { followStoreWith } from '../../src/recovery/follow-store.ts';
 import { openReaderWith } from '../../src/recovery/reader.ts';
 import { planStoreRestoreWith } from '../../src/recovery/plan-store.ts';
 import { dir, TestStore } from './reader-store.ts';
-
-type Step = readonly [what: number, key: number, subKey: number];
-
-function change(engine: Engine, [what, key, subKey]: Step): void {
-  const op = engine.operator('op');
-  const value = op.value('value');
-  const map = op.map('map');
-  const list = op.list('list', { itemsMax: 3 });
-  const counter = op.counter('counter');
-  const blob = op.blob('blob');
-  const changes = [
-    () => value.set(key, [subKey]),
-    () => value.delete(key),
-    () => map.set(key, subKey, { subKey }),
-    () => map.delete(key, subKey),
-    () => map.clear(key),
-    () => list.append(key, subKey),
-    () => list.clear(key),
-    () => counter.add(key, subKey - 3),
-    () => counter.delete(key),
-    () => blob.set(key, new Uint8Array(subKey * 1000).fill(key)),
-    () => op.min('min').update(key, subKey),
-    () => value.patch(key, { subKey }),
-    () => (subKey === 0 ? map.clearAll() : map.set(key, subKey, null)),
-  ];
-  changes[what]!();
-}
-
-type Content = Readonly<Record<string, readonly unknown[]>>;
-
-/** What is there, by state, in the order of the store. */
-function contentOf(reader: Reader): Content {
-  const found: Record<string, unknown[]> = {};
-  for (const { state, key, subKey, value, lsn, timestamp } of reader.entries()) {
-    (found[state] ??= []).push([key, subKey, value, lsn, timestamp]);
-  }
-  return found;
-}
-
-async function contentAt(store: TestStore, at: Target): Promise<Content | string> {
-  let reader: Reader;
-  try {
-    reader = await openReaderWith({ dir, at }, store.components);
-  } catch (error) {
-    return (error as { code: string }).code;
-  }
-  const content = contentOf(reader);
-  await reader.close();
-  return content;
-}
-
-interface Remembered {
-  readonly lsn: number;
-  readonly timestamp: number;
-  readonly content: Content;
-}
+import {
+  change,
+  contentAt,
+  dueChanges,
+  shownChange,
+  shownValue,
+  sortedChanges,
+  valueIn,
+  type Change,
+  type Remembered,
+} from './remembered.ts';
 
 const small: Partial<EngineOptions> = { segmentBytesMax: 8192, keyGroups: 4, checkpointing: false };
 
@@ -168,49 +116,6 @@ test('any history: every moment that is kept is as it was', { timeout: 120_000 }
   );
 });
 
-type Change = readonly unknown[];
-
-/** Rows of a content by where they stand: what they hold, blobs by their length. */
-function rowsOf(content: Content): Map<string, unknown> {
-  const rows = new Map<string, unknown>();
-  for (const [state, entries] of Object.entries(content)) {
-    for (const [key, subKey, value, lsn] of entries as [unknown, unknown, unknown, number][]) {
-      const shown = value instanceof Uint8Array ? value.length : value;
-      // An item of a list is known by its commit; of several in one commit, by its turn there.
-      let place = JSON.stringify([state, key, state === 'list' ? lsn : subKey]);
-      while (rows.has(place)) place += "'";
-      rows.set(place, shown);
-    }
-  }
-  return rows;
-}
-
-function shownValue(value: unknown): unknown {
-  const isBlob = typeof value === 'object' && value !== null && 'chunks' in value;
-  return isBlob ? (value as unknown as { bytes: number }).bytes : value;
-}
-
-/** What has to be done to one content to get another. */
-function dueChanges(before: Content, after: Content): Change[] {
-  const [old, now] = [rowsOf(before), rowsOf(after)];
-  const due: Change[] = [];
-  for (const [place, value] of now) {
-    if (!old.has(place)) due.push(['insert', undefined, value]);
-    else if (JSON.stringify(old.get(place)) !== JSON.stringify(value)) {
-      due.push(['update', old.get(place), value]);
-    }
-  }
-  for (const [place, value] of old) if (!now.has(place)) due.push(['delete', value, undefined]);
-  return due;
-}
-
-function shownChange({ kind, oldValue, newValue }: StateChange): Change {
-  return [kind, shownValue(oldValue), shownValue(newValue)];
-}
-
-const sortedChanges = (changes: readonly Change[]): string[] =>
-  changes.map((change) => JSON.stringify(change)).sort();
-
 /** What differs between commits that follow each other, and between the first and the last. */
 async function expectDiffs(store: TestStore, kept: readonly Remembered[]): Promise<void> {
   const pairs = kept.slice(1).map((after, i) => [kept[i]!, after] as const);
@@ -245,18 +150,6 @@ async function expectEffects(
   const newest = commits.at(-1)!.lsn;
   expect(last ?? newest).toBe(newest);
   if (fromLsn !== undefined && fromLsn < newest) expect(last).toBe(newest);
-}
-
-/** What a key of a state holds in a content, as its history tells it. */
-function valueIn(content: Content, state: string, key: number): unknown {
-  const rows = ((content[state] ?? []) as [number, unknown, unknown][]).filter(
-    ([held]) => held === key,
-  );
-  if (rows.length === 0) return undefined;
-  if (state === 'list') return rows.map(([, , value]) => value);
-  if (state === 'map') return new Map(rows.map(([, subKey, value]) => [subKey, value]));
-  const [, , value] = rows[0]!;
-  return value instanceof Uint8Array ? value.length : value;
 }
 
 /** After each commit that is known by itself, the last version so far is what the model holds. */
