@@ -147,6 +147,7 @@ async function main(settings: JobSettings): Promise<void> {
   const engine = await openEngine({
     dir: settings.dir,
     restoreSecondsMax: settings.restoreSecondsMax,
+    ...(settings.keepPast && { retention: false }),
   });
   const opened = describeOpening(engine, performance.now() - started);
   send({ kind: 'opened', ...opened });

@@ -16,6 +16,7 @@ import { planKills } from './kill-plan.ts';
 import { Meter, type Totals } from './meter.ts';
 import { parseOptions, type DemoOptions } from './options.ts';
 import { computeReference } from './reference.ts';
+import { rewindAndCheck } from './rewind.ts';
 import { jobStates } from './states.ts';
 import {
   comparisonTable,
@@ -43,7 +44,11 @@ async function main(options: DemoOptions, signal: AbortSignal): Promise<boolean>
   try {
     const run = await runJob(dir, events, options, signal);
     console.log(`\n${livesTable(run.lives)}\n${totalsTable(events, run.ms, run.totals)}\n`);
-    same = await check(dir, flights, events, options.restoreSeconds);
+    const { restoreSeconds: restoreSecondsMax, rewind: date } = options;
+    same = await check(dir, flights, events, restoreSecondsMax);
+    if (same && date !== undefined) {
+      same = await rewindAndCheck(flights, { dir, events, date, restoreSecondsMax });
+    }
   } finally {
     // A store that differs is left to be looked at.
     const keep = options.dir !== undefined || options.keep || !(same || signal.aborted);
@@ -71,6 +76,7 @@ async function runJob(
 ): Promise<JobRun> {
   const kills = planKills(events, options.kills, options.seed);
   const restoreSecondsMax = options.restoreSeconds;
+  const keepPast = options.rewind !== undefined;
   const meter = new Meter();
   const display = startDisplay(process.stdout, events);
   const started = performance.now();
@@ -92,7 +98,8 @@ async function runJob(
   } satisfies Parameters<typeof runLife>[2];
   try {
     for (const kill of [...kills, undefined]) {
-      const life = await runLife({ dir, events, restoreSecondsMax }, kill, report, signal);
+      const settings = { dir, events, restoreSecondsMax, keepPast };
+      const life = await runLife(settings, kill, report, signal);
       lives.push(life);
       if (life.killedWhile === undefined) continue;
       meter.killed();
@@ -128,7 +135,7 @@ async function check(
   const reference = await computeReference(flights, events);
   const computedMs = performance.now() - started;
   const opening = performance.now();
-  await using engine = await openEngine({ dir, restoreSecondsMax });
+  await using engine = await openEngine({ dir, restoreSecondsMax, retention: false });
   const openMs = performance.now() - opening;
   const comparisons = compareStates(jobStates(engine), reference);
   const comparedMs = performance.now() - started - computedMs;

@@ -18,6 +18,8 @@ export interface JobSettings {
   readonly killRow?: number;
   /** Budget of a recovery. */
   readonly restoreSecondsMax: number;
+  /** Whether all of the past is kept. */
+  readonly keepPast: boolean;
 }
 
 /** How far a job is, counted from its own start but for the rows. */

@@ -18,6 +18,8 @@ export interface DemoOptions {
   readonly dir: string | undefined;
   /** Whether a temporary directory stays. */
   readonly keep: boolean;
+  /** The day to go back to at the end: its midnight, milliseconds; undefined: none. */
+  readonly rewind: number | undefined;
 }
 
 /** Makes the command that the arguments are parsed with. */
@@ -32,7 +34,8 @@ export function demoCommand(): Command {
     .option('--seed <number>', 'decides when the kills strike', wholeNumber(0, 0xffff_ffff), 1)
     .option('--restore-seconds <seconds>', 'what a recovery may take', seconds, 1)
     .option('--dir <path>', 'empty directory for the store, which stays (default: a temporary one)')
-    .option('--keep', 'leave the temporary directory in place', false);
+    .option('--keep', 'leave the temporary directory in place', false)
+    .option('--rewind <date>', 'go back in place to a day such as 2001-03-15 at the end', day);
 }
 
 /** Parses the arguments behind the name of the script. */
@@ -41,8 +44,8 @@ export function parseOptions(
   command: Command = demoCommand(),
 ): DemoOptions {
   command.parse([...args], { from: 'user' });
-  const { events, kills, seed, restoreSeconds, dir, keep } = command.opts<DemoOptions>();
-  return { events, kills, seed, restoreSeconds, dir, keep };
+  const { events, kills, seed, restoreSeconds, dir, keep, rewind } = command.opts<DemoOptions>();
+  return { events, kills, seed, restoreSeconds, dir, keep, rewind };
 }
 
 function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -58,4 +61,10 @@ function seconds(text: string): number {
   const number = Number(text);
   if (text.trim() !== '' && Number.isFinite(number) && number > 0) return number;
   throw new InvalidArgumentError('It must be a number above 0.');
+}
+
+function day(text: string): number {
+  const midnight = Date.parse(text);
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && Number.isFinite(midnight)) return midnight;
+  throw new InvalidArgumentError('It must be a day such as 2001-03-15.');
 }

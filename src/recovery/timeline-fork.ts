@@ -1,6 +1,7 @@
 /*
  * Where in the log a new timeline leaves another one: the last border between groups at or before an
- * LSN, and the end of the group that holds it. Reads only.
+ * LSN, marks included, and the end of the group that holds it. No checkpoint at or before the LSN has
+ * a position behind that border. Reads only.
  */
 import { CorruptionError } from '../errors.ts';
 import { decodeCommitHeader } from '../snapshot/commit-format.ts';
@@ -36,9 +37,8 @@ export async function findFork(
   { lsn, record }: Pick<RestorePlan, 'lsn' | 'record'>,
 ): Promise<FoundFork> {
   const log = await findKeptLog(source.fs, logDirectoryOf(source), moment);
-  const range =
-    log.ranges.findLast(({ firstLsn }) => firstLsn <= lsn) ??
-    log.ranges.find(({ firstLsn }) => firstLsn === lsn + 1);
+  // A checkpoint of that LSN can stand at the start of the next segment, which has to stay in the log.
+  const range = log.ranges.findLast(({ firstLsn }) => firstLsn <= lsn + 1);
   if (!range) {
     // A plan leads there without a log only from a checkpoint of that LSN.
     const { position, timeline, timestamp } = must(record, 'a checkpoint holds the moment');
@@ -64,15 +64,17 @@ async function bordersAt(
   const bytes = await readFileRange(fs, path, start, end);
   const scanner = new GroupScanner(bytes, start, salt, { offset: start, lsn: firstLsn - 1, chain });
   let before = scanner.border;
-  while (scanner.border.lsn < lsn) {
+  while (scanner.border.offset < end && scanner.next()) {
+    if (scanner.border.lsn > lsn) break;
     before = scanner.border;
-    if (scanner.border.offset < end && scanner.next()) continue;
-    const { offset } = scanner.border;
-    const why = scanner.fault ?? 'is missing';
-    throw new CorruptionError('CORRUPT_FRAME', `log group ${why}: ${path}`, { path, offset, lsn });
   }
-  const behind = scanner.border;
-  return { before: behind.lsn === lsn ? behind : before, behind };
+  const { border, fault } = scanner;
+  if (fault !== undefined || border.lsn < lsn) {
+    const { offset } = border;
+    const why = `log group ${fault ?? 'is missing'}: ${path}`;
+    throw new CorruptionError('CORRUPT_FRAME', why, { path, offset, lsn: border.lsn + 1 });
+  }
+  return { before, behind: before.lsn === lsn ? before : border };
 }
 
 async function timestampOf({ fs }: ReaderSource, range: LogRange, lsn: number): Promise<number> {

@@ -53,6 +53,16 @@ describe('the demo', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  test('--rewind: the store goes back to before that day, and is what a pass up to there gives', async () => {
+    const args = ['--events', '30000', '--kills', '1', '--rewind', '2001-01-02'];
+    const { status, output } = await demo(...args);
+    expect(output).toMatch(/2001-01-02 begins at event [\d,]+: back to commit \d+/);
+    expect(output).toContain('now on timeline 2');
+    expect(output).toContain('Identical: the store is as it was before 2001-01-02.');
+    expect(output).toContain('the future that was left still ends at event 30000');
+    expect(status).toBe(0);
+  });
+
   test('a given directory: the store is left there', async () => {
     const dir = join(folder, 'store');
     const { status, output } = await demo('--events', '2000', '--kills', '0', '--dir', dir);

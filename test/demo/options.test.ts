@@ -20,12 +20,13 @@ describe('options of the demo', () => {
       restoreSeconds: 1,
       dir: undefined,
       keep: false,
+      rewind: undefined,
     });
   });
 
   test('every option: taken as given', () => {
     const args = ['--events', '5000', '--kills', '0', '--seed', '9', '--dir', 'there', '--keep'];
-    args.push('--restore-seconds', '0.5');
+    args.push('--restore-seconds', '0.5', '--rewind', '2001-03-15');
     expect(parse(...args)).toEqual({
       events: 5000,
       kills: 0,
@@ -33,6 +34,7 @@ describe('options of the demo', () => {
       restoreSeconds: 0.5,
       dir: 'there',
       keep: true,
+      rewind: Date.UTC(2001, 2, 15),
     });
   });
 
@@ -44,6 +46,8 @@ describe('options of the demo', () => {
     ['a seed that is no number', ['--seed', 'x']],
     ['an empty seed', ['--seed', '']],
     ['a budget of nothing', ['--restore-seconds', '0']],
+    ['a day that is none', ['--rewind', '2001-02-31x']],
+    ['a time of a day', ['--rewind', '2001-02-03T04:05Z']],
     ['an unknown option', ['--fast']],
     ['an argument too many', ['more']],
   ])('%s: refused', (_, args) => {

@@ -198,6 +198,22 @@ describe('an engine that is opened at an earlier moment', () => {
     expect(await faults(world)).toEqual([]);
   });
 
+  test('at a checkpoint that stands where its segment begins: that segment stays in the log', async () => {
+    const world = worldOn();
+    const engine = await reopened(world);
+    await commit(engine, 'a', 5);
+    await engine.close();
+    const second = await reopened(world);
+    await second.checkpoint();
+    await commit(second, 'a', 3);
+    await second.close();
+    const rewound = await reopened(world, { recoverTo: { lsn: 5 } });
+    expect(last(rewound)).toBe('a5');
+    await commit(rewound, 'b', 1);
+    await rewound.close();
+    expect(await faults(world)).toEqual([]);
+  });
+
   test('a new store, and recover: false: refused', async () => {
     const world = worldOn();
     expect(await codeOf(reopened(world, { recoverTo: { lsn: 1 } }))).toBe('NOT_A_STORE');
