@@ -1,10 +1,10 @@
 /*
  * `tidemark dump DIR|FILE [OPERATOR [STATE]]`: every live entry as one line of JSON.
  */
-import { InvalidArgumentError, openReader, type ReaderEntry } from '../engine/index.ts';
+import { InvalidArgumentError, type ReaderEntry } from '../engine/index.ts';
 import { atOf, status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
 import { parseName } from './key-argument.ts';
-import type { Output } from './output.ts';
+import { openShown, type Streams } from './progress.ts';
 import { dumpFile, isSnapshotFile } from './snapshot-file.ts';
 import { renderValue, toJson } from './render.ts';
 
@@ -16,7 +16,7 @@ export interface DumpArguments {
 }
 
 export async function dump(
-  output: Output,
+  { output, stderr }: Streams,
   { dir, operator, state }: DumpArguments,
   options: CommonOptions & AtOptions,
 ): Promise<number> {
@@ -26,7 +26,8 @@ export async function dump(
     }
     return dumpFile(output, dir, [operator, state]);
   }
-  const reader = await openReader({ dir, ...storeOf(options), ...atOf(options) });
+  const where = { dir, ...storeOf(options), ...atOf(options) };
+  const reader = await openShown(stderr, options.json, where);
   try {
     const names = [operator, state].map((name) => (name === undefined ? name : parseName(name)));
     for (const entry of reader.entries(names[0], names[1])) await output.line(describeEntry(entry));

@@ -2,10 +2,10 @@
  * `tidemark get DIR OPERATOR STATE KEY [SUBKEY]`: what a key holds, as JSON; exit status 1 when it
  * holds nothing.
  */
-import { openReader } from '../engine/index.ts';
 import { atOf, status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
 import { parseKey, parseName } from './key-argument.ts';
-import type { Output, TextStream } from './output.ts';
+import type { Output } from './output.ts';
+import { openShown, type ProgressStream } from './progress.ts';
 import { renderValue, toJson } from './render.ts';
 
 /** What to look up, as it was given. */
@@ -24,7 +24,7 @@ export function numberHint({ key, subKey }: GetArguments): string {
 }
 
 export async function get(
-  streams: { readonly output: Output; readonly stderr: TextStream },
+  streams: { readonly output: Output; readonly stderr: ProgressStream },
   given: GetArguments,
   options: CommonOptions & AtOptions,
 ): Promise<number> {
@@ -32,12 +32,13 @@ export async function get(
   const subKey = given.subKey === undefined ? undefined : parseKey(given.subKey);
   const operator = parseName(given.operator);
   const state = parseName(given.state);
-  const reader = await openReader({ dir: given.dir, ...storeOf(options), ...atOf(options) });
+  const where = { dir: given.dir, ...storeOf(options), ...atOf(options) };
+  const reader = await openShown(streams.stderr, options.json, where);
   try {
     const entry = reader.get(operator, state, key, subKey);
     if (!entry) {
-      const where = [given.operator, given.state, given.key, given.subKey];
-      const text = where.filter((part) => part !== undefined).join(' ');
+      const names = [given.operator, given.state, given.key, given.subKey];
+      const text = names.filter((part) => part !== undefined).join(' ');
       streams.stderr.write(`tidemark: nothing there${numberHint(given)}: ${text}\n`);
       return status.found;
     }

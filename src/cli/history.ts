@@ -2,24 +2,26 @@
  * `tidemark history DIR OPERATOR STATE KEY [SUBKEY]`: every version of a key that is known, oldest
  * first; exit status 1 when there is none.
  */
-import { openReader, type HistoryVersion } from '../engine/index.ts';
+import type { HistoryVersion } from '../engine/index.ts';
 import { atOf, status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
 import { numberHint, type GetArguments } from './get.ts';
 import { parseKey, parseName } from './key-argument.ts';
-import type { Output, TextStream } from './output.ts';
+import type { Output } from './output.ts';
+import { openShown, type ProgressStream } from './progress.ts';
 import { formatTime, renderValue, toJson } from './render.ts';
 
 /** Options of the verb. */
 export interface HistoryVerbOptions extends CommonOptions, Pick<AtOptions, 'timeline'> {}
 
 export async function history(
-  { output, stderr }: { readonly output: Output; readonly stderr: TextStream },
+  { output, stderr }: { readonly output: Output; readonly stderr: ProgressStream },
   given: GetArguments,
   options: HistoryVerbOptions,
 ): Promise<number> {
   const key = parseKey(given.key);
   const subKey = given.subKey === undefined ? undefined : parseKey(given.subKey);
-  const reader = await openReader({ dir: given.dir, ...storeOf(options), ...atOf(options) });
+  const where = { dir: given.dir, ...storeOf(options), ...atOf(options) };
+  const reader = await openShown(stderr, options.json, where);
   let result: number = status.found;
   try {
     const [operator, state] = [parseName(given.operator), parseName(given.state)];

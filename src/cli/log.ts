@@ -2,9 +2,10 @@
  * `tidemark log DIR [--from LSN] [--limit N]`: commits in order, with positions, metadata and
  * changes. Exit status 1 when `--from` is past the last commit.
  */
-import { openReader, type LoggedChange, type LoggedCommit } from '../engine/index.ts';
+import type { LoggedChange, LoggedCommit } from '../engine/index.ts';
 import { atOf, status, storeOf, type AtOptions, type CommonOptions } from './common.ts';
-import type { Output, TextStream } from './output.ts';
+import type { Output } from './output.ts';
+import { openShown, type ProgressStream } from './progress.ts';
 import { formatTime, renderValue, toJson } from './render.ts';
 
 /** Options of the verb. */
@@ -14,12 +15,13 @@ export interface LogVerbOptions extends CommonOptions, Pick<AtOptions, 'timeline
 }
 
 export async function log(
-  { output, stderr }: { readonly output: Output; readonly stderr: TextStream },
+  { output, stderr }: { readonly output: Output; readonly stderr: ProgressStream },
   dir: string,
   options: LogVerbOptions,
 ): Promise<number> {
   const { from, limit } = options;
-  const reader = await openReader({ dir, ...storeOf(options), ...atOf(options) });
+  const where = { dir, ...storeOf(options), ...atOf(options) };
+  const reader = await openShown(stderr, options.json, where);
   try {
     const range = {
       ...(from === undefined ? {} : { from }),

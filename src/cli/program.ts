@@ -124,7 +124,7 @@ function createProgram(
     .addHelpText('after', keyHelp)
     .action(async (...given: [string, string?, string?, CommonOptions?]) => {
       const [dir, operator, state, options = {}] = given;
-      done(await dump(output, { dir, operator, state }, options));
+      done(await dump({ output, stderr }, { dir, operator, state }, options));
     });
   addLog(verb, { output, stderr }, done);
   addTune(verb, output, done);

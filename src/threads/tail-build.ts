@@ -28,7 +28,7 @@ import type { TaskPool } from './task-pool.ts';
 import type { TaskInput } from './tasks.ts';
 
 /** Bytes of log that a piece has, about: between these, as the threads need. */
-const pieceBytesLeast = 4 * 1024 * 1024;
+const pieceBytesLeast = 16 * 1024 * 1024;
 const pieceBytesMost = 32 * 1024 * 1024;
 /** Bytes of log that are held in memory at once, about. */
 const batchBytesDefault = 256 * 1024 * 1024;

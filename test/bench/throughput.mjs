@@ -70,8 +70,9 @@ class LimitThreads {
       this.threads.map(
         (thread) =>
           new Promise((resolve, reject) => {
+            // A thread answers or fails once a pass; what is left over goes with the next.
+            thread.removeAllListeners('error').once('error', reject);
             thread.once('message', resolve);
-            thread.once('error', reject);
             thread.postMessage({ file, next, keep });
           }),
       );
@@ -200,12 +201,12 @@ async function measureStore({ dir, codec, entries, rounds, median }) {
       `${(bytes / MiB).toFixed(0)} MiB before compression (${codec}); median of ${rounds}, MB/s`,
   );
   console.log(
-    '  threads  limit    kept     load     opening  busy     load/limit  load/kept  of CPU time: opening/limit',
+    '  threads    limit     kept     load  opening     busy  load/limit  load/kept  of CPU time: opening/limit, opening/kept',
   );
   for (const [i, count] of counts.entries()) {
     const { limit, kept, opened } = found[i];
     const ratio = (of, ms) => median(opened.map((one, round) => of[round].ms / one[ms])).toFixed(2);
-    const cpu = median(opened.map((one, round) => limit[round].cpuMs / one.cpuMs)).toFixed(2);
+    const cpu = (of) => median(opened.map((one, round) => of[round].cpuMs / one.cpuMs)).toFixed(2);
     console.log(
       [
         column(count),
@@ -216,7 +217,8 @@ async function measureStore({ dir, codec, entries, rounds, median }) {
         column(median(opened.map(({ efficiency }) => efficiency)).toFixed(2)),
         column(ratio(limit, 'loadMs')),
         column(ratio(kept, 'loadMs')),
-        column(cpu),
+        column(cpu(limit)),
+        column(cpu(kept)),
       ].join(''),
     );
   }

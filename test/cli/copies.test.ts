@@ -261,6 +261,18 @@ describe('progress', () => {
     });
     expect(shown).toBe(true);
     expect(texts.join('')).toContain('%');
+    const small = terminal();
+    const show = async (least: number): Promise<void> =>
+      withProgress(
+        small.stream,
+        false,
+        async ({ onProgress }) => onProgress?.({ ...progress, bytesPerSecond: 10 }),
+        least,
+      );
+    await show(2048);
+    expect(small.texts).toEqual([]);
+    await show(1024);
+    expect(small.texts.join('')).toContain('%');
     const silent = async (json: boolean, isTTY: boolean): Promise<boolean> =>
       withProgress(Object.assign(terminal().stream, { isTTY }), json, async (show) =>
         Promise.resolve(show.onProgress === undefined),
