@@ -110,9 +110,11 @@ interface Lineage {
 export async function mergeLineagesWith(
   base: SnapshotRef,
   lineages: readonly (readonly SnapshotRef[])[],
-  options: MergeLineagesOptions,
+  given: MergeLineagesOptions | undefined,
   components: LibraryComponents,
 ): Promise<JoinedSnapshot> {
+  // Without any it is said what is needed of them.
+  const options = given ?? ({} as MergeLineagesOptions);
   knownOnly(options, joinOptionNames);
   const output = checkPath('output', options.output);
   const policy = checkPolicy(options.conflicts);

@@ -86,9 +86,11 @@ const IDLE_SLAB_BYTES_MAX = 256 * 1024 * 1024;
 export async function mergeSnapshotsWith(
   base: SnapshotRef,
   deltas: readonly SnapshotRef[],
-  options: MergeSnapshotsOptions,
+  given: MergeSnapshotsOptions | undefined,
   components: LibraryComponents,
 ): Promise<MergedSnapshotFile> {
+  // Without any it is said what is needed of them.
+  const options = given ?? ({} as MergeSnapshotsOptions);
   knownOnly(options, mergeOptionNames);
   const output = checkPath('output', options.output);
   const strategy = oneOf('strategy', options.strategy ?? 'optimal', mergeStrategies);

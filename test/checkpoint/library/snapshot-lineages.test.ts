@@ -352,6 +352,8 @@ describe('what cannot be joined', () => {
     await expect(join([[a], [a]])).rejects.toEqual(option('lineages[1]'));
     await expect(join([[a]], { conflicts: 'newest' })).rejects.toEqual(option('conflicts'));
     await expect(join([[a]], { output: '' })).rejects.toEqual(option('output'));
+    const bare = mergeLineagesWith('/base', [[a]], undefined, library);
+    await expect(bare).rejects.toEqual(option('output'));
     await expect(join([[a]], { compression: 'x' })).rejects.toEqual(option('compression'));
     await expect(join([[a]], { storeId: 'x' })).rejects.toEqual(option('storeId'));
     await expect(join([[a]], { types: 1 })).rejects.toEqual(option('types'));

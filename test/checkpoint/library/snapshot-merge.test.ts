@@ -188,6 +188,13 @@ describe('options', () => {
     await expect(library.merge(paths, options)).rejects.toEqual(option(name));
   });
 
+  test('no options: says that an output is needed', async () => {
+    const library = new Merger();
+    const [base, ...deltas] = await library.chain([{ x: 1 }, { y: 1 }]);
+    const merging = mergeSnapshotsWith(base!, deltas, undefined, library);
+    await expect(merging).rejects.toEqual(option('output'));
+  });
+
   test('signal, and a time that is up: ABORTED and TIMEOUT, no file stays', async () => {
     const library = new Merger();
     const paths = await library.chain([{ x: 1 }, { y: 1 }]);
