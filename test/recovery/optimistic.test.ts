@@ -69,7 +69,8 @@ const whole = ['good value 3', 'good of commit 1', 6, 300];
 describe('damage in the states of one operator', () => {
   test('off by default: refused; with it: the others are whole, and this one is missing', async () => {
     const world = await damaged();
-    expect(await codeOf(open(world, shortLog))).toBe('CORRUPT_SNAPSHOT');
+    const eager = { ...shortLog, prefetch: 'aggressive' } as const;
+    expect(await codeOf(open(world, eager))).toBe('CORRUPT_SNAPSHOT');
     const engine = await open(world, optimistic);
     const warnings: EngineWarning[] = [];
     engine.on('warning', (warning) => warnings.push(warning));
