@@ -19,7 +19,7 @@ import {
 import { fill, opened as openedLazily, threeBases, write } from '../engine/retention-world.ts';
 
 /** What is damaged is found by the opening, and not behind it. */
-const opened: typeof openedLazily = (world, options = {}) =>
+const opened: typeof openedLazily = (world, options) =>
   openedLazily(world, { prefetch: 'aggressive', ...options });
 
 /** A closed store that has collected by default: bases, deltas, and commits behind them. */
