@@ -141,7 +141,8 @@ function beside({ contenders, missing, works }, charts) {
     parts.push('', `### (${work.letter}) ${work.title}`);
     for (const metric of work.metrics) {
       const title = `${metric.title ?? metric.name}, ${metric.unit}`;
-      parts.push('', table(...comparison(work, metric, title)));
+      const [heads, rows] = comparison(work, metric, title);
+      if (rows.length > 0) parts.push('', table(heads, rows));
     }
     const gone = [...absent(work)];
     if (gone.length > 0) parts.push('', ...gone.map(([name, why]) => `- ${name}: ${why}`));

@@ -8,7 +8,10 @@ import { makeJob } from '../flights-job.mjs';
 export const flights = {
   letter: 'i',
   title: 'The flights job of the demo',
-  metrics: [{ name: 'rate', unit: 'events/s', better: 'more' }],
+  metrics: [
+    { name: 'rate', unit: 'events/s', better: 'more' },
+    { name: 'processorUs', unit: 'µs', better: 'less', title: 'processor time of an event' },
+  ],
   cases: (sizes) => [
     { name: `${sizes.events.toLocaleString('en')} events`, events: sizes.events, records: true },
   ],
@@ -18,12 +21,15 @@ export const flights = {
       async run({ open, case: { events } }) {
         const job = await makeJob(events);
         const store = await open({});
+        const processor = process.cpuUsage();
         const startedAt = performance.now();
         const sums = await store.flights(job);
         const ms = performance.now() - startedAt;
+        const { user, system } = process.cpuUsage(processor);
         const agreed = await sums();
         await store.close();
-        return { rate: (job.events * 1000) / ms, agreed };
+        const processorUs = (user + system) / job.events;
+        return { rate: (job.events * 1000) / ms, processorUs, agreed };
       },
     },
   ],

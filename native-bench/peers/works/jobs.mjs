@@ -14,6 +14,7 @@ const lists = 100;
 const metrics = [
   { name: 'rate', unit: 'updates/s', better: 'more' },
   { name: 'p99Ms', unit: 'ms', better: 'less', title: 'p99' },
+  { name: 'processorUs', unit: 'µs', better: 'less', title: 'processor time of an update' },
 ];
 
 export const counters = {
@@ -36,19 +37,22 @@ export const counters = {
         const job = store.counters();
         const next = makeZipf(keys, seed);
         const expected = new Map();
-        const { calls, ms, p99Ms } = await inFlight({ count, depth: callers, secondsMax }, (i) =>
-          job.add(
-            Array.from({ length: updatesPerCommit }, (_, at) => {
-              const key = next();
-              const amount = 1 + ((i + at) % 5);
-              expected.set(key, (expected.get(key) ?? 0) + amount);
-              return [key, amount];
-            }),
-          ),
+        const { calls, ms, processorUs, p99Ms } = await inFlight(
+          { count, depth: callers, secondsMax },
+          (i) =>
+            job.add(
+              Array.from({ length: updatesPerCommit }, (_, at) => {
+                const key = next();
+                const amount = 1 + ((i + at) % 5);
+                expected.set(key, (expected.get(key) ?? 0) + amount);
+                return [key, amount];
+              }),
+            ),
         );
         await checkSums(job, expected);
         await store.close();
-        return { rate: (calls * updatesPerCommit * 1000) / ms, p99Ms };
+        const done = calls * updatesPerCommit;
+        return { rate: (done * 1000) / ms, p99Ms, processorUs: processorUs / done };
       },
     },
   ],
@@ -66,7 +70,7 @@ async function checkSums(job, expected) {
 export const appends = {
   letter: 'e',
   title: 'Appends to lists of a thousand items',
-  metrics: [{ ...metrics[0], unit: 'items/s' }, metrics[1]],
+  metrics,
   cases: (sizes) => [
     {
       name: `${lists} lists, ${callers} in flight, 10 a commit`,
@@ -88,15 +92,21 @@ export const appends = {
           );
           await Promise.all(fills);
         }
-        const { calls, ms, p99Ms } = await inFlight({ count, depth: callers, secondsMax }, () =>
-          job.append(
-            Array.from({ length: updatesPerCommit }, () => [Math.floor(random() * lists), item()]),
-          ),
+        const { calls, ms, processorUs, p99Ms } = await inFlight(
+          { count, depth: callers, secondsMax },
+          () =>
+            job.append(
+              Array.from({ length: updatesPerCommit }, () => [
+                Math.floor(random() * lists),
+                item(),
+              ]),
+            ),
         );
         const length = await job.length(0);
         if (length !== itemsMax) throw new Error(`a list has ${length} items, not ${itemsMax}`);
         await store.close();
-        return { rate: (calls * updatesPerCommit * 1000) / ms, p99Ms };
+        const done = calls * updatesPerCommit;
+        return { rate: (done * 1000) / ms, p99Ms, processorUs: processorUs / done };
       },
     },
   ],
