@@ -34,6 +34,7 @@ function intro(runs) {
     machine.loadBefore.map((load) => load.toFixed(1)).join(' '),
   ]);
   const [, { machine }] = found[0];
+  const busy = found.filter(([, run]) => run.machine.loadBefore[0] > run.machine.cores);
   const small = found.some(([, { size }]) => size !== 'full');
   return [
     '# Benchmarks',
@@ -49,6 +50,13 @@ function intro(runs) {
       ? [
           '',
           'Sizes are not the full ones in every run: small runs show that the machinery works, not how fast it is.',
+        ]
+      : []),
+    ...(busy.length > 0
+      ? [
+          '',
+          `The machine was busy with other work at: ${busy.map(([name]) => name).join(', ')}. Rates and times of such runs, and`,
+          'ratios to limits too, say little; counts and bytes hold.',
         ]
       : []),
   ].join('\n');
