@@ -2,7 +2,7 @@
  * `tidemark timelines DIR`: where each timeline left the one before, how far it goes, and what of it
  * can be restored. Reads only.
  */
-import { listTimelines } from '../engine/index.ts';
+import { listTimelines, type TimelineInfo } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
 import type { Output } from './output.ts';
 import { formatTime, toJson } from './render.ts';
@@ -13,19 +13,24 @@ export async function timelines(
   options: CommonOptions,
 ): Promise<number> {
   const found = await listTimelines({ dir, ...storeOf(options) });
+  const left = ({ parent, parentStore }: TimelineInfo): string | number =>
+    parentStore === undefined ? (parent ?? '') : `${parent} of store ${parentStore}`;
   if (options.json) await output.line(toJson({ ...found }));
   else {
     await output.table(
       ['timeline', 'left', 'at LSN', 'time of that commit', 'last LSN', 'restorable from', ''],
-      found.timelines.map(({ id, current, parent, forkLsn, forkTimestamp, lsn, retained }) => [
-        id,
-        parent ?? '',
-        parent === undefined ? '' : forkLsn,
-        parent === undefined || forkTimestamp === 0 ? '' : formatTime(forkTimestamp),
-        lsn ?? 'cannot be read',
-        retained === undefined ? '' : restorable(retained),
-        current ? 'current' : '',
-      ]),
+      found.timelines.map((timeline) => {
+        const { id, current, parent, forkLsn, forkTimestamp, lsn, retained } = timeline;
+        return [
+          id,
+          left(timeline),
+          parent === undefined ? '' : forkLsn,
+          parent === undefined || forkTimestamp === 0 ? '' : formatTime(forkTimestamp),
+          lsn ?? 'cannot be read',
+          retained === undefined ? '' : restorable(retained),
+          current ? 'current' : '',
+        ];
+      }),
     );
     for (const { code, message } of found.faults) await output.line(`${code}: ${message}`);
   }

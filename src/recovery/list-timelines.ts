@@ -34,6 +34,8 @@ export interface TimelineInfo {
   readonly current: boolean;
   /** The timeline that it left; undefined of the first. */
   readonly parent: number | undefined;
+  /** Of a fork's first timeline: the store that the one it left is of, hexadecimal; else undefined. */
+  readonly parentStore: string | undefined;
   /** The last LSN that it has of that one, and the time of that commit in microseconds; 0 of the first. */
   readonly forkLsn: number;
   readonly forkTimestamp: number;
@@ -123,6 +125,7 @@ async function describe(
     id,
     current: id === timelines.current,
     parent: record?.fork.parent,
+    parentStore: record?.store,
     forkLsn: record?.fork.lsn ?? 0,
     forkTimestamp: record?.forkTimestamp ?? 0,
     createdAt: record?.createdAt,

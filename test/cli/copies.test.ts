@@ -172,6 +172,8 @@ describe('fork', () => {
     const reader = await openReader({ dir: join(directory, 'fork') });
     expect(reader.positions()).toEqual({ rows: 6 });
     await reader.close();
+    const timelines = (await run('timelines', join(directory, 'fork'))).stdout;
+    expect(timelines).toMatch(/│ 2 +│ 1 of store [0-9a-f]{32} +│ 6 /);
     const again = ['fork', store, join(directory, 'fork-2'), '--json', '--timeout', '60'];
     const report = JSON.parse((await run(...again)).stdout) as object;
     expect(report).toMatchObject({ lsn: 6, timeline: 2, unprovedCommits: 0 });

@@ -9,7 +9,7 @@ import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { restoreWith } from '../../src/engine/restore-store.ts';
 import { backupWith } from '../../src/engine/backup-store.ts';
 import type { CopyComponents } from '../../src/recovery/copy-run.ts';
-import { inspectStoreWith } from '../../src/recovery/inspect.ts';
+import { listTimelinesWith } from '../../src/recovery/list-timelines.ts';
 import { openReaderWith } from '../../src/recovery/reader.ts';
 import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import { systemRandom } from '../../src/std/random.ts';
@@ -91,7 +91,7 @@ describe('a fork', () => {
 
   test('goes its own way: commits, checkpoints, merges, openings; so does its parent', async () => {
     const store = await filled();
-    const { storeId } = await forked(store);
+    const { storeId, parentId } = await forked(store);
     for (let i = 0; i < 3; i++) {
       await within(store, to, async (engine) => {
         expect(engine.recovery.lsn).toBe(30 + i * 14);
@@ -113,8 +113,11 @@ describe('a fork', () => {
       expect((await engine.checkpoints()).every((record) => record.storeId === storeId)).toBe(true);
     });
     expect((await contentOf(store, dir))[2]).toBe(33);
-    const { timelines } = await inspectStoreWith({ dir: to }, store.components);
-    expect(timelines).toBeDefined();
+    const { timelines } = await listTimelinesWith({ dir: to }, store.components);
+    expect(timelines).toMatchObject([
+      { id: 1, parent: undefined, parentStore: undefined },
+      { id: 2, parent: 1, parentStore: parentId, forkLsn: 30, current: true },
+    ]);
   });
 
   test('outlives its parent, whose files all go', async () => {

@@ -17,6 +17,8 @@ import { SeededRandom } from '../tools/seeded-random.ts';
 
 const to = '/copy';
 const from = { dir: '/store' };
+/** Filling a segment takes most of an opening. */
+const small = { segmentBytesMax: 256 * 1024 } as const;
 
 async function source(): Promise<World> {
   const world = worldOn();
@@ -60,14 +62,14 @@ async function judge(fs: FaultyFileSystem): Promise<string> {
     if (JSON.stringify(found) !== '[8,16,7]') return `holds ${JSON.stringify(found)}`;
     const { faults } = await verifyStoreWith({ dir: to }, world);
     if (faults.length > 0) return faults.map(({ what }) => what).join();
-    const engine = await openEngineWith({ dir: to }, world);
+    const engine = await openEngineWith({ dir: to, ...small }, world);
     const { lsn, damagedHistory } = engine.recovery;
     await engine.close();
     return lsn === 8 && !damagedHistory ? 'whole' : `opens at ${lsn}`;
   } catch (error) {
     if (!(error instanceof TidemarkError)) throw error;
     // An engine would make a store where there is none: it has to refuse as well.
-    const opened = await openEngineWith({ dir: to }, world).then(
+    const opened = await openEngineWith({ dir: to, ...small }, world).then(
       () => 'opens as a new store',
       () => 'refused',
     );
