@@ -7,7 +7,7 @@ import { CorruptionError } from '../errors.ts';
 import { decodeCommitHeader } from '../snapshot/commit-format.ts';
 import { must } from '../std/assert.ts';
 import type { TimelineFork } from '../wal/ancestry.ts';
-import type { LogRange } from '../wal/log-position.ts';
+import type { LogPosition, LogRange } from '../wal/log-position.ts';
 import { readRecords } from '../wal/log-records.ts';
 import { parseSegmentName } from '../wal/segment-format.ts';
 import { GroupScanner, readFileRange, type Border } from '../wal/segment-scan.ts';
@@ -37,6 +37,13 @@ export async function findFork(
   { lsn, record }: Pick<RestorePlan, 'lsn' | 'record'>,
 ): Promise<FoundFork> {
   const log = await findKeptLog(source.fs, logDirectoryOf(source), moment);
+  // A checkpoint of that LSN may stand behind marks, or where the next segment begins. The log is
+  // read on from its position, so the timeline begins at no other.
+  if (record?.lsn === lsn && log.ranges.some(({ path }) => holds(path, record.position))) {
+    const { position, timestamp } = record;
+    const fork = { parent: position.timeline, lsn, position, end: position.offset };
+    return { fork, timestamp };
+  }
   // A checkpoint of that LSN can stand at the start of the next segment, which has to stay in the log.
   const range = log.ranges.findLast(({ firstLsn }) => firstLsn <= lsn + 1);
   if (!range) {
@@ -46,12 +53,21 @@ export async function findFork(
     return { fork: { parent: timeline, lsn, position: at, end: 0 }, timestamp };
   }
   const { before, behind } = await bordersAt(source, range, lsn);
-  const names = range.path.slice(range.path.lastIndexOf('/') + 1);
-  const { number, timeline } = must(parseSegmentName(names), 'a segment has a name');
+  const { number, timeline } = segmentAt(range.path);
   const position = { ...before, segment: number, timeline };
   const fork = { parent: timeline, lsn, position, end: behind.offset };
   const timestamp = record?.lsn === lsn ? record.timestamp : await timestampOf(source, range, lsn);
   return { fork, timestamp };
+}
+
+function segmentAt(path: string): { readonly number: number; readonly timeline: number } {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return must(parseSegmentName(name), 'a segment has a name');
+}
+
+function holds(path: string, { segment, timeline }: LogPosition): boolean {
+  const at = segmentAt(path);
+  return at.number === segment && at.timeline === timeline;
 }
 
 /** The last border at or before an LSN, and the one behind the group that holds it. */

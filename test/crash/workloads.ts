@@ -261,11 +261,11 @@ async function turns(): Promise<void> {
 }
 
 export const workloads: readonly Workload[] = [
-  { name: 'first opening', run: firstOpening, statesMax: 30, disksLeast: 230 },
+  { name: 'first opening', run: firstOpening, statesMax: 30, disksLeast: 190 },
   { name: 'commits of every size', run: everySize, statesMax: 20, disksLeast: 900 },
   { name: 'commits in flight', run: inFlight, statesMax: 20, disksLeast: 350 },
   { name: 'idleness', run: idle, statesMax: 20, disksLeast: 800 },
-  { name: 'rotation', run: rotation, statesMax: 20, disksLeast: 900 },
+  { name: 'rotation', run: rotation, statesMax: 20, disksLeast: 850 },
   { name: 'compressed log', run: compressedLog, statesMax: 20, disksLeast: 600 },
   { name: 'checkpoints', run: checkpoints, statesMax: 14, disksLeast: 3300 },
   { name: 'compaction', run: compaction, statesMax: 12, disksLeast: 3600 },
