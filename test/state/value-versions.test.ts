@@ -411,3 +411,18 @@ describe('a view', () => {
     await engine.close();
   });
 });
+
+test('a state that is not in memory: old values are brought up to date all the same', async () => {
+  const world = await written('base', writeUsers);
+  const options = { ...two, resident: false };
+  for (const when of ['when it is said', 'in later openings']) {
+    const engine = await open(world);
+    const users = engine.operator('op').value<New>('users', options);
+    expect([when, users.get('ada'), users.getEntry('bob')?.version]).toEqual([when, ada, 1]);
+    expect(new Map(users.entries()).get('bob')).toEqual(bob);
+    engine.operator('op').value('other').set('k', when);
+    await engine.commit();
+    await engine.checkpoint({ kind: 'base' });
+    await engine.close();
+  }
+});
