@@ -49,7 +49,7 @@ async function printSummary(output: Output, found: StoreInspection): Promise<voi
   const lines = [
     `store       ${found.storeId}`,
     `kind        ${found.kind}, format ${found.format}, ${found.keyGroups} key groups`,
-    `timelines   ${found.timelines.join(', ') || 'none'}`,
+    `timelines   ${timelinesText(found)}`,
     `LSN         ${lsn ?? 'unknown'}, proved ${provedLsn ?? 'unknown'}`,
     `log         ${formatBytes(totals.logBytes)}`,
     `snapshots   ${formatBytes(totals.snapshotBytes)} in ${totals.snapshotCount}`,
@@ -175,4 +175,11 @@ function kindOf({ kind, itemsMax, version }: InspectedTable): string {
 /** A name as it is, without its control characters. */
 function printable(name: string): string {
   return toJson(name).slice(1, -1);
+}
+
+/** The current one is said where there are others. */
+function timelinesText({ timeline, timelines }: StoreInspection): string {
+  if (timelines.length < 2) return timelines.join() || 'none';
+  const shown = timelines.map((id) => (id === timeline ? `${id} (current)` : `${id}`));
+  return shown.join(', ');
 }

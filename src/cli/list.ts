@@ -14,13 +14,17 @@ export async function list(output: Output, dir: string, options: CommonOptions):
 }
 
 async function print(output: Output, { checkpoints, faults }: CheckpointList): Promise<void> {
-  for (const { id, kind, lsn, timestamp, chain, chainBytes, savepoint, dropped } of checkpoints) {
+  const several = new Set(checkpoints.map(({ timeline }) => timeline)).size > 1;
+  for (const checkpoint of checkpoints) {
+    const { id, kind, timeline, lsn, timestamp, chain, chainBytes, savepoint, dropped } =
+      checkpoint;
+    const of = several ? `timeline ${timeline}  ` : '';
     const named =
       savepoint === undefined
         ? ''
         : `  ${dropped ? 'dropped ' : ''}savepoint ${toJson(savepoint).slice(1, -1)}`;
     await output.line(
-      `${String(id).padStart(6)}  ${kind.padEnd(5)}  LSN ${String(lsn).padEnd(10)}  ` +
+      `${String(id).padStart(6)}  ${kind.padEnd(5)}  ${of}LSN ${String(lsn).padEnd(10)}  ` +
         `${formatTime(timestamp)}  ${formatBytes(chainBytes)} in ${chain.length}${named}`,
     );
   }

@@ -25,6 +25,7 @@ beforeAll(async () => {
       engine.operator('op').value('v').set('k', `${mark}${i}`);
       await engine.commit();
     }
+    await engine.checkpoint({ kind: 'base' });
     await engine.close();
   }
 });
@@ -45,6 +46,13 @@ describe('tidemark timelines', () => {
       { id: 1, lsn: 3 },
       { id: 2, parent: 1, forkLsn: 2, lsn: 5, current: true },
     ]);
+  });
+
+  test('inspect and list: which timeline is current, and which each checkpoint is of', async () => {
+    expect((await runHere('inspect', store)).stdout).toContain('timelines   1, 2 (current)');
+    expect((await runHere('list', store)).stdout).toMatch(
+      /1 {2}base {3}timeline 1 {2}LSN 3 .*\n +2 .* timeline 2 {2}LSN 5 /,
+    );
   });
 
   test('no store: NOT_A_STORE', async () => {
