@@ -2,8 +2,9 @@
  * Tidemark beside its peers. Run by `npm run bench:peers`, which builds Tidemark first:
  *
  *     npm run bench:peers -- [--quick | --smoke] [--only a,c] [--peers tidemark,lmdb] [--rounds 5]
- *                            [--json FILE] [--dir DIR]
+ *                            [--json FILE [--keep]] [--dir DIR]
  *
+ * `--keep` keeps the works of the file that are not run again, of the same sizes and rounds.
  * Works and sizes are in works/, contenders in contenders/. Every ratio says how many times as good
  * Tidemark is as the peer: below 1 the peer wins.
  */
@@ -26,6 +27,7 @@ const { values: flags } = parseArgs({
     peers: { type: 'string' },
     rounds: { type: 'string' },
     json: { type: 'string' },
+    keep: { type: 'boolean', default: false },
     dir: { type: 'string', default: os.tmpdir() },
   },
 });
@@ -70,6 +72,18 @@ const report = {
   missing,
   works: [],
 };
+const kept = flags.keep && flags.json && fs.existsSync(flags.json) ? earlier(flags.json) : [];
+
+/** Works of an earlier run that this one does not repeat; its command goes before this one's. */
+function earlier(file) {
+  const before = JSON.parse(fs.readFileSync(file, 'utf8'));
+  if (before.size !== size || before.rounds !== rounds) {
+    throw new Error(`${file} has other sizes or rounds`);
+  }
+  report.command = `${before.command}; ${report.command}`;
+  return before.works.filter(({ letter }) => !wanted.includes(letter));
+}
+
 const say = (line, stays = false) => {
   if (stays) console.log(line);
   else if (process.stdout.isTTY) process.stdout.write(`\r${line.padEnd(100)}`);
@@ -85,9 +99,11 @@ try {
       say,
     });
     report.works.push(done);
+    const found = [...kept, ...report.works].toSorted((a, b) => (a.letter < b.letter ? -1 : 1));
     printWork(done);
     // After each work, so that a run that is ended keeps what it has.
-    if (flags.json) fs.writeFileSync(flags.json, `${JSON.stringify(report, null, 2)}\n`);
+    if (flags.json)
+      fs.writeFileSync(flags.json, `${JSON.stringify({ ...report, works: found }, null, 2)}\n`);
   }
 } finally {
   fs.rmSync(scratch, { recursive: true, force: true });
