@@ -23,6 +23,7 @@ import { mergeStrategies } from '../engine/index.ts';
 import { log, type LogVerbOptions } from './log.ts';
 import { plan } from './plan.ts';
 import { merge, type MergeVerbOptions } from './merge.ts';
+import { repair, salvage, type RepairVerbOptions } from './repair.ts';
 import { Output, type TextStream } from './output.ts';
 import { parseBytes, parseSeconds, tune, type TuneVerbOptions } from './tune.ts';
 import { addTimeTravel } from './time-travel.ts';
@@ -167,6 +168,28 @@ function addTune(
     });
 }
 
+function addRepair(
+  verb: (name: string, description: string) => Command,
+  output: Output,
+  done: (status: number) => void,
+): void {
+  const optimistic = 'lose damaged operators, whole, rather than commits of all';
+  verb('repair', 'mend a damaged store as far as that goes; a copy of everything is kept first')
+    .argument('<dir>')
+    .option('--dry-run', 'say what is damaged and what would be lost; changes nothing')
+    .option('--optimistic', optimistic)
+    .action(async (dir: string, options: RepairVerbOptions) => {
+      done(await repair(output, dir, options));
+    });
+  verb('salvage', 'make a second store of what is left of a damaged one, which is only read')
+    .argument('<dir>')
+    .argument('<to>', 'directory that does not exist, or is empty')
+    .option('--optimistic', optimistic)
+    .action(async (dir: string, to: string, options: RepairVerbOptions) => {
+      done(await salvage(output, { dir, to }, options));
+    });
+}
+
 /** The verbs that write: no other process may have the store open. */
 function addUpkeep(
   verb: (name: string, description: string) => Command,
@@ -188,6 +211,7 @@ function addUpkeep(
     .action(async (dir: string, options: MergeVerbOptions) => {
       done(await merge(output, dir, options));
     });
+  addRepair(verb, output, done);
   verb('gc', 'delete what retention does not keep; no other process may have the store open')
     .argument('<dir>')
     .option('--dry-run', 'print the plan: each object, keep or delete, and why; reads only')

@@ -27,6 +27,17 @@ export type {
   StorageStats,
 } from './engine-stats.ts';
 export type { MergeCallOptions, MergeOutcome } from './merge-call.ts';
+export {
+  repairStore,
+  salvageStore,
+  type RepairOptions,
+  type RepairReport,
+  type SalvageOptions,
+  type SalvageReport,
+  type StoreLoss,
+} from './repair-store.ts';
+export type { LostDetails, LostKey } from '../recovery/lost-commits.ts';
+export type { SalvagedState } from '../recovery/salvage-run.ts';
 export { mergeStore, type MergeStoreOptions } from './merge-store.ts';
 export {
   exportSavepoint,

@@ -59,7 +59,7 @@ export async function mergeStore(options: MergeStoreOptions): Promise<MergeOutco
 }
 
 /** What the one who writes the store has set, so that the record of the merge says the same. */
-function optionsOf({
+export function optionsOf({
   policy,
   retention,
   compression,

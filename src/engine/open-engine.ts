@@ -22,7 +22,7 @@ import { ConflictError, InvalidArgumentError, errnoOf, toStorageError } from '..
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
-import { recoverAccepting } from '../recovery/accept-loss.ts';
+import { recoverAccepting, type LossComponents } from '../recovery/accept-loss.ts';
 import { OpeningRun } from '../recovery/opening-run.ts';
 import { isDamage } from '../recovery/recovery-path.ts';
 import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
@@ -112,7 +112,32 @@ export async function openEngineWith(
   return openWith(resolveOptions(options), components);
 }
 
-async function openWith(options: ResolvedEngineOptions, on: EngineComponents): Promise<Engine> {
+/**
+ * Holds the lock of a store and looks at it as an opening does, without opening it; everything is given
+ * back. There has to be a store.
+ */
+export function examineStoreWith<T>(
+  options: EngineOptions,
+  components: EngineComponents,
+  act: (input: RecoveryInput, on: LossComponents) => Promise<T>,
+): Promise<T> {
+  return withOpening(resolveOptions(options), components, async (opening) => {
+    const found = await opening.examine(act);
+    await opening.release();
+    return found;
+  });
+}
+
+function openWith(options: ResolvedEngineOptions, on: EngineComponents): Promise<Engine> {
+  return withOpening(options, on, (opening) => opening.open());
+}
+
+/** Whatever is not given back when it fails is given back here. */
+async function withOpening<T>(
+  options: ResolvedEngineOptions,
+  on: EngineComponents,
+  act: (opening: Opening) => Promise<T>,
+): Promise<T> {
   // A codec that is not installed is told now, not at the first checkpoint.
   await registerCodecs(options.codecs);
   void new BlockPacker(options.compression);
@@ -123,7 +148,7 @@ async function openWith(options: ResolvedEngineOptions, on: EngineComponents): P
     const lock = await lockDirectory(on.fs, options.dir);
     const opening = new Opening(options, { ...on, run }, codec, lock);
     try {
-      return await opening.open();
+      return await act(opening);
     } catch (error) {
       await opening.release();
       throw run.failure(error);
@@ -181,6 +206,11 @@ class Opening {
     const { recovered, state } = await this.#recover(found);
     this.#limit(found.threads);
     return this.#serve(found, recovered, state);
+  }
+
+  async examine<T>(act: (input: RecoveryInput, on: LossComponents) => Promise<T>): Promise<T> {
+    const found = await this.#find();
+    return act({ ...this.#recoveryInput(found), cold: undefined }, this.#lossComponents(found));
   }
 
   /** Fewer threads work beside the open engine; the others end when they have come to rest. */
@@ -281,18 +311,15 @@ class Opening {
 
   /** What loses commits is decided with everything read. */
   #way(found: Found, input: RecoveryInput): Promise<Recovered> {
-    const { acceptLoss, optimistic, chain, retention, compression } = this.#options;
+    const { acceptLoss, optimistic } = this.#options;
     if (!acceptLoss && !optimistic) return recover(input);
-    return recoverAccepting(
-      { ...input, cold: undefined },
-      {
-        acceptLoss,
-        optimistic,
-        objects: found.objects,
-        settings: { policy: chain.policy, retention: retention.settings, compression },
-        threadsMax: this.#options.opening.threadsMax,
-      },
-    );
+    return recoverAccepting({ ...input, cold: undefined }, this.#lossComponents(found));
+  }
+
+  #lossComponents({ objects }: Found): LossComponents {
+    const { acceptLoss, optimistic, chain, retention, compression, opening } = this.#options;
+    const settings = { policy: chain.policy, retention: retention.settings, compression };
+    return { acceptLoss, optimistic, objects, settings, threadsMax: opening.threadsMax };
   }
 
   /** Makes the new segment durable, then puts the engine together. */

@@ -75,7 +75,7 @@ export async function recoverAccepting(
 }
 
 /** The way that is gone. */
-interface Chosen {
+export interface Chosen {
   readonly ways: Ways;
   readonly best: ExaminedPath;
   /** Operators that are left out, and the files of the others; undefined: all come along. */
@@ -83,7 +83,7 @@ interface Chosen {
 }
 
 /** No commit is lost where operators may be instead. */
-async function choose(
+export async function choose(
   input: RecoveryInput,
   { acceptLoss, optimistic, objects }: LossComponents,
   ways: Ways,
@@ -127,14 +127,14 @@ async function giveUp(
 }
 
 /** The LSN that stands for what was lost as well. */
-function labelOf({ lsn, lost }: ExaminedPath): number {
+export function labelOf({ lsn, lost }: ExaminedPath): number {
   if (!lost) return lsn;
   const last = Math.max(lsn, lost.throughLsn);
   return lost.mayBeMore ? last + lsnsPassedOver : last;
 }
 
 /** The state that a way reaches, as inputs of a merge. */
-async function readState(
+export async function readState(
   input: RecoveryInput,
   { ways, best, partial }: Chosen,
 ): Promise<StateSource> {
@@ -225,9 +225,9 @@ async function writeState(
 }
 
 /** Everything, or the operators that are whole. */
-async function partsOf(
+export async function partsOf(
   { dir, groupBits, pool, slabs, run: { signal } }: RecoveryInput,
-  { state, partial }: Chosen & { readonly state: StateSource },
+  { state, partial }: Pick<Chosen, 'partial'> & { readonly state: StateSource },
 ): Promise<ChosenParts> {
   const run = { pool, slabs, signal };
   if (!partial) return chooseWhole(state, run);

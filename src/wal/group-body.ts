@@ -36,6 +36,15 @@ export function readGroupBody(
   return framesFault(body, header, before) ?? body;
 }
 
+/** The frames of a group by its own checksum alone, where what stood before it is not known. */
+export function readLooseBody(
+  bytes: Uint8Array,
+  start: number,
+  header: GroupHeader,
+): GroupBody | string {
+  return storedFault(bytes, start, header) ?? expand(bytes, start, header);
+}
+
 /** Why the stored bytes are not those that were written: their CRC, and the padding behind them. */
 function storedFault(bytes: Uint8Array, start: number, header: GroupHeader): string | undefined {
   const end = start + header.bodyBytes;
