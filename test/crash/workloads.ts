@@ -4,6 +4,7 @@
  */
 import type { Durability } from '../../src/wal/log-options.ts';
 import { backupWith } from '../../src/engine/backup-store.ts';
+import { forkWith } from '../../src/engine/fork-store.ts';
 import { restoreWith } from '../../src/engine/restore-store.ts';
 import { SeededRandom, type SimulatedFileSystem } from '../../src/testing/index.ts';
 import { inspectCopy } from './inspect-copy.ts';
@@ -227,6 +228,34 @@ async function restores(): Promise<Script> {
   return ended(script);
 }
 
+/** A fork: refused, nothing, or the whole store; then it can be done again. */
+async function forks(): Promise<Script> {
+  const script = await started({ segmentBytesMax: 16_384 });
+  await script.commits(3, 300);
+  await script.checkpoint();
+  await script.commits(2, 1500);
+  await script.close();
+  const { expected } = script;
+  const to = '/copy';
+  const all = { least: 5, most: 5 };
+  const forkOn = (fs: SimulatedFileSystem): Promise<unknown> => {
+    const clock = new SelfMovingClock();
+    const on = { fs, clock, random: new SeededRandom(9), threads: false };
+    return forkWith({ from: { dir: '/store' }, to }, on);
+  };
+  script.inspect = async (disk) => {
+    if (!(await inspectCopy(disk, to, expected, { least: 0, most: 5 }))) await forkOn(disk);
+    await inspectCopy(disk, to, expected, all);
+  };
+  await forkOn(script.fs);
+  script.inspect = async (disk) => {
+    await inspectCopy(disk, to, expected, all);
+  };
+  await script.open({ segmentBytesMax: 16_384 });
+  await script.commits(1, 300);
+  return ended(script);
+}
+
 /** Goes back in place, works on, and goes back again: to before the fork, and to behind it (T1). */
 async function timelines(): Promise<Script> {
   const script = await started({ segmentBytesMax: 16_384 });
@@ -274,5 +303,6 @@ export const workloads: readonly Workload[] = [
   { name: 'timelines', run: timelines, statesMax: 5, disksLeast: 1000 },
   { name: 'backups', run: backups, statesMax: 4, disksLeast: 2300 },
   { name: 'restores', run: restores, statesMax: 6, disksLeast: 1200 },
+  { name: 'forks', run: forks, statesMax: 6, disksLeast: 1200 },
   { name: 'repair of a torn tail', run: tornTail, statesMax: 16, disksLeast: 330 },
 ];
