@@ -28,7 +28,10 @@ function fresh(name) {
 }
 
 try {
-  console.log(`Node ${process.version}, ${os.availableParallelism()} cores, ${os.platform()}`);
+  const load = os.loadavg()[0].toFixed(1);
+  console.log(
+    `Node ${process.version}, ${os.availableParallelism()} cores, ${os.platform()}, load average ${load}`,
+  );
   const chain = { commits: Number(process.env.TIDEMARK_COMMITS ?? 3000), rounds, fresh, median };
   if (!only || only === 'triggers') await triggers(chain);
   if (!only || only === 'strategies') await strategies(chain);

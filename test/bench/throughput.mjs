@@ -119,6 +119,7 @@ export async function throughput({ fresh, rounds, median }) {
     measureMemory(dir, codec);
     fs.rmSync(dir, { recursive: true, force: true });
   }
+  await measureSmall(fresh('throughput-small'), { rounds, median });
   await measureReplay(fresh('throughput-log'), {
     entries: entries / 4,
     valueBytes,
@@ -127,17 +128,29 @@ export async function throughput({ fresh, rounds, median }) {
   });
 }
 
+/** Opens a store in a process of its own. */
+function openedApart(dir, options) {
+  const script = fileURLToPath(new URL('./throughput-memory.mjs', import.meta.url));
+  return JSON.parse(execFileSync(process.execPath, [script, JSON.stringify({ dir, options })]));
+}
+
+/** The fixed cost of an opening: little in the log, no checkpoint. */
+async function measureSmall(dir, { rounds, median }) {
+  await makeStore(dir, 'lz4', { entries: 5000, valueBytes: 100, log: true });
+  const cpu = [];
+  for (let round = 0; round < rounds; round++) {
+    cpu.push(openedApart(dir, optionsOf(dir, 'lz4')).cpuMs);
+  }
+  fs.rmSync(dir, { recursive: true, force: true });
+  console.log(`Opening 5000 entries in the log: ${median(cpu).toFixed(0)} ms of CPU time`);
+}
+
 /** What is held when it is open, and the most that was held on the way. */
 function measureMemory(dir, codec) {
   console.log('  threads   images MiB   of entries   peak above images and process, MiB');
   for (const threadsMax of [1, 2]) {
     const options = { ...optionsOf(dir, codec), threadsMax };
-    const script = new URL('./throughput-memory.mjs', import.meta.url);
-    const text = execFileSync(process.execPath, [
-      fileURLToPath(script),
-      JSON.stringify({ dir, options }),
-    ]);
-    const { before, peak, imageBytes, entryBytes } = JSON.parse(text);
+    const { before, peak, imageBytes, entryBytes } = openedApart(dir, options);
     const above = (peak - before - imageBytes) / MiB;
     console.log(
       `  ${String(threadsMax).padStart(7)} ${(imageBytes / MiB).toFixed(0).padStart(12)}` +
@@ -171,7 +184,7 @@ async function measureReplay(dir, { entries, valueBytes, rounds, median }) {
     const of = (name) => median(found[i].map((one) => one[name]));
     const rate = Math.round(bytes / 1e3 / of('ms'));
     console.log(
-      `${column(count)}${column(rate)}${column(of('efficiency').toFixed(2))}${column(of('cpuMs').toFixed(0))}`,
+      `${column(count)}${column(rate)}${column(of('efficiency')?.toFixed(2) ?? '–')}${column(of('cpuMs').toFixed(0))}`,
     );
   }
 }
@@ -214,7 +227,7 @@ async function measureStore({ dir, codec, entries, rounds, median }) {
         column(rate(kept.map(({ ms }) => ms))),
         column(rate(opened.map(({ loadMs }) => loadMs))),
         column(rate(opened.map(({ ms }) => ms))),
-        column(median(opened.map(({ efficiency }) => efficiency)).toFixed(2)),
+        column(median(opened.map(({ efficiency }) => efficiency))?.toFixed(2) ?? '–'),
         column(ratio(limit, 'loadMs')),
         column(ratio(kept, 'loadMs')),
         column(cpu(limit)),
