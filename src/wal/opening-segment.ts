@@ -75,8 +75,12 @@ export async function applyOpening(
     await unlinkTemporaries(fs, directory, plan.listing);
     if (proved.segment) {
       await completeSeal(fs, directory, plan.segments, proved.segment);
-      // Where it is an older one, the opening that named its end has done so.
-      if (proved.segment === plan.segments.at(-1)) await holdProofMark(fs, proved.segment, proved);
+      // Where it is an older one, the opening that named its end has done so; and what a checkpoint
+      // stands behind is durable, and is not touched: a crash could garble it.
+      const { segment, offset = 0 } = input.checkpoint ?? {};
+      const isHeld = segment === proved.segment.header.number && offset >= proved.offset;
+      const isNewest = proved.segment === plan.segments.at(-1);
+      if (isNewest && !isHeld) await holdProofMark(fs, proved.segment, proved);
     }
     const copies = await copiesOf(fs, plan);
     const room = openingRoom(fs, directory, segmentHeaderBytes + copiedBytes(copies), input);
