@@ -69,7 +69,7 @@ export async function firstRead(fresh, rounds) {
       const text = (name, digits = 1) =>
         `${median(of(name)).toFixed(digits)} (${Math.max(...of(name)).toFixed(digits)})`;
       console.log(
-        `  ${mode.padEnd(10)} open ${text('openMs')} ms, open and first read ${text('firstReadMs')} ms; ` +
+        `  ${mode.padEnd(10)} open ${text('openMs')} ms, open and first read ${text('firstReadMs')} ms, of the processor ${text('cpuMs')} ms; ` +
           `reads meanwhile p50 ${text('coldP50Us')} µs, p99 ${text('coldP99Us', 0)} µs; all in memory after ${text('residentMs', 0)} ms; ` +
           `hot p50 ${text('hotP50Us', 2)} µs`,
       );

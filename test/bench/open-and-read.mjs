@@ -20,11 +20,15 @@ const random = (most) => {
 };
 
 const startedAt = performance.now();
+const cpuBefore = process.cpuUsage();
 const engine = await openEngine(options);
 const openMs = performance.now() - startedAt;
 const state = engine.operator('bench').value('state', isNonResident ? { resident: false } : {});
 if (state.get(random(count)) === undefined) throw new Error('a key is missing');
 const firstReadMs = performance.now() - startedAt;
+const { user, system } = process.cpuUsage(cpuBefore);
+// Of all threads; other work on the machine disturbs it less.
+const cpuMs = (user + system) / 1000;
 
 let rssMostBytes = 0;
 const note = () => {
@@ -49,7 +53,7 @@ async function readMany(number, most, until = () => false) {
 }
 
 const isCold = () => engine.stats().residency.coldBytes > 0;
-const result = { openMs, firstReadMs };
+const result = { openMs, firstReadMs, cpuMs };
 let cold;
 if (isNonResident) {
   const writes = 50_000;
