@@ -85,6 +85,7 @@ export class SimulatedFileSystem implements FileSystem {
     const space = new MemorySpace(capacityBytes);
     this.#gate = {
       space,
+      handles: new Set(),
       enter: (call) => this.#enter(call),
       enterNow: (call) => this.#enterNow(call),
     };
@@ -95,6 +96,11 @@ export class SimulatedFileSystem implements FileSystem {
   /** Calls so far, `freeBytes` among them. */
   get callCount(): number {
     return this.#callCount;
+  }
+
+  /** Paths of the files that handles are open on, one for each handle. */
+  get openPaths(): string[] {
+    return [...this.#gate.handles].map(({ path }) => path).sort();
   }
 
   /** Bytes that all files together may have. */

@@ -11,6 +11,8 @@ import type { FileChange, SimulatedFile } from './simulated-file.ts';
 /** What a handle needs of its file system. */
 export interface CallGate {
   readonly space: MemorySpace;
+  /** Handles that are open. */
+  readonly handles: Set<SimulatedHandle>;
   /** Waits for the call's turn; resolves with the faults that strike it. */
   enter(call: FileCall): Promise<readonly Fault[]>;
   /** As `enter`, for a call that cannot wait: delays are left out. */
@@ -31,6 +33,11 @@ export class SimulatedHandle implements FileHandle {
     this.#file = file;
     this.#writable = writable;
     file.handles++;
+    gate.handles.add(this);
+  }
+
+  get path(): string {
+    return this.#file.path;
   }
 
   read(target: Uint8Array, position: number): Promise<number> {
@@ -110,6 +117,7 @@ export class SimulatedHandle implements FileHandle {
     } finally {
       // The descriptor is gone whatever `close` says.
       this.#file.handles--;
+      this.#gate.handles.delete(this);
       this.#gate.space.drop(this.#file);
     }
   }
