@@ -246,6 +246,25 @@ export class InternalError extends TidemarkError {
 }
 
 /**
+ * What the file system said in the middle of an act of ours, where nobody below has given it a type,
+ * as a StorageError that names the act. Everything else passes unchanged.
+ */
+export function systemFailure(error: unknown, action: string): unknown {
+  if (error instanceof TidemarkError || errnoOf(error) === undefined) return error;
+  const { path } = error as { readonly path?: unknown };
+  return toStorageError(error, action, typeof path === 'string' ? path : '');
+}
+
+/** Runs an act; what fails in it has the type of {@link systemFailure}. */
+export async function withSystemFailures<T>(action: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw systemFailure(error, action);
+  }
+}
+
+/**
  * Turns an error of the file system into a StorageError. A TidemarkError passes unchanged; anything
  * that is no error of the file system is a bug, and is not passed off as one of storage.
  */

@@ -302,7 +302,7 @@ export class Checkpointer {
     const logBytes = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
     const isBase = images.links.length === 0;
     const built = await this.#build(frozen, { ranges, logBytes, isBase });
-    return this.#publisher.publish(built, async (id) => {
+    const published = await this.#publisher.publish(built, async (id) => {
       const link: ChainLink = { ...built.link, name: snapshotName(built.link.sha256, id) };
       await transfer.publish(built.stagedPath, link.name);
       const kind = isBase ? 'base' : 'delta';
@@ -317,9 +317,11 @@ export class Checkpointer {
       this.#growth = Math.min(growthMax, this.#logBytes / Math.max(1, logBytes));
       const image = await this.#in.residency.settle(link, built.image);
       this.#retire(frozen, { link, image });
-      this.#in.events.checkpoint(record);
       return record;
     });
+    // Whoever hears of it cannot undo it any more.
+    this.#in.events.checkpoint(published);
+    return published;
   }
 
   /** Nothing was committed since: the same record, or another one of the same chain. */

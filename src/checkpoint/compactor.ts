@@ -271,7 +271,7 @@ export class Compactor {
     const milliseconds = clock.monotonicMs() - startedAt;
     const merged = new MergedImage(residency, output.slices, { slabs, groupBits });
     const built = { image: merged, stagedPath, sha256: output.sha256 };
-    return this.#publisher.publish(built, async (id) => {
+    const published = await this.#publisher.publish(built, async (id) => {
       // Nothing is published once the engine gives its directory up.
       if (this.#closing && kind === 'merge') throw new AbortedError('ABORTED', 'closing');
       const { sha256, bytes, entryCount, dataBytes } = output;
@@ -307,9 +307,11 @@ export class Compactor {
       const image = await merged.image(link, dropped);
       await this.#publisher.put(record);
       images.replaceRun(start, count, { link, image, parents: below.parents });
-      events.merge(record);
       return record;
     });
+    // Whoever hears of it cannot undo it any more.
+    events.merge(published);
+    return published;
   }
 }
 

@@ -16,6 +16,7 @@ import type { Timelines } from '../checkpoint/timelines/timelines.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
 import type { Residency } from '../checkpoint/residency/residency.ts';
 import type { HashSeed } from '../codec/hash.ts';
+import { errnoOf, StorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { sourceOf } from '../recovery/reader-moment.ts';
 import type { Recovered, RecoveryReport } from '../recovery/recover.ts';
@@ -92,7 +93,7 @@ export function assembleEngine(input: AssemblyInput): Assembled {
   const hub = new EventHub();
   keepWarnings(hub, recovery);
   const failures = new BackgroundFailures(hub);
-  const watch = new Watch(hub, () => Math.min(fs.freeBytes(options.dir), transfer.freeBytes));
+  const watch = new Watch(hub, () => leastFreeBytes(fs, options.dir, transfer));
   const checkpointer = new Checkpointer({
     ...checkpointerFacts(input),
     log: checkpointLog(writer, segments),
@@ -153,6 +154,20 @@ export function assembleEngine(input: AssemblyInput): Assembled {
     },
   });
   return { engine, checkpointer, recording, rebuild };
+}
+
+/** Free bytes where the store writes; undefined where the system does not tell. */
+function leastFreeBytes(
+  fs: FileSystem,
+  dir: string,
+  transfer: AssemblyInput['transfer'],
+): number | undefined {
+  try {
+    return Math.min(fs.freeBytes(dir), transfer.freeBytes);
+  } catch (error) {
+    if (errnoOf(error) === undefined && !(error instanceof StorageError)) throw error;
+    return undefined;
+  }
 }
 
 function newWriter(input: AssemblyInput, segments: LogSegments): LogWriter {

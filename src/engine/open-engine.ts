@@ -18,7 +18,7 @@ import {
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
 import { registerCodecs } from '../codec/compression-modules.ts';
 import { BlockPacker } from '../snapshot/block-packer.ts';
-import { ConflictError, InvalidArgumentError, errnoOf, toStorageError } from '../errors.ts';
+import { ConflictError, InvalidArgumentError, systemFailure, toStorageError } from '../errors.ts';
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
@@ -38,7 +38,13 @@ import { FileObjectStore } from '../store/file-store.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { OpeningPool } from '../threads/opening-pool.ts';
 import { InlinePool, ThreadPool, type TaskPool } from '../threads/task-pool.ts';
-import { assertEngine, createIdentity, readIdentity, type StoreIdentity } from '../wal/identity.ts';
+import {
+  assertEngine,
+  createIdentity,
+  holdIdentity,
+  readIdentity,
+  type StoreIdentity,
+} from '../wal/identity.ts';
 import { lockDirectory } from '../wal/log.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { applyOpening, openingRoomBytes, type OpenedSegment } from '../wal/opening-segment.ts';
@@ -155,7 +161,7 @@ async function withOpening<T>(
     }
   } catch (error) {
     // What the file system said about a path; everything else says itself what it is.
-    throw errnoOf(error) === undefined ? error : toStorageError(error, 'open', options.dir);
+    throw systemFailure(error, `opening ${options.dir}`);
   } finally {
     run.end();
   }
@@ -373,6 +379,7 @@ class Opening {
     const place = placeOf(this.#options.store, dir);
     if (found) {
       checkPlace(found.place, place, dir);
+      await holdIdentity(fs, dir);
       return found;
     }
     if (this.#options.recoverTo) {

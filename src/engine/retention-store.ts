@@ -15,7 +15,7 @@ import {
 } from '../checkpoint/retention/retention-settings.ts';
 import { storeCall } from '../checkpoint/store-call.ts';
 import { onlyFirst } from '../checkpoint/timelines/timelines.ts';
-import { StorageError } from '../errors.ts';
+import { StorageError, withSystemFailures } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import {
@@ -65,7 +65,8 @@ export interface CollectStoreComponents {
  * @throws StorageError IO; OVERLOADED: a dry run saw the store change under a hundred readings
  */
 export function collectStore(options: CollectStoreOptions): Promise<CollectionReport> {
-  return collectStoreWith(options, { fs: nodeFileSystem, clock: systemClock });
+  const on = { fs: nodeFileSystem, clock: systemClock };
+  return withSystemFailures('a collection', () => collectStoreWith(options, on));
 }
 
 /** As {@link collectStore}, over given components. */

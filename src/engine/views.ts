@@ -15,7 +15,7 @@ import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
 import type { Timelines } from '../checkpoint/timelines/timelines.ts';
 import type { SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
-import { ClosedError, CorruptionError, type TidemarkError } from '../errors.ts';
+import { ClosedError, CorruptionError, systemFailure, type TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { aroundDamage, readingChain } from '../recovery/around-damage.ts';
 import { findLogThrough } from '../recovery/kept-log.ts';
@@ -136,7 +136,7 @@ export class Views {
     try {
       return await opening;
     } catch (error) {
-      if (!this.#abort.signal.aborted) throw error;
+      if (!this.#abort.signal.aborted) throw systemFailure(error, 'opening a view');
       throw new ClosedError('CLOSED', 'the engine was closed meanwhile', error);
     } finally {
       this.#opening.delete(settled);

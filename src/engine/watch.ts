@@ -18,10 +18,10 @@ type Code = EngineWarning['code'];
 
 export class Watch {
   readonly #hub: EventHub;
-  readonly #freeBytes: () => number;
+  readonly #freeBytes: () => number | undefined;
   readonly #on = new Set<Code>();
 
-  constructor(hub: EventHub, freeBytes: () => number) {
+  constructor(hub: EventHub, freeBytes: () => number | undefined) {
     this.#hub = hub;
     this.#freeBytes = freeBytes;
   }
@@ -34,6 +34,8 @@ export class Watch {
       details: { name: largest.name, bytes: largest.bytes },
     }));
     const freeBytes = this.#freeBytes();
+    // It cannot be told now: the next checkpoint asks again.
+    if (freeBytes === undefined) return;
     this.#tell('DISK_LOW', freeBytes < freeBytesLow, () => ({
       message: `a volume of the store has ${freeBytes} bytes free`,
       details: { freeBytes },

@@ -17,7 +17,7 @@ import {
 import { assumedRates, estimateRestore } from '../checkpoint/restore-estimate.ts';
 import { retainedRange, type RetainedRange } from '../checkpoint/retention/retained-range.ts';
 import type { RetentionSettings } from '../checkpoint/retention/retention-settings.ts';
-import { NotFoundError, TidemarkError } from '../errors.ts';
+import { NotFoundError, TidemarkError, withSystemFailures } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { toHex } from '../std/bytes.ts';
 import { knownOnly } from '../std/option-checks.ts';
@@ -158,7 +158,8 @@ export interface StoreInspection {
  * @throws CorruptionError CORRUPT_STORE
  */
 export function inspectStore(location: StoreLocation): Promise<StoreInspection> {
-  return inspectStoreWith(location, { fs: nodeFileSystem, clock: systemClock });
+  const on = { fs: nodeFileSystem, clock: systemClock };
+  return withSystemFailures('inspecting a store', () => inspectStoreWith(location, on));
 }
 
 /** As {@link inspectStore}, over given components. */

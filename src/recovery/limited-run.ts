@@ -4,7 +4,7 @@
  * locks are those of the call, which asks `check` between its steps and gives `signal` to its tasks.
  */
 import { setMaxListeners } from 'node:events';
-import { AbortedError } from '../errors.ts';
+import { AbortedError, systemFailure } from '../errors.ts';
 import type { Clock } from '../std/clock.ts';
 import { badOption, wholeNumber } from '../std/option-checks.ts';
 
@@ -54,6 +54,7 @@ export function resolveLimits<Phase extends string>(options: RunOptions<Phase>):
 
 export class LimitedRun<Phase extends string> {
   readonly clock: Clock;
+  readonly #what: string;
   readonly #limit = new AbortController();
   readonly #onProgress: RunLimits<Phase>['onProgress'];
   readonly #stop: () => void;
@@ -64,6 +65,7 @@ export class LimitedRun<Phase extends string> {
 
   /** `what` names the call in errors. */
   constructor(what: string, limits: RunLimits<Phase>, clock: Clock) {
+    this.#what = what;
     const { signal, timeoutMs, onProgress } = limits;
     // Every task under way listens.
     setMaxListeners(0, this.#limit.signal);
@@ -98,7 +100,8 @@ export class LimitedRun<Phase extends string> {
 
   /** What the call failed with: after an abort every part fails for it, and the reason counts. */
   failure(error: unknown): unknown {
-    return this.#limit.signal.aborted ? (this.#limit.signal.reason as AbortedError) : error;
+    const { aborted, reason } = this.#limit.signal;
+    return aborted ? (reason as AbortedError) : systemFailure(error, `the ${this.#what}`);
   }
 
   /** Tells how far it is; 0 bytes begin the phase, or begin it again. */

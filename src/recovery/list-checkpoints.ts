@@ -1,6 +1,7 @@
 /*
  * The checkpoints of a store, without its state: what `list` shows.
  */
+import { withSystemFailures } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
 import { knownOnly } from '../std/option-checks.ts';
@@ -29,7 +30,8 @@ export interface CheckpointList {
  * @throws CorruptionError CORRUPT_STORE
  */
 export function listCheckpoints(location: StoreLocation): Promise<CheckpointList> {
-  return listCheckpointsWith(location, { fs: nodeFileSystem, clock: systemClock });
+  const on = { fs: nodeFileSystem, clock: systemClock };
+  return withSystemFailures('listing checkpoints', () => listCheckpointsWith(location, on));
 }
 
 /** As {@link listCheckpoints}, over given components. */

@@ -1,6 +1,7 @@
 /*
  * What a restore to a target would do and cost, without doing it, and without a lock.
  */
+import { withSystemFailures } from '../errors.ts';
 import type { ChainLink } from '../checkpoint/checkpoint-record.ts';
 import type { RetainedRange } from '../checkpoint/retention/retained-range.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
@@ -54,7 +55,8 @@ export interface StoreRestorePlan {
  * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND
  */
 export function planStoreRestore(options: PlanRestoreOptions): Promise<StoreRestorePlan> {
-  return planStoreRestoreWith(options, { fs: nodeFileSystem, clock: systemClock });
+  const on = { fs: nodeFileSystem, clock: systemClock };
+  return withSystemFailures('planning a restore', () => planStoreRestoreWith(options, on));
 }
 
 /** As {@link planStoreRestore}, over given components. */

@@ -2,6 +2,7 @@
  * The identity of a store: `store.json`, written once when the directory is made, never changed.
  * Settings that shape the format are kept here and compared on open.
  */
+import { parseTemporaryName } from './segment-format.ts';
 import { decodeSealedJson, encodeSealedJson } from '../codec/sealed-json.ts';
 import {
   CorruptionError,
@@ -101,7 +102,9 @@ async function refuseLostIdentity(
   for (const name of ['wal', 'snapshots', 'checkpoints', 'timelines']) {
     if (!names.includes(name)) continue;
     const inside = await listNames(fs, `${directory}/${name}`);
-    if (inside.length > 0) throw lost(`${name}/${inside[0]}`);
+    // Zeros for a segment to come are none yet: a first opening that failed may leave them alone.
+    const found = inside.find((file) => parseTemporaryName(file) === undefined);
+    if (found !== undefined) throw lost(`${name}/${found}`);
   }
 }
 
@@ -110,6 +113,18 @@ async function listNames(fs: FileSystem, directory: string): Promise<string[]> {
     return await fs.list(directory);
   } catch (error) {
     throw toStorageError(error, 'list', directory);
+  }
+}
+
+/**
+ * Makes the name of an identity durable that is there: the opening that put it may have failed right
+ * then. Before anything stands beside it that must not be found alone after a power loss.
+ */
+export async function holdIdentity(fs: FileSystem, directory: string): Promise<void> {
+  try {
+    await fs.syncDirectory(directory);
+  } catch (error) {
+    throw toStorageError(error, 'sync', directory);
   }
 }
 

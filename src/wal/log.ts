@@ -239,6 +239,7 @@ class FileLog implements Log {
         path: dir,
       });
     }
+    if (found) await holdIdentity(fs, dir);
     const identity = found ?? (await createIdentity(fs, dir, 'log', 1, random));
     const directory = `${dir}/wal`;
     try {

@@ -91,10 +91,7 @@ export class SegmentPipeline {
   async close(): Promise<void> {
     this.#stopped = true;
     await this.#filling;
-    for (const ready of this.#ready.splice(0)) {
-      await ready.handle.close();
-      await this.#fs.unlink(ready.path);
-    }
+    await this.#closeReady();
   }
 
   /** Ends filling at the next call; files stay as they are, for the next opening to remove. */
@@ -107,7 +104,17 @@ export class SegmentPipeline {
   async abandon(): Promise<void> {
     this.stop();
     await this.#filling;
-    for (const ready of this.#ready.splice(0)) await ready.handle.close();
+    await this.#closeReady();
+  }
+
+  /** Closes every file, also behind one that cannot be closed; throws the first error then. */
+  async #closeReady(): Promise<void> {
+    const closing = this.#ready.splice(0).map(async ({ handle, path }) => {
+      await handle.close();
+      if (!this.#leaving) await this.#fs.unlink(path);
+    });
+    const ended = await Promise.allSettled(closing);
+    for (const result of ended) if (result.status === 'rejected') throw result.reason;
   }
 
   async #fillAll(): Promise<void> {
