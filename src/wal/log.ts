@@ -18,7 +18,13 @@ import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { directoryPath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import { systemRandom, type Random } from '../std/random.ts';
-import { createIdentity, directoryError, lockName, readIdentity } from './identity.ts';
+import {
+  createIdentity,
+  directoryError,
+  holdIdentity,
+  lockName,
+  readIdentity,
+} from './identity.ts';
 import { planOpening, type TornTail } from './log-opening.ts';
 import {
   logOptionNames,
