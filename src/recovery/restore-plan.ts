@@ -185,13 +185,15 @@ function behindPosition(range: LogRange, { position }: CheckpointRecord): LogRan
   return { ...range, start: offset, firstLsn: lsn + 1, chain };
 }
 
-function outOfRetention({ target, lastLsn }: PlanInput, retained: RetainedRange): NotFoundError {
+function outOfRetention(input: PlanInput, retained: RetainedRange): NotFoundError {
+  const { target, lastLsn, now } = input;
   const { fromLsn, fromTimestamp, oldestLsn, oldestTimestamp } = retained;
   const named = nameOf(target);
+  const isToCome = target.kind === 'timestamp' && target.number > now;
   const every = fromLsn === undefined ? 'no commit by itself' : `every commit from LSN ${fromLsn}`;
   return new NotFoundError(
     'OUT_OF_RETENTION',
-    `${named} cannot be restored: what is kept is ${every} to ${lastLsn}, and checkpoints from LSN ${oldestLsn ?? 'none'}`,
+    `${named} ${isToCome ? 'is still to come' : 'cannot be restored'}: what is kept is ${every} to ${lastLsn}, and checkpoints from LSN ${oldestLsn ?? 'none'}`,
     { target: named, fromLsn, fromTimestamp, lastLsn, oldestLsn, oldestTimestamp },
   );
 }

@@ -201,7 +201,9 @@ function checkFault(fault: Fault): void {
     refuse('path', 'must not be a pattern with the flag g or y, which remembers where it was');
   }
   for (const name of call === undefined ? [] : [call].flat()) {
-    if (!(fileCalls as readonly string[]).includes(name)) refuse('call', `is none: ${name}`);
+    if (!(fileCalls as readonly string[]).includes(name)) {
+      refuse('call', `must be one of ${fileCalls.join(', ')}: ${name}`);
+    }
   }
   if (error === undefined && act === undefined && delayMs === undefined && bytes === undefined) {
     refuse('error', 'is needed, or act, delayMs or bytes: this fault would do nothing');

@@ -92,6 +92,21 @@ test('the latest moment: what was sealed at the call, and nothing later or open'
   await engine.close();
 });
 
+test('a time that is still to come: the message says so, and of a commit that is not there does not', async () => {
+  const world = worldOn();
+  world.clock.advance(1000);
+  const engine = await open(world);
+  await put(engine, 'a', 1);
+  const later = await errorOf(engine.viewAt({ timestamp: 9_000_000 }));
+  expect([later.code, later.message]).toEqual([
+    'OUT_OF_RETENTION',
+    expect.stringMatching(/^timestamp 9000000 .* is still to come: /),
+  ]);
+  const beyond = await errorOf(engine.viewAt({ lsn: 9_000_000 }));
+  expect(beyond.message).toMatch(/^lsn 9000000 cannot be restored: /);
+  await engine.close();
+});
+
 test('targets that are not kept, or make no sense: typed errors, and no pin is left', async () => {
   const world = worldOn();
   const engine = await open(world, { retention: false });

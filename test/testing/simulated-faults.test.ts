@@ -81,6 +81,11 @@ describe('which calls a fault strikes', () => {
     );
   });
 
+  test('a call that is none: the message names those there are', () => {
+    const fault = { call: 'fsync', error: 'EIO' } as unknown as Fault;
+    expect(() => new SimulatedFileSystem().inject(fault)).toThrow(/one of .*\bsync\b.*: fsync$/);
+  });
+
   test('an option of the file system that is none: refused', () => {
     expect(() => new SimulatedFileSystem({ sede: 1 } as object)).toThrow(/sede/);
   });
