@@ -41,11 +41,14 @@ export function objectOnly(options: unknown, path?: string): asserts options is 
 
 /** Refuses what is no object, and names that it should not have; `path` is that of the object. */
 export function knownOnly(options: unknown, names: readonly string[], path?: string): void {
+  const few = names.length > 0 && names.length <= namesShownMax;
+  if (few && path !== undefined && (typeof options !== 'object' || options === null)) {
+    throw badOption(path, `must be an object with ${names.join(', ')}`, options);
+  }
   objectOnly(options, path);
   for (const name of Object.keys(options)) {
     if (names.includes(name)) continue;
     const full = path === undefined ? name : `${path}.${name}`;
-    const few = names.length > 0 && names.length <= namesShownMax;
     const hint = few ? `, there are ${names.join(', ')}` : likelyMeant(name, names);
     throw badOption(full, `is unknown${hint}`, undefined, { known: names });
   }

@@ -61,6 +61,15 @@ describe('an unknown option', () => {
 });
 
 describe('the checks', () => {
+  test('a text where an object of few names is meant: the message says what stands in it', () => {
+    expect(refusal(() => knownOnly('./state', ['dir', 'store'], 'from')).message).toBe(
+      'option from must be an object with dir, store: "./state"',
+    );
+    expect(refusal(() => knownOnly(null, [], 'from')).message).toMatch(
+      /^option from must be an object/,
+    );
+  });
+
   test('few names: the refusal lists them; many: only its details do', () => {
     const few = refusal(() => knownOnly({ c: 1 }, ['a', 'b']));
     expect(few.message).toBe('option c is unknown, there are a, b');
