@@ -31,7 +31,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/wal/log-output.ts',
     from: '    await this.#handle.sync();\n    this.counts.syncs++;\n    this.#durable = end;\n',
     to: '    await this.#handle.sync().catch(() => this.#handle.sync());\n    this.counts.syncs++;\n    this.#durable = end;\n',
-    tests: ['test/wal/poison.test.ts'],
+    tests: ['test/faults/failed-sync.test.ts'],
   },
   {
     name: 'written through while earlier writes are not synced',
@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/wal/group-body.ts',
     from: 'if (checksum(bytes, start, end) !== header.bodyCrc)',
     to: 'if (checksum(bytes, start, end) !== header.bodyCrc && end < 0)',
-    tests: ['test/wal/damage.test.ts'],
+    tests: ['test/snapshot/log-run.test.ts'],
   },
   {
     name: 'the salt is not looked at',
