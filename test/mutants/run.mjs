@@ -73,6 +73,9 @@ function failedTest(report, stderr) {
   } catch (cause) {
     throw new Error(`the tests did not run:\n${stderr}`, { cause });
   }
+  const ran = results.some(({ assertionResults }) => assertionResults.length > 0);
+  // A bug that does not compile is found by no test.
+  if (!ran) throw new Error(`the tests did not run:\n${stderr}`);
   for (const { assertionResults } of results) {
     const failed = assertionResults.find(({ status }) => status === 'failed');
     if (failed) return failed.fullName;
