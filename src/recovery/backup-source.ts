@@ -192,7 +192,7 @@ async function bytesOf(
  */
 async function segmentsOf(
   { fs, dir }: ReaderSource,
-  { timelines, ancestry, lowWater }: LogMoment,
+  { timelines, ancestry, lowWater, plan }: LogMoment,
   through: number,
 ): Promise<BackupSegment[]> {
   const directory = `${dir}/wal`;
@@ -213,7 +213,11 @@ async function segmentsOf(
         if (offset > (known?.end.offset ?? 0)) found.set(number, { file, end, role: 'sealed' });
       } else if (timeline === id) {
         const role = id === ancestry.timeline ? 'head' : 'left';
-        const last = role === 'head' ? through : Number.MAX_SAFE_INTEGER;
+        // Of a timeline that was left nobody knows how far it was proved.
+        const last =
+          role === 'head'
+            ? { through, provedLsn: plan.damagedHistory ? 0 : through }
+            : { through: Number.MAX_SAFE_INTEGER, provedLsn: 0 };
         found.set(number, { file, end: await endOfHead(fs, file, last), role });
       }
     }
@@ -221,11 +225,17 @@ async function segmentsOf(
   return [...found.values()].sort((a, b) => a.file.header.number - b.file.header.number);
 }
 
-/** The last border at or below an LSN; a seal mark is for a successor that is not copied. */
+/**
+ * The last border at or below an LSN; a seal mark is for a successor that is not copied. Openings pass
+ * over damage below their checkpoint (L8), a copy of the log cannot: it would end there, without what
+ * is behind it.
+ *
+ * @throws CorruptionError CORRUPT_FRAME: the groups end before the LSN up to which they are proved
+ */
 export async function endOfHead(
   fs: FileSystem,
   file: SegmentFile,
-  through: number,
+  { through, provedLsn }: { readonly through: number; readonly provedLsn: number },
 ): Promise<Border> {
   const { salt, firstLsn, chain } = file.header;
   const bytes = await readFileRange(fs, file.path, segmentHeaderBytes);
@@ -233,10 +243,15 @@ export async function endOfHead(
   const scanner = new GroupScanner(bytes, segmentHeaderBytes, salt, from);
   let end: Border = from;
   for (let group = scanner.next(); group !== undefined; group = scanner.next()) {
-    if (group.kind === groupKinds.seal || scanner.border.lsn > through) break;
+    if (group.kind === groupKinds.seal || scanner.border.lsn > through) return end;
     end = scanner.border;
   }
-  return end;
+  if (end.lsn >= provedLsn) return end;
+  throw new CorruptionError(
+    'CORRUPT_FRAME',
+    `log is damaged behind LSN ${end.lsn}, below LSN ${provedLsn} that is proved: ${file.path}`,
+    { path: file.path, offset: end.offset, lsn: end.lsn + 1, proved: provedLsn },
+  );
 }
 
 /** Another reading cures it. */

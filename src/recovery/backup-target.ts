@@ -13,6 +13,7 @@
  * record. A segment that has grown is copied whole and renamed in; it is cut to its end
  * only when its successor is in. The end of the head has a proof mark of its own.
  */
+import { systemError } from '../fs/system-error.ts';
 import { createHash } from 'node:crypto';
 import {
   checkpointPrefix,
@@ -399,7 +400,9 @@ export async function eachPiece(
       for (let at = start; at < last; at += pieceBytes) {
         const piece = new Uint8Array(Math.min(pieceBytes, last - at));
         const read = await handle.read(piece, at);
-        await use(piece.subarray(0, read), at);
+        // Cut short meanwhile: what follows would stand behind a hole.
+        if (read < piece.length) throw systemError('EIO', 'read', path);
+        await use(piece, at);
       }
     } finally {
       await handle.close();

@@ -11,6 +11,7 @@
  * directory that every opening refuses and the next attempt clears. Names of shared files go with
  * it; the parent has its own.
  */
+import { badOption } from '../std/option-checks.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { encodeTimeline, timelineName } from '../checkpoint/timelines/timeline-record.ts';
@@ -96,7 +97,10 @@ export async function runFork(order: ForkOrder, on: CopyComponents): Promise<For
     const isHeld = held !== undefined;
     const settled = await settle(order, { source, identity: parent, fs: on.fs, isHeld }, run);
     // What cannot be read makes no directory.
-    await readInAgreement(source, () => readForkInventory(source, parent, settled.lsn));
+    const inventory = await readInAgreement(source, () =>
+      readForkInventory(source, parent, settled.lsn),
+    );
+    if (isHeld) refuseLeftOut(inventory.leftOut, settled.unprovedCommits);
     store = await NewStore.begin(on, order.to);
     const making = { on, run, source, parent, store, created: newIdentity(parent, on.random) };
     const made = await make(making, settled);
@@ -112,6 +116,15 @@ export async function runFork(order: ForkOrder, on: CopyComponents): Promise<For
     await store?.release();
     await held?.release();
   }
+}
+
+/** A claim gives the source up: nothing of it may be left out of the fork. */
+function refuseLeftOut(leftOut: readonly string[], unprovedCommits: number): void {
+  const more = unprovedCommits === 0 ? [] : [`${unprovedCommits} commits that are not proved`];
+  const lost = [...leftOut, ...more];
+  if (lost.length === 0) return;
+  const why = `would lose what a fork does not take along (${lost.join(', ')})`;
+  throw badOption('ownership', why, 'claim', { leftOut: lost });
 }
 
 /** The writer itself knows what is durable; others wait for its proof. */

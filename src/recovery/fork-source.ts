@@ -79,6 +79,8 @@ export interface ForkInventory {
   readonly epoch: number;
   /** The number of the fork's first timeline. */
   readonly timeline: number;
+  /** What of the store a fork does not take along: timelines that were left, records without a use. */
+  readonly leftOut: readonly string[];
 }
 
 /** Reads what there is, up to what is proved or `settledLsn`, whichever is more. */
@@ -118,11 +120,16 @@ export async function readForkInventory(
     timestamp: await timestampAt(source, segments, { record, lsn: fork.lsn }),
     epoch: Math.max(plan.epochMax, record?.epoch ?? 0, ancestry.epoch),
     timeline: ids.at(-1)! + 1,
+    leftOut: [
+      ...ids.filter((id) => !own.has(id)).map((id) => `timeline ${id}`),
+      ...[...found.unusable.keys(), ...found.unreadable].map((id) => `checkpoint ${id}`),
+    ],
   };
 }
 
 interface UsableRecords extends Pick<ForkInventory, 'records' | 'dropped' | 'snapshots'> {
   readonly unusable: ReadonlyMap<number, TidemarkError>;
+  readonly unreadable: readonly number[];
 }
 
 /** Records of the current ancestry that can be read and whose snapshots are all there. */
@@ -134,9 +141,11 @@ async function readUsable(
   const marks = (await objects.list(checkpointPrefix)).map(({ name }) => parseRecordName(name));
   const dropped = new Set(marks.flatMap((mark) => (mark?.dropped ? [mark.id] : [])));
   const read: CheckpointRecord[] = [];
+  const unreadable: number[] = [];
   for (const id of await listRecordIds(objects)) {
     const record = await orNothing(readRecord(objects, id, toHex(storeId)));
-    if (record && isOf(ancestry, record)) read.push(record);
+    if (record === undefined) unreadable.push(id);
+    else if (record && isOf(ancestry, record)) read.push(record);
   }
   const sizes = new Map<string, number>();
   for (const { name, bytes } of await objects.list(snapshotPrefix)) sizes.set(name, bytes);
@@ -157,17 +166,19 @@ async function readUsable(
   return {
     records,
     unusable,
+    unreadable,
     dropped: records.map(({ id }) => id).filter((id) => dropped.has(id)),
     snapshots: [...snapshots].map(([name, bytes]) => ({ name, bytes })),
   };
 }
 
-/** Collected since it was listed; or damaged, which `verify` reports and a fork leaves behind. */
-async function orNothing<T>(read: Promise<T>): Promise<T | undefined> {
+/** Null: collected since it was listed; undefined: damaged, which `verify` reports and a fork leaves behind. */
+async function orNothing<T>(read: Promise<T>): Promise<T | null | undefined> {
   try {
     return await read;
   } catch (error) {
-    if (error instanceof NotFoundError || error instanceof CorruptionError) return undefined;
+    if (error instanceof NotFoundError) return null;
+    if (error instanceof CorruptionError) return undefined;
     if (error instanceof IncompatibleError) return undefined;
     throw error;
   }
@@ -190,7 +201,8 @@ async function forkAt(
     return { parent, lsn: 0, position: nowhere, end: 0 };
   }
   const { number: segment, timeline } = newest.header;
-  const border = await endOfHead(source.fs, newest, Math.max(settledLsn, provedLsn));
+  const through = Math.max(settledLsn, provedLsn);
+  const border = await endOfHead(source.fs, newest, { through, provedLsn: through });
   const position = { ...border, segment, timeline };
   return { parent, lsn: border.lsn, position, end: border.offset };
 }

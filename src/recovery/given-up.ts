@@ -8,6 +8,7 @@
  * deletes a copy: a person does.
  */
 import { checkpointPrefix, snapshotPrefix } from '../checkpoint/checkpoint-record.ts';
+import { timelinePrefix } from '../checkpoint/timelines/timeline-record.ts';
 import { encodeSealedJson } from '../codec/sealed-json.ts';
 import { errnoOf, toStorageError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
@@ -40,13 +41,16 @@ export async function keepStore(
   const kept = await chooseName(fs, dir);
   const to = `${dir}/${kept}`;
   try {
-    for (const part of ['wal', 'checkpoints', 'snapshots']) await fs.makeDirectory(`${to}/${part}`);
+    const parts = ['wal', 'checkpoints', 'snapshots', 'timelines'];
+    for (const part of parts) await fs.makeDirectory(`${to}/${part}`);
     await keepDirectory(fs, `${dir}/wal`, `${to}/wal`);
-    for (const prefix of [checkpointPrefix, snapshotPrefix]) await keepObjects(store, prefix, to);
+    const prefixes = [checkpointPrefix, snapshotPrefix, timelinePrefix];
+    for (const prefix of prefixes) await keepObjects(store, prefix, to);
     for (const name of [identityName, logMarkName]) {
       if (await fs.stat(`${dir}/${name}`)) await keepFile(fs, `${dir}/${name}`, `${to}/${name}`);
     }
-    await fs.syncDirectory(to);
+    // The names above it too: an attempt that was cut off may have left them without a sync.
+    for (const path of [to, `${dir}/${givenUpDirectory}`, dir]) await fs.syncDirectory(path);
     await createFile(fs, to, givenUpName, encodeSealedJson({ format: 1, ...note }));
   } catch (error) {
     throw toStorageError(error, 'keep a copy in', to);

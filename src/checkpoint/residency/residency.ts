@@ -358,6 +358,8 @@ function waitFor({ waiting }: Held, index: number): Promise<void> {
   const promise = new Promise<void>((resolve, reject) => {
     settle = { resolve, reject };
   });
+  // Whoever asked may be gone by then: told that another slice of its call is damaged.
+  promise.catch(() => {});
   waiting.set(index, { promise, ...must(settle, 'a promise is made at the call') });
   return promise;
 }
