@@ -60,27 +60,21 @@ export async function completeSeal(
 }
 
 /**
- * Writes the proof mark at the end of the predecessor once more. It was read, and what it proves is
- * durable; but its own sync may have failed, and then it stands in the cache of the system and on no
- * disk, while the new segment is about to name the end behind it. The same bytes: what was there is there.
+ * The end of what is proved without the proof mark that it ends with. The mark was read, and what it
+ * proves is durable; but its own sync may have failed, and then it stands in the cache of the system
+ * and on no disk: nothing may be named behind it. It is not written anew either, since a crash could
+ * garble it while it is the only proof.
  */
-export async function holdProofMark(
+export async function endBeforeMark(
   fs: FileSystem,
   { path, header }: SegmentFile,
   end: Border,
-): Promise<void> {
+): Promise<Border> {
   const at = { ...end, offset: end.offset - groupHeaderBytes };
-  if (at.offset < segmentHeaderBytes) return;
+  if (at.offset < segmentHeaderBytes) return end;
   const mark = encodeMark('proof', header.salt, at, end.lsn);
   const found = await readFileRange(fs, path, at.offset, end.offset);
-  if (Buffer.compare(found, mark) !== 0) return;
-  const handle = await fs.open(path, 'write');
-  try {
-    await handle.write(mark, at.offset);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  return Buffer.compare(found, mark) === 0 ? at : end;
 }
 
 /** What of a listing is no longer part of the log. */

@@ -12,7 +12,7 @@ import { copiedBytes, readCopies, writeCopies, type CopiedGroup } from './frame-
 import { groupHeaderBytes } from './group-format.ts';
 import {
   completeSeal,
-  holdProofMark,
+  endBeforeMark,
   sealPredecessor,
   unlinkLeftovers,
   unlinkTemporaries,
@@ -66,6 +66,7 @@ export async function applyOpening(
   on: OpeningComponents,
 ): Promise<OpenedSegment> {
   const { proved } = plan;
+  let provedEnd: Border = proved;
   const { timeline } = input.ancestry ?? firstAncestry;
   const number = plan.listing.numberMax + 1;
   const path = `${directory}/${segmentName(number, timeline)}`;
@@ -75,16 +76,21 @@ export async function applyOpening(
     await unlinkTemporaries(fs, directory, plan.listing);
     if (proved.segment) {
       await completeSeal(fs, directory, plan.segments, proved.segment);
-      // Where it is an older one, the opening that named its end has done so; and what a checkpoint
-      // stands behind is durable, and is not touched: a crash could garble it.
+      // The end of an older one was named before; and what a checkpoint stands behind is durable.
       const { segment, offset = 0 } = input.checkpoint ?? {};
       const isHeld = segment === proved.segment.header.number && offset >= proved.offset;
       const isNewest = proved.segment === plan.segments.at(-1);
-      if (isNewest && !isHeld) await holdProofMark(fs, proved.segment, proved);
+      if (isNewest && !isHeld) provedEnd = await endBeforeMark(fs, proved.segment, proved);
     }
     const copies = await copiesOf(fs, plan);
     const room = openingRoom(fs, directory, segmentHeaderBytes + copiedBytes(copies), input);
-    const header = newHeader(number, plan, input, on, copiedBytes(copies) + room);
+    const header = newHeader(
+      number,
+      { ...plan, end: provedEnd.offset },
+      input,
+      on,
+      copiedBytes(copies) + room,
+    );
     const start = { offset: segmentHeaderBytes, lsn: plan.proved.lsn, chain: plan.proved.chain };
     const content = new Uint8Array(header.size);
     content.set(encodeSegmentHeader(header), 0);
@@ -103,7 +109,7 @@ export async function applyOpening(
     }
     // A segment of another timeline goes on there with that timeline's own future (T1).
     if (proved.segment?.header.timeline === timeline) {
-      await sealPredecessor(fs, proved.segment, proved);
+      await sealPredecessor(fs, proved.segment, provedEnd);
     }
     await unlinkLeftovers(fs, directory, plan.listing, {
       timeline,
@@ -160,7 +166,7 @@ async function copiesOf(fs: FileSystem, plan: OpeningPlan): Promise<CopiedGroup[
 
 function newHeader(
   number: number,
-  plan: OpeningPlan,
+  plan: OpeningPlan & { readonly end: number },
   input: OpeningInput,
   { clock, random }: OpeningComponents,
   bytes: number,
@@ -173,7 +179,7 @@ function newHeader(
     number: proved.segment.header.number,
     timeline: proved.segment.header.timeline,
     lastLsn: proved.lsn,
-    end: proved.offset,
+    end: plan.end,
   };
   return {
     storeId: input.storeId,
