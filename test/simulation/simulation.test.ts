@@ -2,7 +2,7 @@
  * Simulations of a whole engine: many seeds, each once; and a few twice, which have to give the same
  * trace.
  *
- * TIDEMARK_SIMULATION_SEED: the first seed (1); TIDEMARK_SIMULATION_RUNS: how many (20);
+ * TIDEMARK_SIMULATION_SEED: the first seed (1); TIDEMARK_SIMULATION_RUNS: how many (25);
  * TIDEMARK_SIMULATION_SECONDS: goes on with the next seeds for so long.
  */
 import { expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { Simulation } from './simulation.ts';
 
 const setting = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
 const firstSeed = setting('TIDEMARK_SIMULATION_SEED', 1);
-const runs = setting('TIDEMARK_SIMULATION_RUNS', 20);
+const runs = setting('TIDEMARK_SIMULATION_RUNS', 25);
 const seconds = setting('TIDEMARK_SIMULATION_SECONDS', 0);
 const actsMost = 120;
 

@@ -340,10 +340,26 @@ export class Simulation {
     throw error;
   }
 
-  /** The live state is that of the model; a poisoned engine is opened again. */
+  /**
+   * The live state is that of the model; a poisoned engine is opened again, and so is one that a fault
+   * has kept from reading a slice: until it is made anew, reads of it throw.
+   */
   async #check(where: string): Promise<void> {
-    this.#same(shown(this.#engine), this.#open.expected(this.#now), where);
-    if (this.#engine.stats().poisoned) await this.#reopen(undefined);
+    const found = this.#shownNow();
+    if (found !== undefined) this.#same(found, this.#open.expected(this.#now), where);
+    if (found !== undefined && !this.#engine.stats().poisoned) return;
+    await this.#reopen(undefined);
+    this.#same(shown(this.#engine), this.#open.expected(this.#now), `${where}, opened again`);
+  }
+
+  /** What the engine shows; undefined where it says that it cannot, and a fault may be why. */
+  #shownNow(): ReturnType<typeof shown> | undefined {
+    try {
+      return shown(this.#engine);
+    } catch (error) {
+      this.#allow(error);
+      return undefined;
+    }
   }
 
   #same(found: unknown, expected: unknown, where: string): void {
