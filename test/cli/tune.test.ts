@@ -21,7 +21,23 @@ interface Shown {
       readonly writeAmplification: number;
     };
   };
-  readonly tried: readonly unknown[];
+  readonly tried: readonly {
+    readonly checkpointing: unknown;
+    readonly policy: unknown;
+    readonly retention: unknown;
+    readonly compression: unknown;
+    readonly outcome: { readonly writeAmplification: number };
+  }[];
+}
+
+/** Write amplification by the settings that were tried. */
+function writesBySettings({ tried }: Shown): Map<string, number> {
+  return new Map(
+    tried.map(({ checkpointing, policy, retention, compression, outcome }) => [
+      JSON.stringify({ checkpointing, policy, retention, compression }),
+      outcome.writeAmplification,
+    ]),
+  );
 }
 
 const root = mkdtempSync(join(tmpdir(), 'tidemark-tune-'));
@@ -74,13 +90,19 @@ describe('tune', () => {
     ).toBeGreaterThan(0);
   });
 
-  test('--recording: the workload is the one in the file, of as many commits', async () => {
+  test('--recording: the workload is the one in the file, and comes to the same', async () => {
     const recorded = await report('--recording', recording);
     const logged = await report();
     expect(recorded.source.kind).toBe('recording');
     expect(logged.source).toMatchObject({ kind: 'log', commits: recorded.source.commits });
-    // What is recommended follows from rates that are measured in each call: not compared.
-    expect(recorded.tried).toHaveLength(logged.tried.length);
+    // Which of them is recommended follows from rates that each call measures: all are compared.
+    const writes = writesBySettings(logged);
+    const ratios = [...writesBySettings(recorded)].map(
+      ([name, found]) => found / writes.get(name)!,
+    );
+    expect(ratios.length).toBeGreaterThan(10);
+    expect(ratios.filter(Number.isFinite)).toHaveLength(ratios.length);
+    for (const ratio of ratios) expect(Math.abs(ratio - 1)).toBeLessThan(0.05);
   });
 
   test('what is recommended: openEngine takes it', async () => {
