@@ -189,7 +189,7 @@ export class Rebuild {
       read: (id: number) => checkpoints.read(id),
     };
     const usable = await usableRecordsOf(source, timelines.ancestry());
-    const log = await findLogThrough(fs, logDirectory, position);
+    const log = await findLogThrough(fs, logDirectory, position, timelines.ancestry());
     const records = usable.records.filter(
       ({ id, lsn: of, chain }) =>
         of <= lsn && !this.#without.has(id) && !chain.some(({ name }) => damaged.has(name)),

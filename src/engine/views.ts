@@ -161,7 +161,7 @@ export class Views {
       },
       timelines.ancestry(),
     );
-    const log = await findLogThrough(fs, logDirectory, position);
+    const log = await findLogThrough(fs, logDirectory, position, timelines.ancestry());
     // A checkpoint that was published since the call is not of its past.
     const past = usable.records.filter((record) => record.lsn <= position.lsn);
     const isSound = ({ chain }: CheckpointRecord): boolean =>

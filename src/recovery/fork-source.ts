@@ -13,6 +13,7 @@ import {
   type CheckpointRecord,
 } from '../checkpoint/checkpoint-record.ts';
 import type { TimelineRecord } from '../checkpoint/timelines/timeline-record.ts';
+import type { Timelines } from '../checkpoint/timelines/timelines.ts';
 import {
   CorruptionError,
   IncompatibleError,
@@ -24,7 +25,7 @@ import { toHex } from '../std/bytes.ts';
 import { isOf, type Ancestry, type TimelineFork } from '../wal/ancestry.ts';
 import { chainStart } from '../wal/chain-value.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
-import { walkLog, type SegmentFile } from '../wal/log-directory.ts';
+import { listLog, walkLog, type SegmentFile } from '../wal/log-directory.ts';
 import type { LogMark } from '../wal/log-mark.ts';
 import type { LogRange } from '../wal/log-position.ts';
 import { readRecords } from '../wal/log-records.ts';
@@ -120,16 +121,45 @@ export async function readForkInventory(
     timestamp: await timestampAt(source, segments, { record, lsn: fork.lsn }),
     epoch: Math.max(plan.epochMax, record?.epoch ?? 0, ancestry.epoch),
     timeline: ids.at(-1)! + 1,
-    leftOut: [
-      ...ids.filter((id) => !own.has(id)).map((id) => `timeline ${id}`),
-      ...[...found.unusable.keys(), ...found.unreadable].map((id) => `checkpoint ${id}`),
-    ],
+    leftOut: await leftOutOf(source, walk.segments, timelines, found, lowWater),
   };
 }
 
 interface UsableRecords extends Pick<ForkInventory, 'records' | 'dropped' | 'snapshots'> {
   readonly unusable: ReadonlyMap<number, TidemarkError>;
   readonly unreadable: readonly number[];
+  /** Ids of those of futures that were left. */
+  readonly left: readonly number[];
+}
+
+/** What a fork does not take along: futures that were left, and checkpoints that it has no use for. */
+async function leftOutOf(
+  { fs, dir }: ReaderSource,
+  walked: readonly SegmentFile[],
+  timelines: Timelines,
+  { unusable, unreadable, left }: UsableRecords,
+  lowWater: LowWater | undefined,
+): Promise<string[]> {
+  const futures = new Set<number>();
+  const numbers = new Set(walked.map(({ header }) => header.number));
+  const { segments } = await listLog(fs, `${dir}/wal`);
+  for (const { number, timeline } of segments) {
+    const isKept = number >= (lowWater?.segment ?? 0);
+    if (isKept && !numbers.has(number) && timeline !== timelines.current) futures.add(timeline);
+  }
+  // A future may go on in the very segment that was left.
+  for (const [i, file] of walked.entries()) {
+    const next = walked[i + 1]?.header;
+    if (!next?.predecessor || next.timeline === file.header.timeline) continue;
+    const all = { through: Number.MAX_SAFE_INTEGER, provedLsn: 0 };
+    const { lsn } = await endOfHead(fs, file, all);
+    if (lsn > next.predecessor.lastLsn) futures.add(file.header.timeline);
+  }
+  const checkpoints = [...unusable.keys(), ...unreadable, ...left];
+  return [
+    ...[...futures].map((id) => `timeline ${id}`),
+    ...checkpoints.map((id) => `checkpoint ${id}`),
+  ];
 }
 
 /** Records of the current ancestry that can be read and whose snapshots are all there. */
@@ -142,10 +172,12 @@ async function readUsable(
   const dropped = new Set(marks.flatMap((mark) => (mark?.dropped ? [mark.id] : [])));
   const read: CheckpointRecord[] = [];
   const unreadable: number[] = [];
+  const left: number[] = [];
   for (const id of await listRecordIds(objects)) {
     const record = await orNothing(readRecord(objects, id, toHex(storeId)));
     if (record === undefined) unreadable.push(id);
     else if (record && isOf(ancestry, record)) read.push(record);
+    else if (record) left.push(id);
   }
   const sizes = new Map<string, number>();
   for (const { name, bytes } of await objects.list(snapshotPrefix)) sizes.set(name, bytes);
@@ -167,6 +199,7 @@ async function readUsable(
     records,
     unusable,
     unreadable,
+    left,
     dropped: records.map(({ id }) => id).filter((id) => dropped.has(id)),
     snapshots: [...snapshots].map(([name, bytes]) => ({ name, bytes })),
   };

@@ -1,6 +1,7 @@
 /*
  * The log as far back as it is kept, below the newest checkpoint too: byte ranges of whole segments.
  */
+import type { Ancestry } from '../wal/ancestry.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { listLog, walkLog, type SegmentFile } from '../wal/log-directory.ts';
 import type { LogPosition, LogRange } from '../wal/log-position.ts';
@@ -37,9 +38,12 @@ export async function findLogThrough(
   fs: FileSystem,
   directory: string,
   position: LogPosition,
+  ancestry: Ancestry,
 ): Promise<KeptLog> {
   const lowWater = await readLowWater(fs, directory);
-  const walk = await walkLog(fs, directory, await listLog(fs, directory), lowWater?.segment ?? 0);
+  // A fork's log goes on from segments of its parent.
+  const listing = await listLog(fs, directory, ancestry);
+  const walk = await walkLog(fs, directory, listing, lowWater?.segment ?? 0);
   const { segment, offset, lsn } = position;
   return keptThrough(
     walk.segments.filter(({ header }) => header.number <= segment),

@@ -353,7 +353,7 @@ export class Simulation {
   }
 
   /** What the engine shows; undefined where it says that it cannot, and a fault may be why. */
-  #shownNow(): ReturnType<typeof shown> | undefined {
+  #shownNow(): unknown {
     try {
       return shown(this.#engine);
     } catch (error) {

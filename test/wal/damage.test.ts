@@ -111,6 +111,20 @@ describe('damage', () => {
     }
   });
 
+  test('the mark of such a segment is flipped: nothing is named behind it, every record is there', async () => {
+    const closed = await closedLog(3);
+    const older = await newestPath(closed.fs);
+    const [mark, end] = (await bordersOf(closed.fs, older)).slice(-2) as [number, number];
+    await (await open(closed)).close();
+    for (let offset = mark; offset < end; offset++) {
+      const world = await crashed(closed, 'kept');
+      await flip(world.fs, older, offset);
+      const log = await open(world);
+      expect(await readAll(log)).toEqual(recordsOf(1, 3));
+      await log.close();
+    }
+  });
+
   test('L7 the proof mark itself is flipped, at any byte: a torn tail, and every record is there', async () => {
     const closed = await closedLog(4);
     const path = await newestPath(closed.fs);
