@@ -136,6 +136,8 @@ export interface FeedPlace {
   /** Commits up to here have been given. */
   readonly throughLsn: number;
   readonly log: KeptLog;
+  /** Names in the directory of the log from before that reading: another one is news. */
+  readonly names: string;
 }
 
 /** What a feed is read from, and what drives it. */
@@ -171,10 +173,16 @@ export function readChanges(input: FeedInput): AsyncGenerator<ChangedCommit> {
   return feed;
 }
 
+/** The names in the directory of the log, as one. */
+export async function logNames(source: ReaderSource): Promise<string> {
+  return (await source.fs.list(logDirectoryOf(source))).sort().join('/');
+}
+
 interface Reading {
   readonly moment: LogMoment;
   readonly log: KeptLog;
   readonly files: ReadOnlyFiles;
+  readonly names: string;
   /** The last commit that may be given out. */
   readonly throughLsn: number;
 }
@@ -204,7 +212,7 @@ class ChangeFeed {
       while (!this.#ended.aborted) {
         this.#pin();
         const reading = await this.#read();
-        const { throughLsn, log } = reading;
+        const { throughLsn, log, names } = reading;
         try {
           for await (const commit of this.#commits(reading)) {
             yield commit;
@@ -221,7 +229,7 @@ class ChangeFeed {
         const { ancestry, timelines } = reading.moment;
         if (!options.follow || ancestry.timeline !== timelines.current) return;
         this.#pin();
-        await this.#in.wait({ throughLsn, log }, this.#ended);
+        await this.#in.wait({ throughLsn, log, names }, this.#ended);
       }
     } finally {
       release();
@@ -247,6 +255,7 @@ class ChangeFeed {
     return readInAgreement(source, async () => {
       const files = new ReadOnlyFiles(source.fs, true);
       try {
+        const names = await logNames(source);
         const identity = await readStoreIdentity(source);
         const { timeline } = this.#in.options;
         const moment = await readLogMoment(source, files, identity, { timeline });
@@ -255,7 +264,7 @@ class ChangeFeed {
         this.#next ??= await this.#firstLsn(moment, log);
         if (this.#next < log.firstLsn) throw outOfRetention(this.#next, log.firstLsn, moment.lsn);
         const throughLsn = Math.min(moment.lsn, Math.max(moment.provedLsn, durableLsn));
-        return { moment, log, files, throughLsn };
+        return { moment, log, files, names, throughLsn };
       } catch (error) {
         await files.close();
         throw error;

@@ -14,18 +14,13 @@ import { wholeNumber } from '../std/option-checks.ts';
 import {
   changeOptionNames,
   checkChangeOptions,
+  logNames,
   readChanges,
   type ChangedCommit,
   type ChangeOptions,
   type FeedPlace,
 } from './change-feed.ts';
-import {
-  locationNames,
-  logDirectoryOf,
-  sourceOf,
-  type ReaderSource,
-  type StoreLocation,
-} from './reader-moment.ts';
+import { locationNames, sourceOf, type ReaderSource, type StoreLocation } from './reader-moment.ts';
 import { isMissing } from './reader-objects.ts';
 import type { ReaderComponents } from './reader.ts';
 
@@ -96,10 +91,9 @@ async function waitForMore(
   place: FeedPlace,
   { intervalMs, signal }: Waiting,
 ): Promise<void> {
-  const names = await namesOf(source);
   while (!signal.aborted) {
     await pause(source, { intervalMs, signal });
-    if (signal.aborted || (await namesOf(source)) !== names) return;
+    if (signal.aborted || (await logNames(source)) !== place.names) return;
     if (await hasMore(source, place)) return;
   }
 }
@@ -114,10 +108,6 @@ function pause(source: ReaderSource, { intervalMs, signal }: Waiting): Promise<v
     const timer = source.clock.setTimer(intervalMs, end, true);
     signal.addEventListener('abort', end);
   });
-}
-
-async function namesOf(source: ReaderSource): Promise<string> {
-  return (await source.fs.list(logDirectoryOf(source))).sort().join('/');
 }
 
 /** Whether something stands behind the last group that was read, or its segment has gone. */
