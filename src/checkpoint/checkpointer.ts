@@ -10,7 +10,7 @@
  * Invariant: the chain ends at the LSN of its record, so a commit without entries makes an empty
  * delta; the next one starts where it ended.
  */
-import { ClosedError } from '../errors.ts';
+import { ClosedError, TidemarkError } from '../errors.ts';
 import { Image } from '../snapshot/image.ts';
 import { must } from '../std/assert.ts';
 import type { BlobTotals } from '../state/blob-totals.ts';
@@ -382,7 +382,7 @@ export class Checkpointer {
 
   /** Measures once how fast snapshots load here, with one that was just written. */
   #calibrate(record: CheckpointRecord): void {
-    const { meter, transfer, pool, slabs, clock, events } = this.#in;
+    const { meter, transfer, pool, slabs, clock, events, residency } = this.#in;
     const link = must(record.chain.at(-1), 'a record names a chain');
     if (meter.knowsLoad || this.#calibrating || this.#closing || !transfer.isLocal) return;
     if (link.bytes < sampleBytesMin) return;
@@ -396,7 +396,9 @@ export class Checkpointer {
         for (const slab of output.spareSlabs) slabs.release(slab);
       })
       .catch((error: unknown) => {
-        if (!this.#closing) events.failure(error);
+        if (this.#closing) return;
+        if (error instanceof TidemarkError) residency.report(name, error);
+        events.failure(error);
       })
       .finally(() => {
         this.#calibrating = undefined;

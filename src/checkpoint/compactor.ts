@@ -36,7 +36,7 @@ import {
   type CheckpointerInput,
 } from './checkpointer-input.ts';
 import { assertRoom, mergeRoom } from './free-space.ts';
-import { belowMerge, mergeSource, type BelowMerge } from './merge-parents.ts';
+import { belowMerge, mergeSource, tellingDamage, type BelowMerge } from './merge-parents.ts';
 import type { Publisher } from './publisher.ts';
 import { snapshotHeader } from './snapshot-tasks.ts';
 
@@ -55,7 +55,7 @@ export interface OtherInputs {
   /** Where it leads. */
   readonly lsn: number;
   readonly sources: readonly MergeSource[];
-  /** Names of the snapshots among them. */
+  /** Names of the snapshots among them, which come first. */
   readonly inputs: readonly string[];
   readonly why: string;
 }
@@ -259,8 +259,9 @@ export class Compactor {
     const below = belowMerge(images.links.slice(0, start), run, deduplicate);
     const startedAt = clock.monotonicMs();
     const sources = other?.sources ?? run.map(({ image }) => mergeSource(image));
+    const inputs = other?.inputs ?? run.map((input) => input.link.name);
     const { dropped } = residency;
-    const output = await this.#runMerge(sources, {
+    const merging = this.#runMerge(sources, {
       dropTables: dropped,
       stagedPath,
       header: snapshotHeader(this.#in, { base, fromLsn, last }),
@@ -268,6 +269,7 @@ export class Compactor {
       tables,
       below,
     });
+    const output = await tellingDamage(merging, { residency, sources, inputs });
     const milliseconds = clock.monotonicMs() - startedAt;
     const merged = new MergedImage(residency, output.slices, { slabs, groupBits });
     const built = { image: merged, stagedPath, sha256: output.sha256 };
@@ -293,7 +295,6 @@ export class Compactor {
       const isThere = run.every((input, i) => images.links[start + i] === input);
       assert(isThere, 'a merge takes the place of what it has read', { start, count });
       const chain = [...before.slice(0, start), link, ...before.slice(start + count)];
-      const inputs = other?.inputs ?? run.map((input) => input.link.name);
       const inputBytes = run.reduce((sum, input) => sum + input.link.bytes, 0);
       const { why } = plan;
       const merge = { strategy, why, inputs, inputBytes, outputBytes: bytes, milliseconds };

@@ -30,13 +30,16 @@ export interface EngineWarning {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-/** Something of a snapshot that cannot be read was found after the opening. */
+/** Damage of a snapshot was found after the opening: by a read, a merge or a verification. */
 export interface DamageEvent {
-  /** What becomes of it. `found`: reads of it throw; `rebuilt`: they no longer do; `lost`: no way. */
+  /**
+   * What becomes of it. `found`: reads of what is not in memory throw; `rebuilt`: they no longer do;
+   * `lost`: there is no way. A snapshot that the state does not need is only found.
+   */
   readonly outcome: 'found' | 'rebuilt' | 'lost';
   /** Name of the snapshot. */
   readonly snapshot: string;
-  /** Of the state that it belongs to; undefined for what the engine keeps for itself. */
+  /** Of the state that it belongs to, if it is known; undefined for what the engine keeps for itself. */
   readonly operator: string | undefined;
   readonly state: string | undefined;
   /** What reads throw. */
@@ -57,7 +60,7 @@ export interface EngineEvents {
   collect: CollectionReport;
   /** A scrub has ended; what it found. */
   scrub: ScrubReport;
-  /** A part of a snapshot that was not read at the opening cannot be read. */
+  /** A part of a snapshot cannot be read. */
   damage: DamageEvent;
   warning: EngineWarning;
   /** Work in the background failed, or the engine stopped taking commits. */

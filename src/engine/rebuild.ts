@@ -68,6 +68,9 @@ export class Rebuild {
   readonly #in: RebuildInput;
   /** Checkpoints of which something was damaged too. */
   readonly #without = new Map<number, TidemarkError>();
+  /** Snapshots of other ways that a rebuild found damaged: the next one tries them again. */
+  readonly #met = new Set<string>();
+  #again: ReadonlySet<string> = new Set();
   #running: Promise<void> | undefined;
   #closing = false;
 
@@ -75,12 +78,13 @@ export class Rebuild {
     this.#in = input;
   }
 
-  /** A slice cannot be read. */
+  /** Something of a snapshot is damaged. */
   damaged(damage: SliceDamage): void {
     this.#in.damaged.add(damage.name);
     this.#tell('found', damage);
-    // A view of an older moment goes without: its files are no part of what comes.
+    // Files of older moments are no part of what comes.
     if (this.#inChain(damage.name)) this.#start(damage);
+    else if (this.#running) this.#met.add(damage.name);
   }
 
   /** Resolves when the chain can be built on; tries to rebuild it when that failed before. */
@@ -117,6 +121,7 @@ export class Rebuild {
   #start(damage: SliceDamage): void {
     if (this.#closing || this.#running) return;
     this.#without.clear();
+    this.#again = new Set(this.#met);
     this.#running = this.#run(damage).finally(() => {
       this.#running = undefined;
     });
@@ -190,9 +195,9 @@ export class Rebuild {
     };
     const usable = await usableRecordsOf(source, timelines.ancestry());
     const log = await findLogThrough(fs, logDirectory, position, timelines.ancestry());
+    const isOut = ({ name }: ChainLink): boolean => damaged.has(name) && !this.#again.has(name);
     const records = usable.records.filter(
-      ({ id, lsn: of, chain }) =>
-        of <= lsn && !this.#without.has(id) && !chain.some(({ name }) => damaged.has(name)),
+      ({ id, lsn: of, chain }) => of <= lsn && !this.#without.has(id) && !chain.some(isOut),
     );
     const target = checkTarget({ lsn }, 'target');
     return planRestore({ ...usable, fs, target, records, log, lastLsn: position.lsn, now: 0 });
@@ -248,7 +253,8 @@ export class Rebuild {
     hub.emit('damage', { outcome, snapshot: name, operator, state, error, checkpoint, cause });
     if (outcome === 'lost') failures.report(cause);
     if (outcome !== 'found') return;
-    const message = `a part of a snapshot cannot be read, and is made anew: ${error.message}`;
+    const becomes = this.#inChain(name) ? ', and is made anew' : '';
+    const message = `a part of a snapshot cannot be read${becomes}: ${error.message}`;
     hub.warn({ code: 'SNAPSHOT_DAMAGED', message, details: { snapshot: name, operator, state } });
   }
 }

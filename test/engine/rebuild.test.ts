@@ -1,85 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { CheckpointRecord, DamageEvent, Engine } from '../../src/engine/index.ts';
 import type { FaultyFileSystem } from '../tools/faulty-file-system.ts';
 import { changes } from '../tools/faulty-file-system.ts';
-import { codeOf, errorOf, open, pathsIn, settle, worldOn, type World } from './engine-fixture.ts';
-
-const count = 600;
-
-/** A base, a base above it, a delta, and a log behind; the values say when they were set. */
-async function stored(): Promise<{ world: World; newest: CheckpointRecord }> {
-  const world = worldOn();
-  const engine = await open(world);
-  const set = async (from: number, to: number, round: number): Promise<void> => {
-    const state = engine.operator('o').value<string>('v');
-    for (let i = from; i < to; i++) state.set(i, `round ${round} `.padEnd(300, 'x'));
-    engine.operator('o').counter('n').add('n', 1);
-    await engine.commit({ positions: { source: round } });
-  };
-  await set(0, count, 1);
-  await engine.checkpoint();
-  await set(100, 300, 2);
-  await engine.checkpoint({ kind: 'base' });
-  await set(200, 400, 3);
-  engine.operator('o').value('v').delete(7);
-  await engine.commit();
-  const newest = await engine.checkpoint({ kind: 'delta' });
-  await set(500, 510, 4);
-  await engine.close();
-  return { world, newest };
-}
-
-const roundOf = (i: number): number | undefined => {
-  if (i === 7) return undefined;
-  if (i >= 500 && i < 510) return 4;
-  if (i >= 200 && i < 400) return 3;
-  return i >= 100 && i < 300 ? 2 : 1;
-};
-
-function read(engine: Engine, i: number): number | undefined {
-  const text = engine.operator('o').value<string>('v').get(i);
-  return text === undefined ? undefined : Number(text.split(' ')[1]);
-}
-
-function expectWhole(engine: Engine): void {
-  for (let i = 0; i < count; i++) expect(read(engine, i)).toBe(roundOf(i));
-  expect(engine.operator('o').counter('n').get('n')).toBe(4);
-  expect(engine.positions).toEqual({ source: 4 });
-}
-
-/** Flips a byte of a file in the middle, or back. */
-async function flip(fs: FaultyFileSystem, path: string, share = 0.5): Promise<void> {
-  const bytes = await fs.read(path);
-  bytes[Math.floor(bytes.length * share)]! ^= 1;
-  await fs.put(path, bytes);
-}
-
-interface Heard {
-  readonly engine: Engine;
-  readonly events: DamageEvent[];
-  readonly failures: unknown[];
-}
-
-async function opened(world: World, prefetch: 'none' | 'adaptive' = 'none'): Promise<Heard> {
-  const engine = await open(world, { prefetch, checkpointing: false });
-  const events: DamageEvent[] = [];
-  const failures: unknown[] = [];
-  engine.on('damage', (event) => events.push(event));
-  engine.on('failure', (error) => failures.push(error));
-  return { engine, events, failures };
-}
-
-/** Reads until one throws. */
-function firstError(engine: Engine): unknown {
-  for (let i = 0; i < count; i++) {
-    try {
-      read(engine, i);
-    } catch (error) {
-      return error;
-    }
-  }
-  return undefined;
-}
+import { codeOf, errorOf, open, pathsIn, settle, worldOn } from './engine-fixture.ts';
+import { count, expectWhole, firstError, flip, opened, stored } from './rebuild-world.ts';
 
 describe('a slice of the newest chain cannot be read', () => {
   test.each([
@@ -118,7 +41,7 @@ describe('a slice of the newest chain cannot be read', () => {
   test('nobody reads it: the loading behind the opening finds it', async () => {
     const { world, newest } = await stored();
     await flip(world.fs, `/store/${newest.chain[0]!.name}`);
-    const { engine, events } = await opened(world, 'adaptive');
+    const { engine, events } = await opened(world, { prefetch: 'adaptive' });
     await settle(300);
     expect(events.map(({ outcome }) => outcome)).toEqual(['found', 'rebuilt']);
     expectWhole(engine);
@@ -144,9 +67,9 @@ describe('a slice of the newest chain cannot be read', () => {
       (path) => !newest.chain.some(({ name }) => path.endsWith(name)),
     );
     for (const path of others) await flip(world.fs, path);
-    const { engine, events } = await opened(world, 'adaptive');
+    const { engine, events } = await opened(world, { prefetch: 'adaptive' });
     await settle(400);
-    expect(events.map(({ outcome }) => outcome)).toEqual(['found', 'rebuilt']);
+    expect(events.map(({ outcome }) => outcome)).toEqual(['found', 'found', 'rebuilt']);
     expectWhole(engine);
     await engine.close();
   });
@@ -206,9 +129,9 @@ describe('checkpoints while something is damaged', () => {
     await flip(world.fs, oldest, 0.05);
     const error = firstError(engine);
     await settle(400);
-    expect(events.map(({ outcome }) => outcome)).toEqual(['found', 'lost']);
-    expect(events[1]!.cause).toMatchObject({ kind: 'corrupt' });
-    expect(failures).toEqual([events[1]!.cause]);
+    expect(events.map(({ outcome }) => outcome)).toEqual(['found', 'found', 'lost']);
+    expect(events[2]!.cause).toMatchObject({ kind: 'corrupt' });
+    expect(failures).toEqual([events[2]!.cause]);
     expect(firstError(engine)).toBe(error);
     engine.operator('o').value('v').set(599, 'round 1 again');
     await engine.commit();

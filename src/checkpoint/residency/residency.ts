@@ -4,7 +4,8 @@
  * has loaded a slice whole and the image takes it over. What is loaded when is load-queue.ts.
  *
  * A slice of which a part cannot be read is damaged: every reading of it throws from then on, and it
- * is told once. Only reads; main thread only. Whoever gets an image releases it, which closes the
+ * is told once. What others find in a file, a merge or a verification, is told here (`report`), and
+ * stays known by the name of the snapshot, which is never used again (C3). Only reads; main thread only. Whoever gets an image releases it, which closes the
  * file; `close` closes what is left.
  */
 import { AbortedError, TidemarkError, toStorageError } from '../../errors.ts';
@@ -17,7 +18,7 @@ import type { SliceDescriptor } from '../../snapshot/slice.ts';
 import type { SnapshotHeader } from '../../snapshot/snapshot-format.ts';
 import { corruptSnapshot } from '../../snapshot/snapshot-format.ts';
 import { SnapshotReader, type Verification } from '../../snapshot/snapshot-reader.ts';
-import type { SliceRecord } from '../../snapshot/snapshot-footer.ts';
+import { sliceEnd, type SliceRecord } from '../../snapshot/snapshot-footer.ts';
 import { assert, must } from '../../std/assert.ts';
 import type { TableDefinition } from '../../state/table-definition.ts';
 import { loadSlices } from '../../threads/snapshot-load.ts';
@@ -47,11 +48,12 @@ export interface ResidencyEvents {
   failed(error: unknown): void;
 }
 
-/** A slice that cannot be read. */
+/** A slice that cannot be read, or a snapshot of which something is damaged. */
 export interface SliceDamage {
   /** Of the snapshot. */
   readonly name: string;
-  readonly table: number;
+  /** Undefined: of no slice that is read from the file. */
+  readonly table: number | undefined;
   readonly error: TidemarkError;
 }
 
@@ -212,15 +214,27 @@ export class Residency implements ColdFileWatcher {
     await Promise.all(waiting);
   }
 
-  /** Damage of one of these snapshots, if they are open here and it was found. */
+  /** Damage of one of these snapshots, if it was found. */
   damageAmong(names: readonly string[]): SliceDamage | undefined {
-    for (const { name, image } of this.#held.values()) {
-      if (!names.includes(name)) continue;
-      const slice = image.slices.find(({ cold }) => cold?.fault);
-      const error = slice?.cold?.fault;
-      if (slice && error) return { name, table: slice.facts.table, error };
+    return this.#damaged.find(({ name }) => names.includes(name));
+  }
+
+  /**
+   * Somebody else met this in the file of a snapshot; what is no damage is left alone. Where the place
+   * is in a slice that is read from the file, the slice throws from then on.
+   */
+  report(name: string, error: TidemarkError): void {
+    if (!isDamaged(error)) return;
+    const { offset } = error.details;
+    for (const [file, held] of this.#held) {
+      if (held.name !== name || typeof offset !== 'number') continue;
+      const index = file.slices.findIndex(
+        ({ record }) => offset >= record.offset && offset < sliceEnd(record),
+      );
+      if (index >= 0) this.failed(file, index, error);
     }
-    return undefined;
+    if (this.damageAmong([name])) return;
+    this.#tell({ name, table: undefined, error });
   }
 
   /** Loads nothing any more, and closes every file. */
@@ -242,10 +256,8 @@ export class Residency implements ColdFileWatcher {
     const cold = must(file.slices[index], 'a file has the slice that failed');
     if (!held || cold.fault || !isDamaged(error)) return;
     cold.markDamaged(error);
-    const damage = { name: held.name, table: cold.record.table, error };
-    this.#damaged.push(damage);
     this.#settle(held, index, error);
-    this.#events?.damaged(damage);
+    this.#tell({ name: held.name, table: cold.record.table, error });
   }
 
   closed(file: ColdFile): void {
@@ -265,6 +277,11 @@ export class Residency implements ColdFileWatcher {
     } catch (error) {
       this.#events?.failed(toStorageError(error, 'close', copy.path));
     }
+  }
+
+  #tell(damage: SliceDamage): void {
+    this.#damaged.push(damage);
+    this.#events?.damaged(damage);
   }
 
   #pump(): void {
