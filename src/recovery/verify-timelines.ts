@@ -12,7 +12,7 @@ import {
   type LogReport,
   type LogToVerify,
 } from './verify-log.ts';
-import { fault } from './verify-report.ts';
+import { fault, type StoreFault } from './verify-report.ts';
 
 /** The log of a store. */
 export interface LogsToVerify extends Omit<LogToVerify, 'ancestry' | 'checked'> {
@@ -51,8 +51,9 @@ export async function verifyLogs(input: LogsToVerify): Promise<LogReport> {
 }
 
 function add(report: LogReport, found: LogReport, isCurrent: boolean): void {
-  report.faults.push(...found.faults);
-  report.notes.push(...found.notes);
+  // A segment that several timelines share is walked from each until the first one gets through it.
+  for (const one of found.faults) if (!isTold(report.faults, one)) report.faults.push(one);
+  for (const note of found.notes) if (!isTold(report.notes, note)) report.notes.push(note);
   report.segmentCount += found.segmentCount;
   report.groupCount += found.groupCount;
   report.recordCount += found.recordCount;
@@ -60,4 +61,9 @@ function add(report: LogReport, found: LogReport, isCurrent: boolean): void {
   if (!isCurrent) return;
   const { lsn, provedLsn, trimmedBelow } = found;
   Object.assign(report, { lsn, provedLsn, trimmedBelow });
+}
+
+/** Whether a fault of the same place is there: the words can be those of another walk. */
+function isTold(told: readonly StoreFault[], { path, offset, lsn }: StoreFault): boolean {
+  return told.some((one) => one.path === path && one.offset === offset && one.lsn === lsn);
 }
