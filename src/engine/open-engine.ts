@@ -79,6 +79,8 @@ export interface EngineComponents {
   readonly threads: boolean;
   /** Threads that work beside the open engine. @defaultValue the machine's parallelism less one */
   readonly backgroundThreads?: number;
+  /** How a task that runs inline lets others go on. @defaultValue turns of the event loop */
+  readonly yieldNow?: () => Promise<void>;
 }
 
 /**
@@ -256,7 +258,7 @@ class Opening {
     const transfer = new SnapshotTransfer(fs, store, `${dir}/staging`);
     await transfer.prepare();
     const threads = new ThreadPool(this.#options.opening.threadsMax);
-    this.#pool = this.#on.threads ? threads : new InlinePool(fs);
+    this.#pool = this.#on.threads ? threads : new InlinePool(fs, this.#on.yieldNow);
     const slabs = new SlabPool(idleSlabBytesMax);
     const { verification, residency } = this.#options;
     this.#residency = new Residency({

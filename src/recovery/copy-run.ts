@@ -16,6 +16,8 @@ export interface CopyComponents {
   readonly random: Random;
   /** Whether workers are threads; else tasks run inline over `fs`. */
   readonly threads: boolean;
+  /** How a task that runs inline lets others go on. @defaultValue turns of the event loop */
+  readonly yieldNow?: () => Promise<void>;
 }
 
 /** What a copy is doing. */
@@ -41,11 +43,11 @@ export class CopyRun extends LimitedRun<CopyPhase> {
   constructor(
     what: string,
     limits: CopyLimits,
-    { fs, clock, threads }: Omit<CopyComponents, 'random'>,
+    { fs, clock, threads, yieldNow }: Omit<CopyComponents, 'random'>,
   ) {
     super(what, limits, clock);
     this.threadsMax = limits.threadsMax;
-    this.pool = threads ? new ThreadPool(limits.threadsMax) : new InlinePool(fs);
+    this.pool = threads ? new ThreadPool(limits.threadsMax) : new InlinePool(fs, yieldNow);
   }
 
   /** Ends workers, timer and listener; a second call does nothing more. */

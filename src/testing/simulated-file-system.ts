@@ -21,6 +21,7 @@ import {
 } from '../fs/memory-tree.ts';
 import { systemError } from '../fs/system-error.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
+import { yieldNow } from '../threads/turns.ts';
 import { CallScheduler } from './call-scheduler.ts';
 import { allDropped, allKept, randomChoice, type CrashChoice } from './crash-fate.ts';
 import { CrashPoint, type DiskImage } from './crash-point.ts';
@@ -120,6 +121,14 @@ export class SimulatedFileSystem implements FileSystem {
   /** Ends the faults of a name, or all. */
   heal(name?: string): void {
     this.#faults.heal(name);
+  }
+
+  /**
+   * Lets others go on: in the order of the calls under way, `random` or not. For what runs beside them
+   * (`yieldNow` of the components of an engine), so that its turns are drawn from the seed as well.
+   */
+  turn(): Promise<void> {
+    return this.#scheduler?.turn() ?? yieldNow();
   }
 
   /** What there is at this moment, should the power go now. */

@@ -32,11 +32,17 @@ export class InlinePool implements TaskPool {
   readonly threadsMax = 1;
   readonly busyMs = undefined;
   readonly #fs: FileSystem;
+  readonly #yieldIn: (() => Promise<void>) | undefined;
   readonly #running = new Set<Promise<unknown>>();
   #closed = false;
 
-  constructor(fs: FileSystem) {
+  /**
+   * Tasks yield to the event loop, or with `yieldIn`: then their start and their answer take a turn each as
+   * well, as messages to a thread and back do.
+   */
+  constructor(fs: FileSystem, yieldIn?: () => Promise<void>) {
     this.#fs = fs;
+    this.#yieldIn = yieldIn;
   }
 
   async run<N extends TaskName>(
@@ -46,13 +52,14 @@ export class InlinePool implements TaskPool {
   ): Promise<TaskOutput<N>> {
     if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
     const cancelled = (): boolean => this.#closed || signal?.aborted === true;
-    const context = { yieldNow, cancelled };
+    const context = { yieldNow: this.#yieldIn ?? yieldNow, cancelled };
     const task = tasks[name] as (
       fs: FileSystem,
       input: TaskInput<N>,
       on: typeof context,
     ) => Promise<TaskOutput<N>>;
-    const running = task(this.#fs, input, context);
+    const act = (): Promise<TaskOutput<N>> => task(this.#fs, input, context);
+    const running = this.#yieldIn === undefined ? act() : this.#posted(act, this.#yieldIn);
     this.#running.add(running);
     try {
       return await running;
@@ -64,6 +71,14 @@ export class InlinePool implements TaskPool {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.allSettled(this.#running);
+  }
+
+  async #posted<T>(act: () => Promise<T>, yieldIn: () => Promise<void>): Promise<T> {
+    await yieldIn();
+    if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
+    const output = await act();
+    await yieldIn();
+    return output;
   }
 }
 

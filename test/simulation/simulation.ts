@@ -5,7 +5,6 @@
  * order, goes into a digest.
  */
 import { createHash } from 'node:crypto';
-import { restoreWith } from '../../src/engine/restore-store.ts';
 import type { Engine, EngineOptions } from '../../src/engine/index.ts';
 import { TidemarkError } from '../../src/errors.ts';
 import {
@@ -17,6 +16,7 @@ import {
 import { SelfMovingClock } from '../crash/self-moving-clock.ts';
 import { applyTo, Model, shown } from '../engine/crash-model.ts';
 import { randomFault, randomPolicy, randomStep } from './choices.ts';
+import { Copies, type CopiesHost } from './copies.ts';
 
 const dir = '/store';
 
@@ -58,6 +58,11 @@ const acts = [
   'snapshot',
   'view',
   'restore',
+  'fork',
+  'backup',
+  'restoreBackup',
+  'visitCopy',
+  'visitCopy',
   'goBack',
   'reopen',
   'crash',
@@ -82,7 +87,7 @@ export class Simulation {
   /** Something was made to fail since the last opening that was whole. */
   #failing = false;
   #openings = 0;
-  #copies = 0;
+  readonly #copies: Copies;
   readonly counts: Record<string, number> = {};
 
   constructor(seed: number) {
@@ -96,6 +101,7 @@ export class Simulation {
     });
     this.#clock.advance(1000);
     this.#listen();
+    this.#copies = this.#newCopies();
   }
 
   /** Does so many acts; the digest of everything that happened. */
@@ -129,7 +135,11 @@ export class Simulation {
     else if (act === 'advance') this.#clock.advance(1 + random.below(1500));
     else if (act === 'snapshot') await this.#snapshot();
     else if (act === 'view') await this.#view();
-    else if (act === 'restore') await this.#restore();
+    else if (act === 'restore') await this.#copies.restore();
+    else if (act === 'fork') await this.#copies.fork();
+    else if (act === 'backup') await this.#copies.backup();
+    else if (act === 'restoreBackup') await this.#copies.restoreBackup();
+    else if (act === 'visitCopy') await this.#copies.visit();
     else if (act === 'goBack') await this.#goBack();
     else if (act === 'fault') this.#inject(randomFault(random));
     else if (act === 'crash') await this.#reopen(random.below(2 ** 32));
@@ -226,20 +236,21 @@ export class Simulation {
     await view.close();
   }
 
-  /** A second store, made of this one while it is open. */
-  async #restore(): Promise<void> {
-    const lsn = this.#random.below(this.#committed.length);
-    if (lsn === 0 || this.#failing) return;
-    const to = `/copy${++this.#copies}`;
-    const on = { ...this.#components(), fs: this.#fs };
-    const order = { from: { dir }, to, target: { lsn } };
-    const codes = ['OUT_OF_RETENTION', 'STATE_NOT_FOUND'];
-    const report = await this.#tolerate(restoreWith(order, on), codes);
-    if (!report) return;
-    const copy = await openEngineWith({ ...sizes, checkpointing: false, dir: to }, on);
-    const now = Math.max(this.#clock.nowMicros(), this.#committed[lsn]!.lastTimestamp);
-    this.#same(shown(copy), this.#committed[lsn]!.expected(now), `restore of ${lsn}`);
-    await copy.close();
+  #newCopies(): Copies {
+    const host: CopiesHost = {
+      random: this.#random,
+      origin: () => ({
+        engine: this.#engine,
+        isFailing: this.#failing,
+        committed: this.#committed,
+        acknowledged: this.#acknowledged,
+      }),
+      components: () => this.#components(),
+      tolerate: (action, codes) => this.#tolerate(action, codes),
+      same: (found, expected, where) => this.#same(found, expected, where),
+      note: (what) => this.#note(what),
+    };
+    return new Copies(host, dir, sizes);
   }
 
   #inject(fault: Fault): void {
@@ -312,7 +323,9 @@ export class Simulation {
 
   #components() {
     const random = new SeededRandom(++this.#openings);
-    return { fs: this.#fs, clock: this.#clock, random, threads: false, backgroundThreads: 2 };
+    const fs = this.#fs;
+    const yieldNow = (): Promise<void> => fs.turn();
+    return { fs, clock: this.#clock, random, threads: false, backgroundThreads: 2, yieldNow };
   }
 
   #begin(action: Promise<unknown>): void {

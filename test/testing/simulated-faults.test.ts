@@ -236,4 +236,21 @@ describe('the order of calls', () => {
     expect(await orderOf(1, 'random')).toBe(first);
     expect(await orderOf(2, 'random')).not.toBe(first);
   });
+
+  test('turns beside calls: given: behind them; random: drawn with them', async () => {
+    const turnOf = async (seed: number, order: 'given' | 'random'): Promise<number> => {
+      const fs = new SimulatedFileSystem({ seed, order });
+      const done: string[] = [];
+      const turn = fs.turn().then(() => done.push('turn'));
+      const calls = Array.from({ length: 4 }, () => fs.stat('/').then(() => done.push('call')));
+      await Promise.all([turn, ...calls]);
+      expect(fs.callCount).toBe(4);
+      return done.indexOf('turn');
+    };
+    expect(await turnOf(1, 'given')).toBe(4);
+    const seeds = Array.from({ length: 10 }, (_, n) => n);
+    const places = await Promise.all(seeds.map((seed) => turnOf(seed, 'random')));
+    expect(new Set(places).size).toBeGreaterThan(2);
+    expect(await Promise.all(seeds.map((seed) => turnOf(seed, 'random')))).toEqual(places);
+  });
 });

@@ -13,6 +13,7 @@ import { CorruptionError, type TidemarkError } from '../../src/errors.ts';
 import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
 import { systemClock } from '../../src/std/clock.ts';
 import { systemRandom } from '../../src/std/random.ts';
+import { SimulatedFileSystem } from '../../src/testing/index.ts';
 import { errorFromPlain, errorToPlain } from '../../src/threads/error-transfer.ts';
 import { InlinePool, ThreadPool } from '../../src/threads/task-pool.ts';
 import { startWorker } from '../../src/threads/worker-thread.ts';
@@ -58,6 +59,22 @@ describe('tasks', () => {
   test('inline over the real file system: the same', async () => {
     const on = { fs: nodeFileSystem, clock: systemClock, random: systemRandom, threads: false };
     await inDirectory((dir) => use(() => openEngineWith({ dir, ...small }, on)));
+  });
+
+  test('inline, with turns of its own: each of an engine is one of those', async () => {
+    const fs = new SimulatedFileSystem({ order: 'random' });
+    let turns = 0;
+    const yieldNow = (): Promise<void> => {
+      turns++;
+      return fs.turn();
+    };
+    const on = { fs, clock: systemClock, random: systemRandom, threads: false, yieldNow };
+    const engine = await openEngineWith({ dir: '/store', ...small }, on);
+    for (let n = 0; n < 100; n++) engine.operator('op').value('v').set(n, noise(2000, n));
+    await engine.commit();
+    await engine.checkpoint();
+    await engine.close();
+    expect(turns).toBeGreaterThan(0);
   });
 
   test('a file that is not there: the same typed error from a thread and inline', async () => {
