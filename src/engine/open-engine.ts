@@ -26,7 +26,6 @@ import { recoverAccepting, type LossComponents } from '../recovery/accept-loss.t
 import { OpeningRun } from '../recovery/opening-run.ts';
 import { isDamage } from '../recovery/recovery-path.ts';
 import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
-import type { Rewound } from '../recovery/timeline-fork.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { toHex } from '../std/bytes.ts';
 import { systemClock, type Clock, type Timer } from '../std/clock.ts';
@@ -61,7 +60,7 @@ import {
   type ResolvedEngineOptions,
 } from './options.ts';
 import { PositionTable } from './positions.ts';
-import { rewind } from './rewind.ts';
+import { prepareRewind, recoverWhole, type PreparedRewind } from './rewind.ts';
 import type { Rebuild } from './rebuild.ts';
 import { loadReserved } from './reserved-tables.ts';
 
@@ -254,7 +253,7 @@ class Opening {
     await storeCall('open', store.kind, () => store.open());
     this.#store = store;
     await makeDirectory(fs, `${dir}/wal`);
-    const rewound = await this.#rewind(identity, store);
+    const rewind = await this.#rewind(identity, store);
     const transfer = new SnapshotTransfer(fs, store, `${dir}/staging`);
     await transfer.prepare();
     const threads = new ThreadPool(this.#options.opening.threadsMax);
@@ -272,7 +271,7 @@ class Opening {
     });
     return {
       identity,
-      rewound,
+      rewind,
       objects: store,
       checkpoints: new CheckpointStore(store, toHex(identity.storeId)),
       transfer,
@@ -281,19 +280,23 @@ class Opening {
       threads,
       pool: this.#pool,
       // Before the log is looked at, and the records of checkpoints.
-      timelines: await readTimelines(timelineSource(store), toHex(identity.storeId)),
+      timelines:
+        rewind?.timelines ?? (await readTimelines(timelineSource(store), toHex(identity.storeId))),
       lowWater: await readLowWater(fs, `${dir}/wal`),
     };
   }
 
-  /** Starts a timeline at the target, which the opening then finds as the current one. */
-  async #rewind(identity: StoreIdentity, objects: ObjectStore): Promise<Rewound | undefined> {
+  /** A timeline at the target, which is recovered as the current one, and then begins. */
+  async #rewind(
+    identity: StoreIdentity,
+    objects: ObjectStore,
+  ): Promise<PreparedRewind | undefined> {
     const { dir, log, store, recoverTo: target } = this.#options;
     if (!target) return undefined;
     this.#on.run.check();
     const roomBytes = Math.min(openingRoomBytes, log.segmentBytesMax);
     const isElsewhere = store !== undefined;
-    return rewind({ ...this.#on, dir, identity, objects, isElsewhere, roomBytes, target });
+    return prepareRewind({ ...this.#on, dir, identity, objects, isElsewhere, roomBytes, target });
   }
 
   #recoveryInput(found: Found): RecoveryInput {
@@ -320,14 +323,16 @@ class Opening {
   /** What loses commits is decided with everything read. */
   #way(found: Found, input: RecoveryInput): Promise<Recovered> {
     const { acceptLoss, optimistic } = this.#options;
-    if (!acceptLoss && !optimistic) return recover(input);
+    if (!acceptLoss && !optimistic) return found.rewind ? recoverWhole(input) : recover(input);
     return recoverAccepting({ ...input, cold: undefined }, this.#lossComponents(found));
   }
 
-  #lossComponents({ objects }: Found): LossComponents {
+  #lossComponents({ objects, rewind }: Found): LossComponents {
     const { acceptLoss, optimistic, chain, retention, compression, opening } = this.#options;
     const settings = { policy: chain.policy, retention: retention.settings, compression };
-    return { acceptLoss, optimistic, objects, settings, threadsMax: opening.threadsMax };
+    const { threadsMax } = opening;
+    const begin = rewind?.begin;
+    return { acceptLoss, optimistic, objects, settings, threadsMax, begin };
   }
 
   /** Makes the new segment durable, then puts the engine together. */
@@ -335,6 +340,7 @@ class Opening {
     const { fs, clock } = this.#on;
     const { plan, opening } = recovered;
     this.#writes();
+    await found.rewind?.begin();
     this.#on.run.progress('openLog');
     const startedAt = clock.monotonicMs();
     const logDirectory = `${this.#options.dir}/wal`;
@@ -361,7 +367,7 @@ class Opening {
       meter,
       recovered,
       opened,
-      recovery: { ...report, phasesMs, leftoversRemoved, rewound: found.rewound },
+      recovery: { ...report, phasesMs, leftoversRemoved, rewound: found.rewind?.rewound },
       release: () => this.release(),
     });
     this.#checkpointer = checkpointer;
@@ -473,7 +479,7 @@ interface Found {
   readonly threads: ThreadPool;
   readonly pool: TaskPool;
   readonly timelines: Timelines;
-  readonly rewound: Rewound | undefined;
+  readonly rewind: PreparedRewind | undefined;
   readonly lowWater: LowWater | undefined;
 }
 

@@ -52,6 +52,8 @@ export interface LossComponents {
   /** Settings in force, for the record. */
   readonly settings: Pick<CheckpointRecord, 'policy' | 'retention' | 'compression'>;
   readonly threadsMax: number;
+  /** Begins the timeline that is recovered, where it has no record yet. @defaultValue it has begun */
+  readonly begin?: (() => Promise<void>) | undefined;
 }
 
 /** As `recover`; where every way loses commits, the one that loses least is made the state. */
@@ -116,6 +118,7 @@ async function giveUp(
   input.run.check();
   const told = { from: from ?? null, reachedLsn, lost: lost ?? null, missing, why };
   const keptIn = await keepStore({ fs, dir, objects: on.objects }, told);
+  await on.begin?.();
   const id = checkpoints.nextId();
   const record = recordOf(input, on, { ...chosen, ...written, id, keptIn });
   await transfer.publish(stagedPath, must(record.chain[0], 'a base is the chain').name);
