@@ -90,8 +90,20 @@ export class ValueDecoder implements ReadContext {
   }
 
   string(): string {
-    const text = this.read(0);
+    const text = this.scalar();
     return typeof text === 'string' ? text : this.fail('has no string where one belongs');
+  }
+
+  /**
+   * Reads a value where only one without depth belongs. A container is refused before it is read: it
+   * would begin to count its depth anew, and damaged bytes nest without end.
+   */
+  scalar(): unknown {
+    const head = this.#at < this.#end ? this.#bytes[this.#at]! : 0;
+    const isContainer =
+      (head >= 0x80 && head < 0xa0) || head === 0xc9 || (head >= 0xdc && head <= 0xdf);
+    if (isContainer) this.fail('has a container where a string, number or boolean belongs');
+    return this.read(0);
   }
 
   /** A copy of the next bytes, in a buffer of its own. */

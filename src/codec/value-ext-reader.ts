@@ -26,6 +26,8 @@ export interface ReadContext {
   byte(): number;
   key(): string;
   string(): string;
+  /** A value that is no container. */
+  scalar(): unknown;
   /** In a buffer of its own, from its start. */
   copy(length: number): Uint8Array;
   float64(): number;
@@ -133,7 +135,7 @@ function readSet(context: ReadContext, depth: number): Set<unknown> {
 function readRegExp(context: ReadContext): RegExp {
   const source = context.string();
   const flags = context.string();
-  const lastIndex = context.read(0);
+  const lastIndex = context.scalar();
   if (!Number.isSafeInteger(lastIndex) || (lastIndex as number) < 0 || Object.is(lastIndex, -0)) {
     context.fail('has a regular expression with an ill-formed lastIndex');
   }
@@ -169,7 +171,7 @@ function readError(context: ReadContext, depth: number): Error {
   let count = 0;
   for (; context.more(); count++) {
     const name = context.key();
-    const flag = context.read(0);
+    const flag = context.scalar();
     if (typeof flag !== 'boolean') context.fail('has an error with an ill-formed property');
     const value = context.read(depth + 1);
     Object.defineProperty(error, name, {
@@ -187,7 +189,7 @@ function readError(context: ReadContext, depth: number): Error {
 
 function readType(context: ReadContext, depth: number): unknown {
   const name = context.string();
-  const version = context.read(0);
+  const version = context.scalar();
   if (!Number.isSafeInteger(version) || (version as number) < 1) {
     context.fail('has a registered type with an ill-formed version');
   }

@@ -11,11 +11,14 @@ import type { Entry } from '../snapshot/entry.ts';
 import { reservedTables } from '../snapshot/entry-format.ts';
 import { MergeIterator } from '../snapshot/merge-iterator.ts';
 import { readU32BigEndian } from '../std/bytes.ts';
+import { readManifest } from '../state/blob-manifest.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import { definitionFromPlain, type TableDefinition } from '../state/table-definition.ts';
 import { UpgradingDecoder } from '../state/upgrading-decoder.ts';
-import { describeStoredBlob } from './reader-blobs.ts';
 import type { StateMoment } from './state-moment.ts';
+
+/** Bytes of the sub-key of an item of a list: the LSN of its commit, and its place in it. */
+const itemPlaceBytes = 12;
 
 /** A table as a merge needs to know it. */
 export type MergedTable = Pick<TableDefinition, 'id' | 'itemsMax'>;
@@ -121,8 +124,8 @@ export function decodeStored(
 ): unknown {
   const { kind } = definition;
   const { bytes, subKeyEnd, valueEnd } = entry;
-  if (kind === 'counter') return Number(decodeInt64(bytes, subKeyEnd));
-  if (kind === 'blob') return describeStoredBlob(bytes, subKeyEnd, valueEnd);
+  if (kind === 'counter') return Number(decodeInt64(bytes, subKeyEnd, valueEnd));
+  if (kind === 'blob') return readManifest(bytes, subKeyEnd, valueEnd);
   const value = decodeVersioned(decoder, bytes, subKeyEnd, valueEnd);
   return decoder instanceof UpgradingDecoder ? decoder.upToDate(value, definition, entry) : value;
 }
@@ -134,6 +137,10 @@ export function decodeSubKey(
 ): Key | undefined {
   if (kind === 'map') return decodeKey(bytes, keyEnd, subKeyEnd);
   if (kind !== 'list') return undefined;
+  if (subKeyEnd - keyEnd !== itemPlaceBytes) {
+    const details = { expected: itemPlaceBytes, actual: subKeyEnd - keyEnd };
+    throw new CorruptionError('CORRUPT_SNAPSHOT', 'an item of a list has no place', details);
+  }
   const lsn = readU32BigEndian(bytes, keyEnd) * 0x1_0000_0000 + readU32BigEndian(bytes, keyEnd + 4);
   return [lsn, readU32BigEndian(bytes, keyEnd + 8)];
 }

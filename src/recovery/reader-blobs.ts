@@ -5,33 +5,19 @@
 import { mapKeyOf } from '../codec/key.ts';
 import { CorruptionError } from '../errors.ts';
 import { reservedTables } from '../snapshot/entry-format.ts';
-import { readU64, toHex } from '../std/bytes.ts';
+import { toHex } from '../std/bytes.ts';
+import { chunkDigestBytes, manifestLength, manifestLengthBytes } from '../state/blob-manifest.ts';
 import type { ImageLayers } from '../state/image-layers.ts';
 
-const DIGEST_BYTES = 32;
-const LENGTH_BYTES = 8;
 const COUNT_BYTES = 8;
-
-/** A blob without its bytes: its length, then the digests of its chunks. */
-export function describeStoredBlob(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): { bytes: number; chunks: string[] } {
-  const chunks: string[] = [];
-  for (let at = start + LENGTH_BYTES; at < end; at += DIGEST_BYTES) {
-    chunks.push(toHex(bytes.subarray(at, at + DIGEST_BYTES)));
-  }
-  return { bytes: readU64(bytes, start), chunks };
-}
 
 /** The bytes of a blob, as a copy. */
 export function readStoredBlob(layers: ImageLayers, manifest: Uint8Array): Uint8Array {
-  const length = manifest.length < LENGTH_BYTES ? -1 : readU64(manifest, 0);
+  const length = manifestLength(manifest, 0, manifest.length);
   const pieces: Uint8Array[] = [];
   let total = 0;
-  for (let at = LENGTH_BYTES; at + DIGEST_BYTES <= manifest.length; at += DIGEST_BYTES) {
-    const digest = manifest.subarray(at, at + DIGEST_BYTES);
+  for (let at = manifestLengthBytes; at < manifest.length; at += chunkDigestBytes) {
+    const digest = manifest.subarray(at, at + chunkDigestBytes);
     const entry = layers.find(reservedTables.chunks, mapKeyOf(digest), undefined, 0);
     if (!entry) {
       throw new CorruptionError(

@@ -6,7 +6,7 @@
 import { decodeKey, type Key } from '../codec/key.ts';
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import { decodeVersioned } from '../codec/value-version.ts';
-import { NotFoundError } from '../errors.ts';
+import { CorruptionError, NotFoundError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import {
   decodeCommitEntry,
@@ -15,13 +15,13 @@ import {
   type CommitEntry,
 } from '../snapshot/commit-format.ts';
 import { entryFlags, operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
+import { readManifest } from '../state/blob-manifest.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
 import { shownVersion } from '../state/value-versions.ts';
 import { readRecords } from '../wal/log-records.ts';
 import { decodePatch } from '../snapshot/patch-decode.ts';
 import { findKeptLog, type KeptLog } from './kept-log.ts';
-import { describeStoredBlob } from './reader-blobs.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import {
   agreementOf,
@@ -156,6 +156,9 @@ export function decodeCommit(
       entries.push(decodeChange(bytes, entry, decoding));
     }
   }
+  if (at !== bytes.length) {
+    throw new CorruptionError('CORRUPT_FRAME', 'commit record goes on behind its entries', { lsn });
+  }
   return {
     lsn,
     timestamp,
@@ -209,13 +212,13 @@ function decodeChanged(
   const { subKeyEnd: start, end } = entry;
   if (entry.op !== ops.put && entry.op !== ops.merge) return undefined;
   if (entry.operator === operatorIds.add || definition?.kind === 'counter') {
-    const amount = decodeInt64(bytes, start);
+    const amount = decodeInt64(bytes, start, end);
     return Number.isSafeInteger(Number(amount)) ? Number(amount) : amount;
   }
   if (entry.op === ops.merge && entry.operator === operatorIds.patch) {
     return decodePatch({ bytes, start, end }, decoder);
   }
-  if (definition?.kind === 'blob') return describeStoredBlob(bytes, start, end);
+  if (definition?.kind === 'blob') return readManifest(bytes, start, end);
   if (!definition) return bytes.slice(start, end);
   return decodeVersioned(decoder, bytes, start, end);
 }

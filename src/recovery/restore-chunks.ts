@@ -16,6 +16,7 @@ import { CorruptionError } from '../errors.ts';
 import type { Entry } from '../snapshot/entry.ts';
 import { operatorIds, ops, reservedTables } from '../snapshot/entry-format.ts';
 import { planRangesIn, type MergeRange } from '../snapshot/merge-ranges.ts';
+import { chunkDigestBytes, manifestLength, manifestLengthBytes } from '../state/blob-manifest.ts';
 import { noBlobs, type BlobTotals } from '../state/blob-totals.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import { chunkCountBytes } from '../state/stored-chunk.ts';
@@ -25,8 +26,6 @@ import { eachRange, type RangeTools, type StateSource } from './restore-source.t
 
 /** Bytes of input that a range of chunks has, about. */
 const rangeBytes = 32 * 1024 * 1024;
-const manifestLengthBytes = 8;
-const digestBytes = 32;
 
 /** How often blobs refer to each chunk, by digest. */
 export type ChunkReferences = Map<string, number>;
@@ -40,8 +39,9 @@ export async function countReferences(
 ): Promise<void> {
   await eachRange(source, ranges, run, (cursors) => {
     for (const { bytes, subKeyEnd, valueEnd } of mergedEntries(cursors, source, true)) {
-      for (let at = subKeyEnd + manifestLengthBytes; at < valueEnd; at += digestBytes) {
-        const chunk = latin1(bytes.subarray(at, at + digestBytes));
+      manifestLength(bytes, subKeyEnd, valueEnd);
+      for (let at = subKeyEnd + manifestLengthBytes; at < valueEnd; at += chunkDigestBytes) {
+        const chunk = latin1(bytes.subarray(at, at + chunkDigestBytes));
         references.set(chunk, (references.get(chunk) ?? 0) + 1);
       }
     }
@@ -105,9 +105,9 @@ async function walkChunks(
 }
 
 /** The count of an entry, whether it is a put or an operand on nothing; others count nothing. */
-function countIn({ op, operator, bytes, subKeyEnd }: Entry): number {
+function countIn({ op, operator, bytes, subKeyEnd, valueEnd }: Entry): number {
   const counts = op === ops.put || (op === ops.merge && operator === operatorIds.chunk);
-  return counts ? Number(decodeInt64(bytes, subKeyEnd)) : 0;
+  return counts ? Number(decodeInt64(bytes, subKeyEnd, valueEnd)) : 0;
 }
 
 async function chunkRanges(

@@ -107,10 +107,12 @@ export function decodeCommitEntry(
   if (flags & entryFlags.expiry) {
     into.expiry = readU64(bytes, next);
     next += 8;
+    if (into.expiry === 0) throw badCommit(at, 'has an entry with an expiry that is none');
   }
   if (flags & entryFlags.eventTime) {
     into.eventTime = readU64(bytes, next);
     next += 8;
+    if (into.eventTime === 0) throw badCommit(at, 'has an entry with an event time that is none');
   }
   if (!Number.isSafeInteger(into.expiry) || !Number.isSafeInteger(into.eventTime)) {
     throw badCommit(at, 'has an entry with a time out of range');

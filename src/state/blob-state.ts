@@ -8,8 +8,8 @@ import { createHash } from 'node:crypto';
 import { chunkEnds } from '../codec/chunking.ts';
 import { mapKeyOf, type Key } from '../codec/key.ts';
 import { CorruptionError, InvalidArgumentError } from '../errors.ts';
-import { assert } from '../std/assert.ts';
-import { readU64, writeU64 } from '../std/bytes.ts';
+import { writeU64 } from '../std/bytes.ts';
+import { chunkDigestBytes, manifestLength, manifestLengthBytes } from './blob-manifest.ts';
 import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
 import { keyIn } from './keys.ts';
 import { ChunkChange, type ChunkValue } from './operand-changes.ts';
@@ -20,8 +20,6 @@ import type { Table } from './table.ts';
 import { putCell } from './value-state.ts';
 import { noTimes } from './write-options.ts';
 
-const DIGEST_BYTES = 32;
-const LENGTH_BYTES = 8;
 const NO_BYTES = new Uint8Array(0);
 
 /** Byte arrays by key. */
@@ -40,15 +38,18 @@ export class BlobState {
     this.#space.assertOpen();
     const manifest = this.#manifest(keyIn(this.#table, key));
     if (!manifest) return undefined;
-    const bytes = new Uint8Array(readU64(manifest, 0));
+    const bytes = new Uint8Array(manifestLength(manifest, 0, manifest.length));
     let at = 0;
     for (const chunk of chunksOf(manifest)) {
       const content = this.#content(chunk);
-      if (!content) throw missingChunk(key, chunk);
+      if (!content) throw badBlob('a chunk of the blob is missing', key, chunk);
+      if (content.length > bytes.length - at) {
+        throw badBlob('chunks of the blob are longer than it', key, chunk);
+      }
       bytes.set(content, at);
       at += content.length;
     }
-    assert(at === bytes.length, 'the chunks of a blob make its length', { key });
+    if (at < bytes.length) throw badBlob('chunks of the blob are shorter than it', key);
     return bytes;
   }
 
@@ -70,13 +71,13 @@ export class BlobState {
       });
     }
     const ends = chunkEnds(bytes);
-    const manifest = new Uint8Array(LENGTH_BYTES + ends.length * DIGEST_BYTES);
+    const manifest = new Uint8Array(manifestLengthBytes + ends.length * chunkDigestBytes);
     writeU64(manifest, 0, bytes.length);
     let start = 0;
     ends.forEach((end, i) => {
       const chunk = bytes.subarray(start, end);
       const digest = createHash('sha256').update(chunk).digest();
-      manifest.set(digest, LENGTH_BYTES + i * DIGEST_BYTES);
+      manifest.set(digest, manifestLengthBytes + i * chunkDigestBytes);
       this.#refer(mapKeyOf(digest), 1, chunk);
       start = end;
     });
@@ -160,11 +161,12 @@ export class BlobState {
 
 /** Digests of a manifest, as keys of the chunk table. */
 function* chunksOf(manifest: Uint8Array): Generator<MapKey> {
-  for (let at = LENGTH_BYTES; at < manifest.length; at += DIGEST_BYTES) {
-    yield mapKeyOf(manifest.subarray(at, at + DIGEST_BYTES));
+  manifestLength(manifest, 0, manifest.length);
+  for (let at = manifestLengthBytes; at < manifest.length; at += chunkDigestBytes) {
+    yield mapKeyOf(manifest.subarray(at, at + chunkDigestBytes));
   }
 }
 
-function missingChunk(key: Key, chunk: MapKey): CorruptionError {
-  return new CorruptionError('CORRUPT_SNAPSHOT', 'a chunk of the blob is missing', { key, chunk });
+function badBlob(message: string, key: Key, chunk?: MapKey): CorruptionError {
+  return new CorruptionError('CORRUPT_SNAPSHOT', message, { key, chunk });
 }

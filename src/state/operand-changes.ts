@@ -5,7 +5,7 @@
  * is settled when the commit is sealed. Patches are in patch-change.ts.
  */
 import { typeOf } from '../codec/value-path.ts';
-import { InvalidArgumentError } from '../errors.ts';
+import { CorruptionError, InvalidArgumentError } from '../errors.ts';
 import { operatorIds, ops, type OperatorId } from '../snapshot/entry-format.ts';
 import type { BlobCounter } from './blob-totals.ts';
 import type { Cell, MapKey } from './cells.ts';
@@ -15,6 +15,8 @@ import { isAlive, type Before } from './operand-base.ts';
 import type { Table } from './table.ts';
 import type { CommitMoment } from './transaction.ts';
 import type { WriteTimes } from './write-options.ts';
+
+const INT64_BYTES = 8;
 
 /** Where a change of one key stands: in the active memtable, over what was there. */
 export interface KeyPlace {
@@ -212,7 +214,14 @@ export function encodeInt64(value: bigint): Uint8Array {
   return bytes;
 }
 
-/** Integer of its stored form. */
-export function decodeInt64(bytes: Uint8Array, at: number): bigint {
+/**
+ * Integer of its stored form, with which a value that ends at `end` begins.
+ * @throws CorruptionError CORRUPT_SNAPSHOT when it is cut short
+ */
+export function decodeInt64(bytes: Uint8Array, at: number, end: number): bigint {
+  if (end - at < INT64_BYTES || end > bytes.length) {
+    const details = { expected: INT64_BYTES, actual: end - at };
+    throw new CorruptionError('CORRUPT_SNAPSHOT', 'a stored count is cut short', details);
+  }
   return new DataView(bytes.buffer, bytes.byteOffset + at, 8).getBigInt64(0, true);
 }

@@ -303,7 +303,9 @@ export class StateSpace implements ValueEncoder {
     if (table === this.chunks || kind === 'blob') {
       return entry.bytes.slice(entry.subKeyEnd, entry.valueEnd);
     }
-    if (kind === 'counter') return Number(decodeInt64(entry.bytes, entry.subKeyEnd));
+    if (kind === 'counter') {
+      return Number(decodeInt64(entry.bytes, entry.subKeyEnd, entry.valueEnd));
+    }
     return readStored(this, table, entry);
   }
 

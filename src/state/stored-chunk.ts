@@ -21,6 +21,6 @@ const absent: FoundChunk = Object.freeze({ count: 0, contentBytes: 0 });
 export function chunkInImages(images: ImageLayers, chunk: MapKey): FoundChunk {
   const entry = images.find(reservedTables.chunks, chunk, undefined, 0);
   if (!entry) return absent;
-  const count = Number(decodeInt64(entry.bytes, entry.subKeyEnd));
+  const count = Number(decodeInt64(entry.bytes, entry.subKeyEnd, entry.valueEnd));
   return { count, contentBytes: entry.valueEnd - entry.subKeyEnd - chunkCountBytes };
 }

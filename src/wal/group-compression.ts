@@ -11,9 +11,7 @@ import {
   type CompressionSetting,
 } from '../codec/compression-setting.ts';
 import { badOption } from '../std/option-checks.ts';
-
-/** Groups with more bytes of frames than this go out raw. */
-export const compressedFrameBytesMax: number = 1024 * 1024;
+import { compressedFrameBytesMost } from './group-format.ts';
 
 /** Frames are gathered into groups of at most so many bytes when groups are compressed. */
 export const compressedGroupBytesMax: number = 64 * 1024;
@@ -56,7 +54,7 @@ export class GroupCompressor {
   /** The compressed frames, or undefined where they go out as they are. */
   compress(frames: Uint8Array): Uint8Array | undefined {
     const { length } = frames;
-    if (length < this.#bytesMin || length > compressedFrameBytesMax) return undefined;
+    if (length < this.#bytesMin || length > compressedFrameBytesMost) return undefined;
     const packed = this.#codec.compress(frames);
     return packed.length <= length - length / 8 ? packed : undefined;
   }

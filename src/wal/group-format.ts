@@ -22,7 +22,7 @@
  * record `bytes u32` and the record.
  * Invariants: firstLsn continues the LSN before; chain continues the chain value before; durableLsn
  * is below firstLsn; a mark has no body, a group of frames at least one record; frameBytes is at most
- * 1 GiB, so that what is decompressed has a bound.
+ * 1 GiB, and 1 MiB where the body is compressed, so that what is decompressed has a bound.
  * Stale bytes of another file or place never verify, because the seed is of this file and offset.
  * See: docs/FORMATS.md, test/golden/segment-v1.bin
  */
@@ -37,6 +37,8 @@ const MAGIC = 0x52474d54;
 const CRC_AT = 60;
 /** Bytes of the frames of a group: what commitBytesMax and groupBytesMax can be at most. */
 export const frameBytesMost: number = 1024 * 1024 * 1024;
+/** Bytes of frames that are compressed together, at most: a few bytes cannot ask for much memory. */
+export const compressedFrameBytesMost: number = 1024 * 1024;
 
 /** What a group holds. */
 export const groupKinds = { frames: 1, proof: 2, seal: 3 } as const;
@@ -115,7 +117,9 @@ export function decodeGroupHeader(
   const bodyBytes = readU32(bytes, at + 8);
   const frameBytes = readU32(bytes, at + 12);
   if (codec === 0 ? frameBytes !== bodyBytes : frameBytes <= bodyBytes) return 'has two lengths';
-  if (frameBytes > frameBytesMost) return 'has frames out of range';
+  if (frameBytes > (codec === 0 ? frameBytesMost : compressedFrameBytesMost)) {
+    return 'has frames out of range';
+  }
   const header: GroupHeader = {
     kind: kind as GroupKind,
     codec,

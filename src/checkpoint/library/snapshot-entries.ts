@@ -8,7 +8,7 @@ import { decodeVersioned } from '../../codec/value-version.ts';
 import type { Entry } from '../../snapshot/entry.ts';
 import { entryFlags, operatorIds, ops } from '../../snapshot/entry-format.ts';
 import { decodePatch } from '../../snapshot/patch-decode.ts';
-import { readU64, toHex } from '../../std/bytes.ts';
+import { readManifest } from '../../state/blob-manifest.ts';
 import { decodeInt64 } from '../../state/operand-changes.ts';
 import type { StateKind, TableDefinition } from '../../state/table-definition.ts';
 import { shownVersion } from '../../state/value-versions.ts';
@@ -57,9 +57,6 @@ export interface StoredBlob {
   /** SHA-256 of each, hexadecimal. */
   readonly chunks: readonly string[];
 }
-
-const LENGTH_BYTES = 8;
-const DIGEST_BYTES = 32;
 
 const opNames: Readonly<Record<number, SnapshotOp>> = {
   [ops.put]: 'put',
@@ -115,21 +112,13 @@ export function decodeValue(
   const { bytes, subKeyEnd, valueEnd, op, operator } = entry;
   if (op !== ops.put && op !== ops.merge) return undefined;
   if (operator === operatorIds.add || definition?.kind === 'counter') {
-    const count = decodeInt64(bytes, subKeyEnd);
+    const count = decodeInt64(bytes, subKeyEnd, valueEnd);
     return Number.isSafeInteger(Number(count)) ? Number(count) : count;
   }
   if (op === ops.merge && operator === operatorIds.patch) {
     return decodePatch({ bytes, start: subKeyEnd, end: valueEnd }, decoder);
   }
   if (!definition) return bytes.slice(subKeyEnd, valueEnd);
-  if (definition.kind === 'blob') return describeBlob(bytes, subKeyEnd, valueEnd);
+  if (definition.kind === 'blob') return readManifest(bytes, subKeyEnd, valueEnd);
   return decodeVersioned(decoder, bytes, subKeyEnd, valueEnd);
-}
-
-function describeBlob(bytes: Uint8Array, start: number, end: number): StoredBlob {
-  const chunks: string[] = [];
-  for (let at = start + LENGTH_BYTES; at + DIGEST_BYTES <= end; at += DIGEST_BYTES) {
-    chunks.push(toHex(bytes.subarray(at, at + DIGEST_BYTES)));
-  }
-  return { bytes: readU64(bytes, start), chunks };
 }
