@@ -1,6 +1,7 @@
 /*
  * What restores and backups run with: workers beside the limits of every long call. Ended for whatever
- * reason, nothing of it is left: no thread, no timer, no listener.
+ * reason, nothing of it is left: no thread at work, no timer, no listener. Idle threads end a moment later
+ * (threads/resting-threads.ts).
  */
 import type { FileSystem } from '../fs/file-system.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';

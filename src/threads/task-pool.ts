@@ -6,6 +6,7 @@
 import { AbortedError, InternalError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { errorFromPlain } from './error-transfer.ts';
+import { restingThreads, type RestingThreads } from './resting-threads.ts';
 import type { TaskReply } from './task-messages.ts';
 import { yieldNow } from './turns.ts';
 import { tasks, type TaskInput, type TaskName, type TaskOutput } from './tasks.ts';
@@ -23,7 +24,7 @@ export interface TaskPool {
     input: TaskInput<N>,
     signal?: AbortSignal,
   ): Promise<TaskOutput<N>>;
-  /** Cancels what runs and ends the threads. */
+  /** Cancels what runs and ends the threads; those that are idle when they have come to rest. */
   close(): Promise<void>;
 }
 
@@ -155,10 +156,12 @@ class PooledThread {
 export class ThreadPool implements TaskPool {
   #threadsMax: number;
   #threads: PooledThread[] = [];
-  #closed = false;
+  readonly #resting: RestingThreads;
+  #closing: Promise<void> | undefined;
 
-  constructor(threadsMax: number) {
+  constructor(threadsMax: number, resting: RestingThreads = restingThreads) {
     this.#threadsMax = threadsMax;
+    this.#resting = resting;
   }
 
   get threadsMax(): number {
@@ -175,7 +178,7 @@ export class ThreadPool implements TaskPool {
     input: TaskInput<N>,
     signal?: AbortSignal,
   ): Promise<TaskOutput<N>> {
-    if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
+    if (this.#closing) throw new AbortedError('ABORTED', 'the engine is closing');
     return this.#leastLoaded().run(name, input, signal) as Promise<TaskOutput<N>>;
   }
 
@@ -184,10 +187,7 @@ export class ThreadPool implements TaskPool {
     this.#threadsMax = threadsMax;
   }
 
-  /**
-   * Ends idle threads above the limit. Not right behind their work: in Node 20 a thread that ends
-   * while its code is still being optimised can abort the process.
-   */
+  /** Ends idle threads above the limit; not right behind their work (resting-threads.ts). */
   async endSurplus(): Promise<void> {
     const idle = this.#threads.filter((thread) => thread.load === 0).toReversed();
     const surplus = idle.slice(0, Math.max(0, this.#threads.length - this.#threadsMax));
@@ -195,9 +195,18 @@ export class ThreadPool implements TaskPool {
     await Promise.all(surplus.map((thread) => thread.close()));
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.all(this.#threads.map((thread) => thread.close()));
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    const working = this.#threads.filter((thread) => thread.load > 0);
+    for (const thread of this.#threads) {
+      if (thread.load === 0 && !thread.dead) this.#resting.add({ end: () => thread.close() });
+    }
+    // A thread at work could still write a file that the caller is about to take away.
+    await Promise.all(working.map((thread) => thread.close()));
   }
 
   #leastLoaded(): PooledThread {
