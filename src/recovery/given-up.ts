@@ -1,7 +1,9 @@
 /*
  * A copy of a store as it was, kept before anything of it is given up: `given-up/<number>/` in its
- * directory, with the same names inside, so that whatever reads a store reads the copy. Files are
- * given a second name where the file system has such; a collection then takes the first one only.
+ * directory, with the same names inside, so that whatever reads a store reads the copy. Files that
+ * are never written again are given a second name where the file system has such; a collection then
+ * takes the first one only. The newest segments are copied: the opening that goes on behind one seals
+ * and cuts it in place.
  *
  * Durability: every name is synced before `given-up.json` is put, which says that the copy is whole.
  * A copy without it was cut off by a crash, and the next attempt goes on with it. Nothing here ever
@@ -16,6 +18,8 @@ import { createFile, temporarySuffix } from '../fs/replace-file.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { identityName } from '../wal/identity.ts';
 import { logMarkName } from '../wal/log-mark.ts';
+import { settledSegments } from '../wal/sealed-segments.ts';
+import { parseSegmentName } from '../wal/segment-format.ts';
 
 export const givenUpDirectory = 'given-up';
 export const givenUpName = 'given-up.json';
@@ -43,7 +47,7 @@ export async function keepStore(
   try {
     const parts = ['wal', 'checkpoints', 'snapshots', 'timelines'];
     for (const part of parts) await fs.makeDirectory(`${to}/${part}`);
-    await keepDirectory(fs, `${dir}/wal`, `${to}/wal`);
+    await keepLog(fs, `${dir}/wal`, `${to}/wal`);
     const prefixes = [checkpointPrefix, snapshotPrefix, timelinePrefix];
     for (const prefix of prefixes) await keepObjects(store, prefix, to);
     for (const name of [identityName, logMarkName]) {
@@ -76,13 +80,14 @@ async function chooseName(fs: FileSystem, dir: string): Promise<string> {
   return `${givenUpDirectory}/${String(number).padStart(4, '0')}`;
 }
 
-async function keepDirectory(fs: FileSystem, from: string, to: string): Promise<void> {
-  if (!(await fs.stat(from))) return;
-  for (const name of await fs.list(from)) {
-    const isFile = (await fs.stat(`${from}/${name}`))?.kind === 'file';
-    if (isFile && !name.endsWith(temporarySuffix)) {
-      await keepFile(fs, `${from}/${name}`, `${to}/${name}`);
-    }
+async function keepLog(fs: FileSystem, from: string, to: string): Promise<void> {
+  const settled = await settledSegments(fs, from);
+  for (const name of (await fs.stat(from)) ? await fs.list(from) : []) {
+    const path = `${from}/${name}`;
+    if ((await fs.stat(path))?.kind !== 'file' || name.endsWith(temporarySuffix)) continue;
+    const isChanging = parseSegmentName(name) !== undefined && !settled.has(name);
+    if (isChanging) await writeFile(fs, `${to}/${name}`, readFile(fs, path));
+    else await keepFile(fs, path, `${to}/${name}`);
   }
   await fs.syncDirectory(to);
 }
