@@ -243,11 +243,16 @@ export class Compactor {
   }
 
   async #merge({ plan, strategy, kind, request, other }: Order): Promise<CheckpointRecord> {
-    const { transfer, slabs, groupBits, images, clock, events, residency } = this.#in;
+    const { transfer, slabs, groupBits, images, clock, events, residency, soundness } = this.#in;
     this.#publisher.assertMayPublish();
     assertRoom(this.#in, mergeRoom(plan.outputBytes));
     const { start, count } = plan;
     const run = images.links.slice(start, start + count);
+    // What is damaged is made anew by a rebuild, which knows what of it can be trusted.
+    const assertSound = (): void => {
+      if (!other) soundness.assertSound(run.map(({ link }) => link));
+    };
+    assertSound();
     const { lastLsn, lastTimestamp } = must(run.at(-1), 'a merge has inputs').link;
     const fromLsn = must(run[0], 'a merge has inputs').link.fromLsn;
     // Of a record that is durable: what is only sealed may still be lost, and trims nothing (C2).
@@ -292,6 +297,7 @@ export class Compactor {
         'a chain has a record',
       );
       const before = images.chain;
+      assertSound();
       const isThere = run.every((input, i) => images.links[start + i] === input);
       assert(isThere, 'a merge takes the place of what it has read', { start, count });
       const chain = [...before.slice(0, start), link, ...before.slice(start + count)];

@@ -2,21 +2,23 @@
  * Damage that is found after the opening: a slice of a snapshot of the chain cannot be read. Reads of
  * it throw; the whole chain is made anew as one base, from the newest checkpoint that does without
  * what is damaged, and the log behind that, up to the LSN of the newest record: the newest way that
- * loses nothing. When its record is durable its image takes the place of the chain.
+ * loses nothing. Where there is none, and all that is damaged in files stands in memory as it was
+ * written, it is made of that. When its record is durable its image takes the place of the chain.
  *
  * Until then nothing is published that names a damaged snapshot: checkpoints wait, and fail when
  * there is no way. Retention keeps other ways, as for damage that an opening finds. A rebuild that
  * fails is tried again by the next checkpoint. Files of a way are pinned in a turn of collections.
  */
-import type { ChainImages } from '../checkpoint/chain-images.ts';
+import type { ChainImages, LoadedLink } from '../checkpoint/chain-images.ts';
 import type { CheckpointRecord, ChainLink } from '../checkpoint/checkpoint-record.ts';
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
 import type { Checkpointer } from '../checkpoint/checkpointer.ts';
+import { mergeSource } from '../checkpoint/merge-parents.ts';
 import type { Residency, SliceDamage } from '../checkpoint/residency/residency.ts';
 import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
 import type { LocalCopy, SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
 import type { Timelines } from '../checkpoint/timelines/timelines.ts';
-import { AbortedError, CorruptionError, type TidemarkError } from '../errors.ts';
+import { AbortedError, CorruptionError, TidemarkError, type ErrorKind } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { findLogThrough } from '../recovery/kept-log.ts';
 import { usableRecordsOf } from '../recovery/moment-at.ts';
@@ -55,6 +57,9 @@ export interface RebuildInput {
   readonly hub: EventHub;
   readonly failures: BackgroundFailures;
 }
+
+/** What is told where no file or log leads to the state. */
+const noWay: readonly ErrorKind[] = ['corrupt', 'missing'];
 
 /** A way to the state at the newest record's LSN. */
 interface Way {
@@ -95,10 +100,15 @@ export class Rebuild {
     this.assertSound(this.#in.images.chain);
   }
 
-  /** Throws when a chain names a snapshot that cannot be read. */
+  /** Throws when a chain names a snapshot that is damaged, whoever has found that. */
   assertSound(chain: readonly ChainLink[]): void {
-    const damage = this.#in.residency.damageAmong(chain.map(({ name }) => name));
+    const { residency, damaged } = this.#in;
+    const damage = residency.damageAmong(chain.map(({ name }) => name));
     if (damage) throw damage.error;
+    const link = chain.find(({ name }) => damaged.has(name));
+    if (!link) return;
+    const { name } = link;
+    throw new CorruptionError('CORRUPT_SNAPSHOT', `snapshot is damaged: ${name}`, { path: name });
   }
 
   /** Nothing is begun any more. */
@@ -139,8 +149,38 @@ export class Rebuild {
     }
   }
 
-  /** Takes one way after another until one is whole. */
   async #rebuild(damage: SliceDamage): Promise<CheckpointRecord> {
+    try {
+      return await this.#fromFiles(damage);
+    } catch (error) {
+      const isNoWay = error instanceof TidemarkError && noWay.includes(error.kind);
+      const record = isNoWay ? await this.#fromMemory(damage) : undefined;
+      if (record) return record;
+      throw error;
+    }
+  }
+
+  /** Of the chain as it is in memory, where all that is damaged of it is there, and sound. */
+  async #fromMemory(damage: SliceDamage): Promise<CheckpointRecord | undefined> {
+    const { images, residency, damaged, checkpointer } = this.#in;
+    const { links } = images;
+    const isSound = ({ link: { name }, image }: LoadedLink): boolean =>
+      !damaged.has(name) || (image.isResident && residency.isSoundInMemory(name));
+    if (!residency.checksBlocks || !links.every(isSound)) return undefined;
+    for (const { image } of links) image.retain();
+    try {
+      const { lastLsn: lsn } = must(links.at(-1), 'a chain has links').link;
+      const sources = links.map(({ image }) => mergeSource(image));
+      const inputs = links.map(({ link }) => link.name);
+      const why = `${damage.name} cannot be read: made anew from what is in memory`;
+      return await checkpointer.compactor.rebuild({ lsn, sources, inputs, why });
+    } finally {
+      for (const { image } of links) image.release();
+    }
+  }
+
+  /** Takes one way after another until one is whole. */
+  async #fromFiles(damage: SliceDamage): Promise<CheckpointRecord> {
     const { checkpointer, transfer } = this.#in;
     for (;;) {
       const way = await this.#find();

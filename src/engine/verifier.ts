@@ -1,20 +1,27 @@
 /*
  * Verification of an open engine: on demand, and slowly in the background (scrubbing). Reads the files as
  * any other reader does; snapshots in worker threads, and nothing of it is written. What there is when
- * it begins is pinned, so that a collection meanwhile does not make it begin again.
+ * it begins is pinned, so that a collection meanwhile does not make it begin again. Damage of a snapshot
+ * is told to residency, as that which a lookup meets, so that the chain is made anew.
  *
  * A scrub that is on time is one of several things that a busy disk does: it reads no faster than it
  * may, and one runs at a time. Closing ends what runs.
  */
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type { Residency } from '../checkpoint/residency/residency.ts';
 import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
 import { parseRecordName, checkpointPrefix } from '../checkpoint/checkpoint-record.ts';
-import { ClosedError } from '../errors.ts';
+import { ClosedError, CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { LimitedRun, type RunLimits } from '../recovery/limited-run.ts';
 import { readerContext, type ReaderSource } from '../recovery/reader-moment.ts';
 import { checkNames, resolveCheck, type CheckOptions } from '../recovery/verify-options.ts';
-import { verifyDuring, type StoreVerification, type VerifyWork } from '../recovery/verify.ts';
+import {
+  verifyDuring,
+  type SnapshotDamage,
+  type StoreVerification,
+  type VerifyWork,
+} from '../recovery/verify.ts';
 import {
   verifySnapshot,
   type VerifySnapshotInput,
@@ -56,6 +63,7 @@ export interface VerifierInput {
   readonly checkpoints: CheckpointStore;
   readonly retention: Pick<Retention, 'between'>;
   readonly pins: PinSet;
+  readonly residency: Pick<Residency, 'report'>;
   readonly life: EngineLife;
   readonly hub: EventHub;
   readonly failures: BackgroundFailures;
@@ -182,9 +190,18 @@ export class Verifier {
         fs: FileSystem,
         input: VerifySnapshotInput,
       ): Promise<VerifySnapshotOutput> => this.#verifyFile(fs, input, run.signal);
-      return await verifyDuring(source, run, { ...work, verifyFile });
+      const onDamage = (damage: SnapshotDamage): void => this.#report(damage);
+      return await verifyDuring(source, run, { ...work, verifyFile, onDamage });
     } finally {
       unpin();
+    }
+  }
+
+  /** What lookups and merges would meet is mended before they do. */
+  #report({ name, faults, ofContents }: SnapshotDamage): void {
+    for (const { path, offset, what } of faults) {
+      const error = new CorruptionError('CORRUPT_SNAPSHOT', `${what}: ${path}`, { path, offset });
+      this.#in.residency.report(name, error, ofContents);
     }
   }
 

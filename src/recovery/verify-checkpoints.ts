@@ -15,8 +15,9 @@ import type { SnapshotFault, VerifySnapshotOutput } from '../snapshot/tasks.ts';
 import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { findChainFault } from './chain-fault.ts';
-import type { ObjectFile, ReaderObjects } from './reader-objects.ts';
+import { DirectoryObjects, type ObjectFile, type ReaderObjects } from './reader-objects.ts';
 import { readRecord } from './reader-moment.ts';
+import { isDamage } from './recovery-path.ts';
 import { faultOf, withoutPath } from './verify-log.ts';
 import { fault, type PartReport, type StoreFault } from './verify-report.ts';
 import { reaches, type VerifyTools } from './verify-tools.ts';
@@ -87,37 +88,74 @@ function recordFault(
 /** Bytes of slices that are checked in one go. */
 const partBytes = 8 * 1024 * 1024;
 
+/** What is wrong with a snapshot. */
+export interface LinkFaults {
+  readonly faults: readonly StoreFault[];
+  /** It is the file that is bad: false where this release, or the machine, could not read it. */
+  readonly isDamaged: boolean;
+  /** Some of it stands behind checksums that hold: what was loaded of it is no better. */
+  readonly ofContents: boolean;
+}
+
+export const noFaults: LinkFaults = { faults: [], isDamaged: false, ofContents: false };
+
+function damage(faults: readonly StoreFault[], ofContents = false): LinkFaults {
+  return { faults, isDamaged: faults.length > 0, ofContents };
+}
+
 /** Checks one snapshot as far as the level goes, and what its record says of it. */
 export async function verifyLink(
   objects: ReaderObjects,
   link: ChainLink,
   recordPath: string,
   tools: VerifyTools,
-): Promise<StoreFault[]> {
+): Promise<LinkFaults> {
   const path = objects.path(link.name);
   try {
-    const missing = [fault(path, `snapshot is missing, ${recordPath} names it`)];
-    if (!reaches(tools.level, 'basic')) return (await objects.has(link.name)) ? [] : missing;
-    const file = await objects.file(link.name);
-    if (!file) return missing;
-    const stat = await file.fs.stat(file.path);
-    if (stat && stat.bytes !== link.bytes) {
-      const what = `snapshot has ${stat.bytes} bytes where ${link.bytes} are due`;
-      return [fault(path, what, { offset: Math.min(stat.bytes, link.bytes) })];
-    }
-    const { faults, found } = await verifyParts(file, link, tools);
-    if (faults.length > 0 || !found) return distinct(faults, file.path, path);
-    const { header, entryCount } = found;
-    const agrees =
-      header.kind === link.kind &&
-      header.fromLsn === link.fromLsn &&
-      header.lastLsn === link.lastLsn &&
-      header.lastTimestamp === link.lastTimestamp &&
-      entryCount === link.entryCount;
-    return agrees ? [] : [fault(path, `snapshot is not what ${recordPath} says`, { offset: 0 })];
+    return await faultsOfLink(objects, link, recordPath, tools);
   } catch (error) {
-    return [faultOf(error, path)];
+    const isLocal = objects instanceof DirectoryObjects;
+    const isDamaged = isDamage(error, isLocal);
+    return { faults: [faultOf(error, path)], isDamaged, ofContents: false };
   }
+}
+
+async function faultsOfLink(
+  objects: ReaderObjects,
+  link: ChainLink,
+  recordPath: string,
+  tools: VerifyTools,
+): Promise<LinkFaults> {
+  const path = objects.path(link.name);
+  const missing = damage([fault(path, `snapshot is missing, ${recordPath} names it`)]);
+  if (!reaches(tools.level, 'basic')) return (await objects.has(link.name)) ? noFaults : missing;
+  const file = await objects.file(link.name);
+  if (!file) return missing;
+  const stat = await file.fs.stat(file.path);
+  if (stat && stat.bytes !== link.bytes) {
+    const what = `snapshot has ${stat.bytes} bytes where ${link.bytes} are due`;
+    return damage([fault(path, what, { offset: Math.min(stat.bytes, link.bytes) })]);
+  }
+  const { faults, found } = await verifyParts(file, link, tools);
+  if (faults.length > 0 || !found) {
+    const shown = distinct(faults);
+    const told = shown.map(({ offset, what }) =>
+      fault(path, withoutPath(what, file.path), { offset }),
+    );
+    return damage(
+      told,
+      shown.some(({ ofContents }) => ofContents === true),
+    );
+  }
+  const { header, entryCount } = found;
+  const agrees =
+    header.kind === link.kind &&
+    header.fromLsn === link.fromLsn &&
+    header.lastLsn === link.lastLsn &&
+    header.lastTimestamp === link.lastTimestamp &&
+    entryCount === link.entryCount;
+  if (agrees) return noFaults;
+  return damage([fault(path, `snapshot is not what ${recordPath} says`, { offset: 0 })], true);
 }
 
 /** Head and digest first, then slices, a few at a time. */
@@ -146,11 +184,9 @@ async function verifyParts(
 }
 
 /** Of faults of one file, those that say where; the first where several share a place. */
-function distinct(faults: readonly SnapshotFault[], file: string, path: string): StoreFault[] {
+function distinct(faults: readonly SnapshotFault[]): SnapshotFault[] {
   const placed = faults.filter(({ what }) => !what.startsWith('digest'));
   const shown = placed.length > 0 ? placed : faults;
   const seen = new Set<number>();
-  return shown
-    .filter(({ offset }) => !seen.has(offset) && seen.add(offset))
-    .map(({ offset, what }) => fault(path, withoutPath(what, file), { offset }));
+  return shown.filter(({ offset }) => !seen.has(offset) && seen.add(offset));
 }

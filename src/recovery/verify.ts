@@ -25,7 +25,7 @@ import {
   type ReaderSource,
 } from './reader-moment.ts';
 import type { ReaderComponents } from './reader.ts';
-import { verifyLink, verifyRecords, type RecordsReport } from './verify-checkpoints.ts';
+import { noFaults, verifyLink, verifyRecords, type RecordsReport } from './verify-checkpoints.ts';
 import { emptyLogReport, faultOf, type LogReport } from './verify-log.ts';
 import { checkVerifyOptions, type VerifyOptions } from './verify-options.ts';
 import { verifyLogs } from './verify-timelines.ts';
@@ -78,13 +78,23 @@ export interface VerifyWork {
   /** Holds the verification up after so many bytes. @defaultValue it goes at full speed */
   readonly pace?: (bytes: number) => Promise<void>;
   readonly verifyFile?: VerifyTools['verifyFile'];
+  /** Hears of each snapshot that is damaged, once two readings agree on it. */
+  readonly onDamage?: (damage: SnapshotDamage) => void;
+}
+
+/** A snapshot whose file is bad. */
+export interface SnapshotDamage {
+  readonly name: string;
+  readonly faults: readonly StoreFault[];
+  /** What was loaded of it is no better. */
+  readonly ofContents: boolean;
 }
 
 /** As {@link verifyStore}, as part of a run that can be ended and tells its progress. */
 export async function verifyDuring(
   source: ReaderSource,
   run: LimitedRun<VerifyPhase>,
-  { level, checkpoint, pace, verifyFile }: VerifyWork,
+  { level, checkpoint, pace, verifyFile, onDamage }: VerifyWork,
 ): Promise<StoreVerification> {
   run.check();
   const bytesTotal = await bytesOf(source);
@@ -98,7 +108,7 @@ export async function verifyDuring(
   };
   run.progress('verify', 0, bytesTotal);
   const tools = verifyTools({ level, spend, ...(verifyFile && { verifyFile }) });
-  return verifySource(source, { tools, checkpoint });
+  return verifySource(source, { tools, checkpoint, onDamage });
 }
 
 /** What is to be checked, and how. */
@@ -106,6 +116,7 @@ export interface VerifyOrder {
   readonly tools: VerifyTools;
   /** Only what this checkpoint stands on; undefined: everything. */
   readonly checkpoint: number | undefined;
+  readonly onDamage?: VerifyWork['onDamage'];
 }
 
 /** Checks a store; the options have been checked. */
@@ -120,7 +131,8 @@ export async function verifySource(
     if (!(error instanceof CorruptionError)) throw error;
     return withoutIdentity(source, order, faultOf(error, `${source.dir}/store.json`));
   }
-  const { records, snapshots, log } = await agreed(source, identity, order);
+  const { records, snapshots, log, isAgreed } = await agreed(source, identity, order);
+  if (isAgreed) for (const damage of snapshots.damaged) order.onDamage?.(damage);
   const { lsn, provedLsn, trimmedBelow, segmentCount, groupCount, recordCount, logBytes } = log;
   return {
     dir: source.dir,
@@ -157,6 +169,7 @@ async function bytesOf(source: ReaderSource): Promise<number> {
 interface SnapshotsReport {
   readonly faults: StoreFault[];
   readonly notes: StoreFault[];
+  readonly damaged: SnapshotDamage[];
   count: number;
   bytes: number;
 }
@@ -165,6 +178,8 @@ interface Reports {
   readonly records: RecordsReport;
   readonly snapshots: SnapshotsReport;
   readonly log: LogReport;
+  /** There is no fault, or two readings have shown the same ones. */
+  readonly isAgreed: boolean;
 }
 
 /** Reads until there is no fault, or two readings give the same faults. */
@@ -182,12 +197,12 @@ async function agreed(
     const faults = [...records.faults, ...snapshots.report.faults, ...log.faults];
     const evidence = JSON.stringify(faults);
     const found = { records, snapshots: snapshots.report, log };
-    if (faults.length === 0 || evidence === previous) return found;
+    if (faults.length === 0 || evidence === previous) return { ...found, isAgreed: true };
     previous = evidence;
     if (reading < readingsMax) continue;
     const what = `store changed under each of ${readingsMax} readings, faults are of the last one`;
     log.notes.push(fault(source.dir, what));
-    return found;
+    return { ...found, isAgreed: false };
   }
 }
 
@@ -253,16 +268,19 @@ async function verifySnapshots(
   { tools, before }: { readonly tools: VerifyTools; readonly before: ReadonlySet<string> },
 ): Promise<CheckedSnapshots> {
   const objects = objectsOf(source, source.fs);
-  const report: SnapshotsReport = { faults: [], notes: [], count: 0, bytes: 0 };
+  const report: SnapshotsReport = { faults: [], notes: [], damaged: [], count: 0, bytes: 0 };
   const sound = new Set<string>();
   const named = new Set<string>();
   for (const { path, record } of records) {
     for (const link of record.chain) {
       if (named.has(link.name)) continue;
       named.add(link.name);
-      const faults = before.has(link.name) ? [] : await verifyLink(objects, link, path, tools);
+      const { faults, isDamaged, ofContents } = before.has(link.name)
+        ? noFaults
+        : await verifyLink(objects, link, path, tools);
       if (faults.length === 0) sound.add(link.name);
       report.faults.push(...faults);
+      if (isDamaged) report.damaged.push({ name: link.name, faults, ofContents });
       report.count++;
       report.bytes += link.bytes;
     }

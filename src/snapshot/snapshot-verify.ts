@@ -19,6 +19,8 @@ export interface SnapshotFault {
   readonly offset: number;
   readonly what: string;
   readonly table?: number;
+  /** Checksums hold, and what they cover is wrong: what was loaded of it is no better. */
+  readonly ofContents?: boolean;
 }
 
 /** What a snapshot is checked against, and how far. */
@@ -94,7 +96,9 @@ async function checkDigest(
   const { sha256, level } = checks;
   if (level !== 'full' || sha256 === undefined) return;
   const actual = await hashFile(handle, path, turns);
-  if (actual !== sha256) faults.push({ path, offset: 0, what: `digest is ${actual}` });
+  if (actual !== sha256) {
+    faults.push({ path, offset: 0, what: `digest is ${actual}`, ofContents: true });
+  }
 }
 
 async function checkWhole(
@@ -153,7 +157,7 @@ async function checkEntries(
   const fault = await findSliceFault(slice, reader.header.seed, tools.turns);
   if (fault) {
     const what = `slice ${fault.what}, byte ${fault.offset} of its entries`;
-    faults.push({ path, offset, what, table });
+    faults.push({ path, offset, what, table, ofContents: true });
   }
   tools.slabs.release(slice.buffer);
 }

@@ -10,12 +10,15 @@ import { open, settle, worldOn, type World } from './engine-fixture.ts';
 export const count = 600;
 
 /** A base, a base above it, a delta, and a log behind; the values say when they were set. */
-export async function stored(): Promise<{ world: World; newest: CheckpointRecord }> {
+export async function stored(
+  filler = 'x',
+  options: Partial<EngineOptions> = {},
+): Promise<{ world: World; newest: CheckpointRecord }> {
   const world = worldOn();
-  const engine = await open(world);
+  const engine = await open(world, options);
   const set = async (from: number, to: number, round: number): Promise<void> => {
     const state = engine.operator('o').value<string>('v');
-    for (let i = from; i < to; i++) state.set(i, `round ${round} `.padEnd(300, 'x'));
+    for (let i = from; i < to; i++) state.set(i, `round ${round} `.padEnd(300, filler));
     engine.operator('o').counter('n').add('n', 1);
     await engine.commit({ positions: { source: round } });
   };

@@ -124,6 +124,7 @@ describe('scrubbing', () => {
     await engine.scrub();
     expect(scrubs[0]!.faults).toMatchObject([{ path: first }]);
     expect(warnings).toMatchObject([
+      { code: 'SNAPSHOT_DAMAGED' },
       { code: 'DAMAGE_FOUND', details: { faults: [{ path: first }] } },
     ]);
     expect(engine.stats().scrub.faults).toBe(1);

@@ -54,6 +54,8 @@ export interface SliceDamage {
   readonly name: string;
   /** Undefined: of no slice that is read from the file. */
   readonly table: number | undefined;
+  /** Checksums hold, and what they cover is wrong: what is in memory of it is no better. */
+  readonly ofContents: boolean;
   readonly error: TidemarkError;
 }
 
@@ -134,8 +136,7 @@ export class Residency implements ColdFileWatcher {
         throw corruptSnapshot({ path, offset: bytes }, 'has another size than is due', details);
       }
       if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
-      const checks = verification === 'standard' || verification === 'full';
-      const { cache } = this;
+      const { cache, checksBlocks: checks } = this;
       const file = new ColdFile({ handle, path, footer, cache, checks, watcher: this });
       const resident = placed(footer.slices, options);
       const image = new Image(resident, { slabs, groupBits }, file);
@@ -150,6 +151,12 @@ export class Residency implements ColdFileWatcher {
       await copy.discard();
       throw error;
     }
+  }
+
+  /** Blocks are compared with their checksums before anything of them is in memory. */
+  get checksBlocks(): boolean {
+    const { verification } = this.#in;
+    return verification === 'standard' || verification === 'full';
   }
 
   /** From now on these say which tables belong in memory. */
@@ -219,11 +226,16 @@ export class Residency implements ColdFileWatcher {
     return this.#damaged.find(({ name }) => names.includes(name));
   }
 
+  /** The slices of a snapshot that are in memory are what they were when they were written. */
+  isSoundInMemory(name: string): boolean {
+    return !this.#damaged.some((one) => one.name === name && one.ofContents);
+  }
+
   /**
    * Somebody else met this in the file of a snapshot; what is no damage is left alone. Where the place
    * is in a slice that is read from the file, the slice throws from then on.
    */
-  report(name: string, error: TidemarkError): void {
+  report(name: string, error: TidemarkError, ofContents = false): void {
     if (!isDamaged(error)) return;
     const { offset } = error.details;
     for (const [file, held] of this.#held) {
@@ -231,10 +243,11 @@ export class Residency implements ColdFileWatcher {
       const index = file.slices.findIndex(
         ({ record }) => offset >= record.offset && offset < sliceEnd(record),
       );
-      if (index >= 0) this.failed(file, index, error);
+      if (index >= 0) this.#markDamaged(held, index, { error, ofContents });
     }
-    if (this.damageAmong([name])) return;
-    this.#tell({ name, table: undefined, error });
+    const known = this.#damaged.filter((one) => one.name === name);
+    if (known.some((one) => one.ofContents || !ofContents)) return;
+    this.#tell({ name, table: undefined, ofContents, error });
   }
 
   /** Loads nothing any more, and closes every file. */
@@ -253,11 +266,7 @@ export class Residency implements ColdFileWatcher {
 
   failed(file: ColdFile, index: number, error: TidemarkError): void {
     const held = this.#held.get(file);
-    const cold = must(file.slices[index], 'a file has the slice that failed');
-    if (!held || cold.fault || !isDamaged(error)) return;
-    cold.markDamaged(error);
-    this.#settle(held, index, error);
-    this.#tell({ name: held.name, table: cold.record.table, error });
+    if (held) this.#markDamaged(held, index, { error, ofContents: false });
   }
 
   closed(file: ColdFile): void {
@@ -277,6 +286,18 @@ export class Residency implements ColdFileWatcher {
     } catch (error) {
       this.#events?.failed(toStorageError(error, 'close', copy.path));
     }
+  }
+
+  #markDamaged(
+    held: Held,
+    index: number,
+    { error, ofContents }: Pick<SliceDamage, 'error' | 'ofContents'>,
+  ): void {
+    const cold = must(held.image.slices[index]?.cold, 'a file has the slice that failed');
+    if (cold.fault || !isDamaged(error)) return;
+    cold.markDamaged(error);
+    this.#settle(held, index, error);
+    this.#tell({ name: held.name, table: cold.record.table, ofContents, error });
   }
 
   #tell(damage: SliceDamage): void {
