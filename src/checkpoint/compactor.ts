@@ -20,6 +20,7 @@ import {
   type MergePlan,
   type NoMerge,
 } from './chain-policy.ts';
+import type { LoadedLink } from './chain-images.ts';
 import { sampleOverlap } from './chain-overlap.ts';
 import {
   snapshotName,
@@ -242,17 +243,18 @@ export class Compactor {
     return running;
   }
 
+  /** What is damaged is made anew by a rebuild, which knows what of it can be trusted. */
+  #assertSound(run: readonly LoadedLink[]): void {
+    this.#in.soundness.assertSound(run.map(({ link }) => link));
+  }
+
   async #merge({ plan, strategy, kind, request, other }: Order): Promise<CheckpointRecord> {
-    const { transfer, slabs, groupBits, images, clock, events, residency, soundness } = this.#in;
+    const { transfer, slabs, groupBits, images, clock, events, residency } = this.#in;
     this.#publisher.assertMayPublish();
     assertRoom(this.#in, mergeRoom(plan.outputBytes));
     const { start, count } = plan;
     const run = images.links.slice(start, start + count);
-    // What is damaged is made anew by a rebuild, which knows what of it can be trusted.
-    const assertSound = (): void => {
-      if (!other) soundness.assertSound(run.map(({ link }) => link));
-    };
-    assertSound();
+    if (!other) this.#assertSound(run);
     const { lastLsn, lastTimestamp } = must(run.at(-1), 'a merge has inputs').link;
     const fromLsn = must(run[0], 'a merge has inputs').link.fromLsn;
     // Of a record that is durable: what is only sealed may still be lost, and trims nothing (C2).
@@ -285,19 +287,14 @@ export class Compactor {
       const name = snapshotName(sha256, id);
       await transfer.publish(stagedPath, name);
       const file = { name, sha256, bytes, entryCount, dataBytes };
-      const link: ChainLink = {
-        ...file,
-        kind: base ? 'base' : 'delta',
-        fromLsn,
-        lastLsn,
-        lastTimestamp,
-      };
+      const kindOfLink = base ? 'base' : 'delta';
+      const link: ChainLink = { ...file, kind: kindOfLink, fromLsn, lastLsn, lastTimestamp };
       const { lsn, timestamp, position, tables, blobs } = must(
         this.#publisher.newest,
         'a chain has a record',
       );
       const before = images.chain;
-      assertSound();
+      if (!other) this.#assertSound(run);
       const isThere = run.every((input, i) => images.links[start + i] === input);
       assert(isThere, 'a merge takes the place of what it has read', { start, count });
       const chain = [...before.slice(0, start), link, ...before.slice(start + count)];
