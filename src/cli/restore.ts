@@ -85,15 +85,18 @@ export async function printRestore(
     return;
   }
   const { lsn, timestamp, partial, sources } = report;
-  const { dir, storeId, entryCount, bytes, milliseconds } = report;
+  const { dir, storeId, entryCount, bytes, milliseconds, missingKeyGroups } = report;
   const when = timestamp === 0 ? '' : ` (${formatTime(timestamp)})`;
   const lines = [
     `restored    LSN ${lsn}${when}${partial ? ', a part' : ''}`,
-    ...sources.map((source) => `from        ${describeSource(source, sources.length > 1)}`),
+    ...sources.map((source) => `from        ${describeSource(source, report)}`),
     `to          ${dir}, store ${storeId}`,
     ...workLines(report),
     `wrote       ${entryCount} entries, ${formatBytes(bytes)} in ${(milliseconds / 1000).toFixed(3)} s`,
   ];
+  if (missingKeyGroups.length > 0) {
+    lines.push(`missing     key groups ${missingKeyGroups.map(formatGroups).join(', ')}`);
+  }
   const unprovedCommits = sources.reduce((sum, source) => sum + source.unprovedCommits, 0);
   for (const { path, what } of sources.flatMap(({ damage }) => damage)) {
     lines.push(`without     ${path}: ${what}`);
@@ -104,12 +107,19 @@ export async function printRestore(
   for (const line of lines) await output.line(line);
 }
 
-function describeSource(source: RestoredSource, isOneOfSeveral: boolean): string {
-  const { checkpoint, replayedCommits, dir, lsn, keyGroups } = source;
+function formatGroups({ from, to }: KeyGroupRange): string {
+  return `${from}..${to}`;
+}
+
+function describeSource(
+  { checkpoint, replayedCommits, dir, lsn, keyGroups }: RestoredSource,
+  { sources, missingKeyGroups }: RestoreReport,
+): string {
   const start = checkpoint === undefined ? 'the log' : `checkpoint ${checkpoint}`;
   const found = `${start} and ${replayedCommits} commits`;
-  if (!isOneOfSeveral) return found;
-  return `${dir}, key groups ${keyGroups.from}..${keyGroups.to}, LSN ${lsn}: ${found}`;
+  const groups = `key groups ${formatGroups(keyGroups)}`;
+  if (sources.length > 1) return `${dir}, ${groups}, LSN ${lsn}: ${found}`;
+  return missingKeyGroups.length > 0 ? `${found}, ${groups}` : found;
 }
 
 /** How it went: phases, rates, and what the threads had to do with it. */

@@ -202,6 +202,21 @@ export function checkGroups(
   if (end < groupCount && !gaps) throw gap(end, groupCount);
 }
 
+/** What is in none of some ranges that are disjoint, in order. */
+export function groupsLeftOut(
+  groups: readonly KeyGroupRange[],
+  groupCount: number,
+): KeyGroupRange[] {
+  const left: KeyGroupRange[] = [];
+  let end = 0;
+  for (const { from, to } of groups.toSorted((a, b) => a.from - b.from)) {
+    if (from > end) left.push({ from: end, to: from });
+    end = to;
+  }
+  if (end < groupCount) left.push({ from: end, to: groupCount });
+  return left;
+}
+
 function gap(from: number, to: number): InvalidArgumentError {
   const why = `key groups ${from}..${to} are in no store: option gaps of a restore leaves them empty`;
   return new InvalidArgumentError('INVALID_OPTION', why, { option: 'gaps', from, to });

@@ -31,6 +31,7 @@ import { skippedFault, type SkippedFault } from './recovery-path.ts';
 import {
   checkGroups,
   chooseParts,
+  groupsLeftOut,
   momentOf,
   type ChosenParts,
   type KeyGroupRange,
@@ -73,6 +74,7 @@ export interface RestoredSource {
   readonly dir: string;
   /** Hexadecimal. */
   readonly storeId: string;
+  /** Those that were asked for; else those that the store was made with. */
   readonly keyGroups: KeyGroupRange;
   /** Along which it was read. */
   readonly timeline: number;
@@ -117,6 +119,8 @@ export interface RestoreReport extends RestoreWork {
   readonly timestamp: number;
   /** In the order of `from`. */
   readonly sources: readonly RestoredSource[];
+  /** Key groups that none of the sources gave, in order: of a part of a split, those of the others. */
+  readonly missingKeyGroups: readonly KeyGroupRange[];
   /** Only some operators or key groups were taken. */
   readonly partial: boolean;
   /** In the new store's base. */
@@ -182,7 +186,10 @@ interface FoundStore {
 
 interface SettledStore extends FoundStore {
   readonly settled: SettledLog;
+  /** What is taken: of a store by itself everything, also what it has outside of its own groups. */
   readonly groups: KeyGroupRange;
+  /** What is said to be taken. */
+  readonly toldGroups: KeyGroupRange;
 }
 
 /** Opens nothing but identities: stores that do not fit together are refused before anything is done. */
@@ -232,9 +239,10 @@ async function settleStore(
       await files.close();
     }
   });
-  const own = isOneOfSeveral ? record?.origin?.keyGroups : undefined;
-  const groups = keyGroups ?? own ?? { from: 0, to: identity.keyGroups };
-  return { ...found, settled, groups };
+  const all = { from: 0, to: identity.keyGroups };
+  const toldGroups = keyGroups ?? record?.origin?.keyGroups ?? all;
+  const groups = isOneOfSeveral ? toldGroups : (keyGroups ?? all);
+  return { ...found, settled, groups, toldGroups };
 }
 
 /** What a checkpoint names is proved; other targets wait for the proof of what is in the log. */
@@ -283,6 +291,10 @@ async function make(
     storeId: record.storeId,
     ...when,
     sources: stores.map((each, i) => describe(each, read[i]!, made.without)),
+    missingKeyGroups: groupsLeftOut(
+      stores.map(({ toldGroups }) => toldGroups),
+      created.keyGroups,
+    ),
     partial,
     entryCount: base.entryCount,
     bytes: base.bytes,
@@ -305,7 +317,7 @@ function workOf(run: CopyRun, threads: ThreadMeter, read: readonly OpenStore[]):
 }
 
 function describe(
-  { target, settled }: SettledStore,
+  { target, settled, toldGroups }: SettledStore,
   read: OpenStore,
   without: Without,
 ): RestoredSource {
@@ -313,7 +325,7 @@ function describe(
   return {
     dir: read.dir,
     storeId: toHex(read.identity.storeId),
-    keyGroups: read.groups,
+    keyGroups: toldGroups,
     timeline: read.state.ancestry.timeline,
     lsn: plan.lsn,
     timestamp: lastTimestamp,

@@ -134,6 +134,16 @@ describe('split and join', () => {
     expect(await entriesIn(at('whole'))).toEqual(await entriesIn(store));
   });
 
+  test('of one part alone: says which key groups are missing, and refuses nothing', async () => {
+    await run('split', store, at('lone-0'), at('lone-1'));
+    const joined = await run('join', at('lone'), at('lone-1'));
+    expect(joined.status).toBe(0);
+    expect(joined.stdout).toMatch(/^from {8}.*, key groups 2\.\.4\n/m);
+    expect(joined.stdout).toMatch(/^missing {5}key groups 0\.\.2\n/m);
+    const whole = await run('join', at('both'), at('lone-0'), at('lone-1'));
+    expect(whole.stdout).not.toContain('missing');
+  });
+
   test('with key groups, --at, --gaps, --positions, --holders, --json: each counts', async () => {
     const parts = [`${at('one')}@0..1`, `${at('rest')}@1..4`];
     const split = await run('split', store, ...parts, '--at', 'savepoint:third', '--json');

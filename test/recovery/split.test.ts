@@ -52,6 +52,25 @@ test('directories alone: as many key groups each as can be, and together everyth
   expect(await keysIn(on, '/all')).toBe(41);
 });
 
+test('some of the parts together, or one alone: the report says which key groups nobody gave', async () => {
+  const { on } = await filled();
+  const to = ['/a', '/b', '/c'];
+  await splitWith({ from: { dir }, to }, on);
+  const one = await restoreWith({ from: [{ dir: '/b' }], to: '/one' }, on);
+  expect([groupsOf([one]), one.missingKeyGroups]).toEqual([
+    ['2..5'],
+    [
+      { from: 0, to: 2 },
+      { from: 5, to: 8 },
+    ],
+  ]);
+  const from = [{ dir: '/a' }, { dir: '/c' }];
+  const two = await restoreWith({ from, to: '/two', gaps: true }, on);
+  expect(two.missingKeyGroups).toEqual([{ from: 2, to: 5 }]);
+  const all = to.map((each) => ({ dir: each }));
+  expect((await restoreWith({ from: all, to: '/all' }, on)).missingKeyGroups).toEqual([]);
+});
+
 test('parts with key groups of their own, of some operators: these', async () => {
   const { on } = await filled();
   const to = [
