@@ -6,7 +6,7 @@
 import type { ValueDecoder } from '../codec/value-decoder.ts';
 import { decodeVersioned } from '../codec/value-version.ts';
 import { mapKeyOf, decodeKey, type Key } from '../codec/key.ts';
-import { CorruptionError, NotFoundError } from '../errors.ts';
+import { CorruptionError } from '../errors.ts';
 import type { Entry } from '../snapshot/entry.ts';
 import { reservedTables } from '../snapshot/entry-format.ts';
 import { MergeIterator } from '../snapshot/merge-iterator.ts';
@@ -15,6 +15,7 @@ import { readManifest } from '../state/blob-manifest.ts';
 import { decodeInt64 } from '../state/operand-changes.ts';
 import { definitionFromPlain, type TableDefinition } from '../state/table-definition.ts';
 import { UpgradingDecoder } from '../state/upgrading-decoder.ts';
+import { stateNotFound } from './not-found.ts';
 import type { StateMoment } from './state-moment.ts';
 
 /** Bytes of the sub-key of an item of a list: the LSN of its commit, and its place in it. */
@@ -106,11 +107,7 @@ export function selectTables(
       (state === undefined || definition.state === state),
   );
   if (selected.length > 0 || (operator === undefined && state === undefined)) return selected;
-  const name = [operator, state].filter((part) => part !== undefined).join('.');
-  throw new NotFoundError('STATE_NOT_FOUND', `store has no such state: ${name}`, {
-    operator,
-    state,
-  });
+  throw stateNotFound(operator, state, definitions);
 }
 
 /**

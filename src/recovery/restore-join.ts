@@ -7,12 +7,7 @@
 import { decodeKey } from '../codec/key.ts';
 import { createValueCodec } from '../codec/value.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
-import {
-  CorruptionError,
-  IncompatibleError,
-  InvalidArgumentError,
-  NotFoundError,
-} from '../errors.ts';
+import { CorruptionError, IncompatibleError, InvalidArgumentError } from '../errors.ts';
 import type { Entry } from '../snapshot/entry.ts';
 import { firstUserTable, reservedTables } from '../snapshot/entry-format.ts';
 import { tableEnd, type MergeRange } from '../snapshot/merge-ranges.ts';
@@ -24,6 +19,7 @@ import {
   definitionToPlain,
   type TableDefinition,
 } from '../state/table-definition.ts';
+import { operatorNotFound } from './not-found.ts';
 import { copyOf, putOf, type AmendedMoment } from './restore-amendments.ts';
 import type { PartSource } from './restore-parts.ts';
 import { eachRange, type RangeTools, type StateSource } from './restore-source.ts';
@@ -78,7 +74,7 @@ export async function joinCatalogs(
   }
   const tables = [...joined.values()].map(({ table }) => table).toSorted((a, b) => a.id - b.id);
   for (const name of operators ?? []) {
-    if (!tables.some(({ operator }) => operator === name)) throw noOperator(name, [...known]);
+    if (!tables.some(({ operator }) => operator === name)) throw operatorNotFound(name, [...known]);
   }
   return { tables, own, numbers };
 }
@@ -111,13 +107,6 @@ function checkEqual(a: DefinedIn, b: DefinedIn): void {
     `state ${operator}.${state} differs between stores: ${stored} in ${a.dir}, ${asked} in ${b.dir}; open one of them with the definition of the other, and commit`,
     { operator, state, stored, asked, stores: [a.dir, b.dir] },
   );
-}
-
-function noOperator(name: string, known: readonly string[]): NotFoundError {
-  return new NotFoundError('STATE_NOT_FOUND', `there is no operator ${name} at that moment`, {
-    operator: name,
-    known,
-  });
 }
 
 /** Definitions by table number. */

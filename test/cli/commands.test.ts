@@ -134,8 +134,8 @@ describe('get', () => {
   test('no such state, a bad key: status 2 with the code', () => {
     const missing = run('get', store, 'routes', 'none', 'k');
     expect(missing).toMatchObject({ status: 2, stdout: '' });
-    expect(missing.stderr).toBe(
-      'tidemark: STATE_NOT_FOUND: store has no such state: routes.none\n',
+    expect(missing.stderr).toMatch(
+      /^tidemark: STATE_NOT_FOUND: store has no such state: routes\.none, there are .*routes\.stats/,
     );
     expect(run('get', store, 'routes', 'stats', 'n:x').stderr).toMatch(/^tidemark: INVALID_KEY: /);
   });
