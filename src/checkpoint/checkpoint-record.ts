@@ -179,7 +179,9 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
   const fields = new Fields(body, corrupt);
   const kind = fields.text('kind');
   if (kind !== 'base' && kind !== 'delta' && kind !== 'merge') throw corrupt('has no kind');
-  const savepoint = body['savepoint'];
+  const savepoint = body['savepoint'] ?? undefined;
+  if (savepoint !== undefined && typeof savepoint !== 'string')
+    throw corrupt('has a bad savepoint');
   return {
     id: fields.count('id'),
     storeId: fields.text('storeId'),
@@ -208,7 +210,7 @@ export function decodeRecord(bytes: Uint8Array, name: string): CheckpointRecord 
     blobs: decodeBlobs(fields.object('blobs')),
     compression: decodeCompression(fields),
     keyGroups: fields.count('keyGroups'),
-    savepoint: typeof savepoint === 'string' ? savepoint : undefined,
+    savepoint,
     metadata: body['metadata'],
     ...(body['origin'] === undefined ? {} : { origin: decodeOrigin(fields.object('origin')) }),
     ...(body['loss'] === undefined ? {} : { loss: decodeLoss(fields.object('loss')) }),

@@ -4,7 +4,9 @@
  *     {"body":{ … },"crc32":"0123abcd"}\n
  *
  * Store identity, checkpoint records and low-water records are of this form: one read, one check,
- * readable by a person. A flipped byte anywhere is found.
+ * readable by a person. A flipped byte anywhere is found. The bytes are those that are written for the
+ * body and no others: another spelling, a repeated name or a number without end are refused, whatever
+ * the checksum says.
  */
 import { checksum } from './checksum.ts';
 
@@ -33,10 +35,9 @@ export function decodeSealedJson(bytes: Uint8Array): Record<string, unknown> | s
   const text = Buffer.from(bytes.subarray(PREFIX.length, bodyEnd)).toString('utf8');
   try {
     const body: unknown = JSON.parse(text);
-    if (typeof body === 'object' && body !== null && !Array.isArray(body)) {
-      return body as Record<string, unknown>;
-    }
-    return 'holds no object';
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) return 'holds no object';
+    if (Buffer.compare(encodeSealedJson(body), bytes) !== 0) return 'is not as it is written';
+    return body as Record<string, unknown>;
   } catch {
     return 'holds no JSON';
   }

@@ -54,7 +54,7 @@ const manifestVersion = 1;
 const pieceBytes = 4 * 1024 * 1024;
 
 /** What backups know of the copy that they keep. */
-interface Manifest {
+export interface Manifest {
   /** Names of segments that were put here, or may have been. */
   readonly segments: readonly string[];
   /** The segment that takes appends in the source, as of the last backup that ended. */
@@ -435,7 +435,12 @@ async function readManifest(
   return decodeManifest(await readFileRange(fs, path, 0), path, identity);
 }
 
-function decodeManifest(bytes: Uint8Array, path: string, { storeId }: StoreIdentity): Manifest {
+/** The manifest of a copy of the store with this identity. */
+export function decodeManifest(
+  bytes: Uint8Array,
+  path: string,
+  { storeId }: StoreIdentity,
+): Manifest {
   const body = decodeSealedJson(bytes);
   const corrupt = (why: string): CorruptionError =>
     new CorruptionError('CORRUPT_RECORD', `manifest of a backup ${why}: ${path}`, {

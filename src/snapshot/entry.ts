@@ -194,7 +194,9 @@ export function entryFault(bytes: Uint8Array, at: number, end: number): string |
   const subKeyBytes = readU16(bytes, at + 30);
   if (keyStart + keyBytes + subKeyBytes > at + size) return 'has keys past its end';
   for (let next = at + entryHeaderBytes; next < keyStart; next += 8) {
-    if (!Number.isSafeInteger(readU64(bytes, next))) return 'has a time out of range';
+    const time = readU64(bytes, next);
+    if (!Number.isSafeInteger(time)) return 'has a time out of range';
+    if (time === 0) return 'has a time that is none';
   }
   if ((keyBytes === 0) !== (op === ops.clearTable)) return `has op ${op} and ${keyBytes} key bytes`;
   if (subKeyBytes !== 0 && (flags & entryFlags.subKey) === 0) return 'has a sub-key unannounced';

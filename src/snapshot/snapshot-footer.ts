@@ -38,7 +38,7 @@ import { entryHeaderBytes, reservedTables } from './entry-format.ts';
 import { bucketsOf, sliceBytesHardMax, sliceLayout } from './slice.ts';
 import {
   allZero,
-  blockSizes,
+  blockCount,
   blockTableEntryBytes,
   corruptSnapshot,
   decodeSnapshotHeader,
@@ -125,7 +125,7 @@ export function sliceIndexBytes(slice: {
 
 /** Offset behind a slice's block table. */
 export function sliceEnd(slice: SliceRecord): number {
-  const blocks = blockSizes(slice.dataBytes, sliceIndexBytes(slice)).length;
+  const blocks = blockCount(slice.dataBytes, sliceIndexBytes(slice));
   return slice.offset + slice.storedBytes + blocks * blockTableEntryBytes;
 }
 

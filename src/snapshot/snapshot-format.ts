@@ -284,6 +284,11 @@ export function blockSizes(dataBytes: number, indexBytes: number): number[] {
   return [...cut(dataBytes), ...cut(indexBytes)];
 }
 
+/** How many blocks a slice has: as many as `blockSizes` lists. */
+export function blockCount(dataBytes: number, indexBytes: number): number {
+  return Math.ceil(dataBytes / blockBytes) + Math.ceil(indexBytes / blockBytes);
+}
+
 function cut(bytes: number): number[] {
   const sizes = Array.from({ length: Math.ceil(bytes / blockBytes) }, () => blockBytes);
   if (bytes % blockBytes !== 0) sizes[sizes.length - 1] = bytes % blockBytes;

@@ -38,8 +38,9 @@ export async function markClaimed(fs: FileSystem, directory: string, claim: Clai
 export async function claimedError(fs: FileSystem, directory: string): Promise<TidemarkError> {
   const path = `${directory}/${claimedName}`;
   const body = decodeSealedJson(await readFileRange(fs, path, 0));
-  if (typeof body === 'string') {
-    const message = `mark of a store that was claimed ${body}: ${path}`;
+  const fault = typeof body === 'string' ? body : 'does not say by whom';
+  if (typeof body === 'string' || ![body['by'], body['dir']].every(isText)) {
+    const message = `mark of a store that was claimed ${fault}: ${path}`;
     return new CorruptionError('CORRUPT_RECORD', message, { path, offset: 0 });
   }
   const { storeId, by, dir } = body;
@@ -48,4 +49,8 @@ export async function claimedError(fs: FileSystem, directory: string): Promise<T
     `store was claimed by store ${String(by)}, which was made in ${String(dir)}: ${directory}`,
     { path: directory, storeId, by, dir },
   );
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
 }

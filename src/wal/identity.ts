@@ -24,6 +24,7 @@ import { readFileRange } from './segment-scan.ts';
 export const identityName = 'store.json';
 export const lockName = 'LOCK';
 export const storeFormatVersion = 1;
+const keyGroupsMost = 65_536;
 
 /** What `store.json` holds. */
 export interface StoreIdentity {
@@ -181,12 +182,17 @@ function decodeIdentity(bytes: Uint8Array, path: string): StoreIdentity {
   const seed = typeof body['seed'] === 'string' ? fromHex(body['seed']) : undefined;
   if (kind !== 'engine' && kind !== 'log') throw corrupt('has no kind');
   if (storeId?.length !== 16 || seed?.length !== 8) throw corrupt('has no store id or seed');
-  if (typeof keyGroups !== 'number' || !Number.isSafeInteger(keyGroups) || keyGroups < 1) {
+  if (typeof keyGroups !== 'number' || !isKeyGroupCount(keyGroups)) {
     throw corrupt('has no key groups');
   }
   const place = placeFromPlain(body['place']);
   if (!place) throw corrupt('does not say where checkpoints are kept');
   return { format, kind, storeId, seed, keyGroups, place };
+}
+
+/** A power of two, as many as the top bits of a hash can name. */
+function isKeyGroupCount(count: number): boolean {
+  return count >= 1 && count <= keyGroupsMost && Number.isInteger(Math.log2(count));
 }
 
 /** What the file system says about a directory; one that is a file, or below one, is NOT_A_STORE. */

@@ -56,6 +56,16 @@ describe('a record that is none', () => {
     ['a value past its end', (bytes) => writeU32(bytes, entryAt + 4, 6), 'entry past its end'],
     ['an expiry above 2^53', (bytes) => void (bytes[entryAt + 23] = 1), 'time out of range'],
     ['an event time above 2^53', (bytes) => void (bytes[entryAt + 31] = 1), 'time out of range'],
+    [
+      'an expiry of 0',
+      (bytes) => void bytes.fill(0, entryAt + 16, entryAt + 24),
+      'expiry that is none',
+    ],
+    [
+      'an event time of 0',
+      (bytes) => void bytes.fill(0, entryAt + 24, entryAt + 32),
+      'event time that is none',
+    ],
     ['no key', (bytes) => writeU16(bytes, entryAt + 8, 0), 'has a key where'],
     ['a clear of a table with a key', (bytes) => void (bytes[entryAt + 12] = 5), 'has a key where'],
     ['a clear of a sub-key', (bytes) => void (bytes[entryAt + 12] = 4), 'has a sub-key where'],

@@ -207,6 +207,15 @@ describe('a slice that is not what it says', () => {
       },
       'has a time out of range',
     ],
+    [
+      'an expiry of 0',
+      (bytes) => {
+        bytes[26] = 2;
+        bytes[28] = 1;
+        bytes.fill(0, 32, 40);
+      },
+      'has a time that is none',
+    ],
     ['a pointer elsewhere', (_, slice) => void (slice.pointers[3]! += 1), 'the index points'],
     ['another hash in the index', (_, slice) => void (slice.hashes[3]! += 1), 'another hash'],
     ['another key', (bytes) => void (bytes[32]! ^= 1), 'has a hash that is not its key’s'],

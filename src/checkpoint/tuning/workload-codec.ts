@@ -129,6 +129,7 @@ export class WorkloadDecoder {
     let at = timestamp;
     for (let lsn = firstLsn; !reader.done; lsn++) {
       at += reader.number();
+      if (!Number.isSafeInteger(at)) throw fail(reader.at);
       const entryCount = reader.number();
       const recordBytes = reader.number();
       const tables = list(reader, () => decodeTable(reader));
@@ -174,6 +175,7 @@ export class WorkloadDecoder {
       entries: (named & flags.entries) === 0 ? 1 : reader.number(),
       references: (named & flags.references) === 0 ? 0 : reader.signed(),
     };
+    if (!Number.isSafeInteger(row.expiry) || row.expiry < 0) throw fail(reader.at);
     this.#last[id] = row;
     return row;
   }

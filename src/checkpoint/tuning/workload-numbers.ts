@@ -46,7 +46,7 @@ export class NumberWriter {
   }
 }
 
-/** Reads numbers from a range; whatever is not there or too large is `fail`. */
+/** Reads numbers from a range; whatever is not there, too large or too long is `fail`. */
 export class NumberReader {
   readonly #bytes: Uint8Array;
   readonly #end: number;
@@ -76,6 +76,8 @@ export class NumberReader {
       const byte = this.#bytes[this.at++]!;
       value += (byte & 127) * scale;
       if (!Number.isSafeInteger(value)) throw this.#fail(this.at);
+      // A last byte of zero adds nothing, and no writer writes it.
+      if (byte === 0 && scale > 1) throw this.#fail(this.at);
       if (byte < 128) return value;
       scale *= 128;
     }
