@@ -240,9 +240,10 @@ async function lossOf(
 function detailsOf(
   source: ReaderSource,
   lost: LostCommits,
-  { record }: StoreSurvey,
+  { record, ancestry }: StoreSurvey,
 ): Promise<LostDetails> {
-  return describeLost(source.fs, logDirectoryOf(source), lost, record?.tables ?? []);
+  const range = { ...lost, ancestry };
+  return describeLost(source.fs, logDirectoryOf(source), range, record?.tables ?? []);
 }
 
 async function keep(

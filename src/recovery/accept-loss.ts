@@ -154,6 +154,8 @@ export async function readState(
     ranges: reach.ranges,
     fromLsn: record?.lsn ?? 0,
     fromTimestamp: record?.timestamp ?? 0,
+    // A timeline can begin inside a group of the one before.
+    ...(reach.ranges.length > 0 && { lastLsn: lsn }),
     seed,
     groupBits,
     // Nothing is trimmed before the catalogue says how much of a list is kept.

@@ -9,7 +9,13 @@ import type { LoadedLink } from '../checkpoint/chain-images.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import type { Ancestry } from '../wal/ancestry.ts';
-import { extentOfLog, reachLog, type LogExtent, type LogReach } from '../wal/log-reach.ts';
+import {
+  extentOfLog,
+  reachLog,
+  type KnownOfLog,
+  type LogExtent,
+  type LogReach,
+} from '../wal/log-reach.ts';
 import type { ChainLoader } from './chain-loader.ts';
 import type { LosingPath, LostCommits } from './recovery-path.ts';
 
@@ -17,7 +23,7 @@ import type { LosingPath, LostCommits } from './recovery-path.ts';
 const pathsMax = 4;
 
 /** What is known of a damaged store. */
-export interface DamagedStore {
+export interface DamagedStore extends KnownOfLog {
   readonly fs: FileSystem;
   readonly logDirectory: string;
   readonly ancestry: Ancestry;
@@ -48,7 +54,7 @@ export interface ExaminedPaths {
 
 export async function examinePaths(store: DamagedStore): Promise<ExaminedPaths> {
   const { fs, logDirectory, ancestry, loader, records, provedLsn, hasUnreadable } = store;
-  const extent = await extentOfLog(fs, logDirectory, ancestry);
+  const extent = await extentOfLog(fs, logDirectory, store, ancestry);
   const lastLsn = Math.max(extent.lastLsn, provedLsn);
   const isOpen = extent.isOpen || hasUnreadable;
   const known = { lastLsn, isOpen };

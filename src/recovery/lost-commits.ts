@@ -7,6 +7,7 @@ import { TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { firstUserTable } from '../snapshot/entry-format.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
+import type { Ancestry } from '../wal/ancestry.ts';
 import { readLooseRecords } from '../wal/loose-groups.ts';
 import { commitEntries } from './commit-entries.ts';
 
@@ -40,18 +41,20 @@ export interface LostDetails {
 export interface LostRange {
   readonly fromLsn: number;
   readonly throughLsn: number;
+  /** Of the timeline that lost them. @defaultValue that of a store that was never rewound */
+  readonly ancestry?: Ancestry;
 }
 
 export async function describeLost(
   fs: FileSystem,
   logDirectory: string,
-  { fromLsn, throughLsn }: LostRange,
+  { fromLsn, throughLsn, ancestry }: LostRange,
   tables: readonly TableDefinition[],
 ): Promise<LostDetails> {
   const byId = new Map(tables.map((table) => [table.id, table]));
   const seen = new Set<number>();
   const keys = new Map<string, LostKey>();
-  for await (const { lsn, bytes } of readLooseRecords(fs, logDirectory, fromLsn)) {
+  for await (const { lsn, bytes } of readLooseRecords(fs, logDirectory, fromLsn, ancestry)) {
     if (lsn > throughLsn || seen.has(lsn)) continue;
     const found = keysOf(lsn, bytes, byId);
     if (!found) continue;

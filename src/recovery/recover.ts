@@ -60,6 +60,7 @@ import {
   type OpeningPlan,
   type TornTail,
 } from '../wal/log-opening.ts';
+import { readLogMark } from '../wal/log-mark.ts';
 import type { LowWater } from '../wal/low-water.ts';
 
 export interface RecoveryInput {
@@ -328,7 +329,8 @@ class Search {
     const provedLsn = this.#provedLsn;
     const hasUnreadable = this.#hasUnreadable;
     const store = { fs, logDirectory, ancestry, loader, records, provedLsn, hasUnreadable };
-    const found = await examinePaths(store);
+    const hadSegments = await hasHadSegments(this.#in);
+    const found = await examinePaths({ ...store, lowWater: this.#in.lowWater, hadSegments });
     const refused = lossError(first, found.paths.map(plainPath));
     const { extent } = found;
     const epochMax = Math.max(extent.epochMax, ...records.map(({ epoch }) => epoch));
@@ -387,6 +389,17 @@ class Search {
     } finally {
       this.#phases[phase] += clock.monotonicMs() - startedAt;
     }
+  }
+}
+
+/** Whether the timeline's log has had a segment; a mark that cannot be read does not deny it. */
+async function hasHadSegments({ fs, dir, identity, ancestry }: RecoveryInput): Promise<boolean> {
+  try {
+    const mark = await readLogMark(fs, dir, identity.storeId);
+    return (mark?.timeline ?? 0) >= ancestry.timeline;
+  } catch (error) {
+    if (!isDamage(error, true)) throw error;
+    return true;
   }
 }
 

@@ -18,7 +18,7 @@
  * | every segment is below the low-water record               | LOG_HOLE: the newest one always stays (R2) |
  * | the newest segment is shorter than its header says        | CORRUPT_SEGMENT (L2)             |
  * | the log ends before the newest checkpoint's LSN           | continues at that LSN + 1, damaged history (L7) |
- * | the same, and that checkpoint stands for a loss           | the same, without a look at the log before it |
+ * | the same, and that checkpoint stands for a loss           | the same, without a look at the log before it, or at the fork |
  * | a timeline that is not the first, no segment of it, and the mark knows of none | it goes on where it left the one before (T1) |
  * | the same, and the mark knows of one                       | LOG_HOLE                         |
  * | a segment of a timeline that no record knows              | CORRUPT_RECORD                   |
@@ -114,14 +114,15 @@ export async function planOpening(
   const { ancestry = firstAncestry } = input;
   const listing = await listOpening(fs, directory, ancestry, input);
   const { checkpoint, logGivenUp = false } = input;
+  // First: what was lost can be the place where the timeline began.
+  if (checkpoint && logGivenUp && (listing.segments.at(-1)?.number ?? 0) < checkpoint.segment) {
+    return damagedPlan(listing, mark, checkpoint, []);
+  }
   // A checkpoint behind the fork says that the timeline has had segments.
   if (listing.fork && (checkpoint?.lsn ?? 0) <= listing.fork.lsn) {
     if (mark && mark.timeline >= ancestry.timeline) throw lostLog(directory);
     const { fork } = listing;
     return planAtFork(fs, directory, { listing, mark, fork }, input);
-  }
-  if (checkpoint && logGivenUp && (listing.segments.at(-1)?.number ?? 0) < checkpoint.segment) {
-    return damagedPlan(listing, mark, checkpoint, []);
   }
   const through = Math.max(checkpoint?.segment ?? 0, input.lowWater?.segment ?? 0);
   const walk = await walkLog(fs, directory, listing, through);

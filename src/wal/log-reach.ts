@@ -5,12 +5,13 @@
  */
 import { CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
-import { firstAncestry, type Ancestry, type TimelineFork } from './ancestry.ts';
+import { firstAncestry, partOf, type Ancestry, type TimelineFork } from './ancestry.ts';
 import { sameChain } from './chain-value.ts';
 import { decodeGroupHeader, groupAlignment, groupHeaderBytes, groupKinds } from './group-format.ts';
 import { listLog, openSegmentFile, type SegmentFile } from './log-directory.ts';
 import type { LogPosition, LogRange } from './log-position.ts';
-import { segmentHeaderBytes } from './segment-format.ts';
+import type { LowWater } from './low-water.ts';
+import { segmentHeaderBytes, type SegmentHeader } from './segment-format.ts';
 import { GroupScanner, readFileRange, type Border } from './segment-scan.ts';
 
 /** What can be read of the log from a place on. */
@@ -24,13 +25,21 @@ export interface LogReach {
 
 /** What the segments that can be read say of the log's end. */
 export interface LogExtent {
-  /** Greatest LSN that any of them speaks of; 0: of none. */
+  /** Greatest LSN of the timeline that is known to have been given; 0: none. */
   readonly lastLsn: number;
   /** There was more of the log than its segments say: its newest part is missing. */
   readonly isOpen: boolean;
   /** Greatest number of a segment, whether it can be read or not. */
   readonly numberMax: number;
+  /** Greatest epoch of a segment or before the timeline. */
   readonly epochMax: number;
+}
+
+/** What is known of a log beside its segments. */
+export interface KnownOfLog {
+  readonly lowWater: LowWater | undefined;
+  /** Whether the timeline has had a segment, or may have. */
+  readonly hadSegments: boolean;
 }
 
 /** The log forward from a position, or from its first record. */
@@ -40,7 +49,7 @@ export async function reachLog(
   from: LogPosition | undefined,
   ancestry: Ancestry = firstAncestry,
 ): Promise<LogReach> {
-  const { segments, fork } = await readableSegments(fs, directory, ancestry);
+  const { segments } = await readableSegments(fs, directory, ancestry);
   const ranges: LogRange[] = [];
   let segment = startOf(segments, from);
   if (!segment) return { ranges, end: undefined, why: 'the log behind it is not there' };
@@ -49,9 +58,9 @@ export async function reachLog(
     const next = successorOf(segments, segment);
     const due = next?.header.predecessor;
     const { path, header } = segment;
-    // A timeline that stands where it left the one before has nothing behind that.
-    const left = fork?.position.segment === header.number ? fork.position.offset : undefined;
-    const limit = due?.end ?? left ?? Number.POSITIVE_INFINITY;
+    // What is behind the place where a timeline was left is of another future.
+    const left = forkIn(ancestry, header);
+    const limit = due?.end ?? left?.end ?? Number.POSITIVE_INFINITY;
     const bytes = await readFileRange(fs, path, border.offset, limit);
     const scanner = new GroupScanner(bytes, border.offset, header.salt, border);
     let group = scanner.next();
@@ -65,41 +74,53 @@ export async function reachLog(
     border = scanner.border;
     const joins =
       next && due && border.lsn === due.lastLsn && sameChain(border.chain, next.header.chain);
-    if (!joins) return { ranges, end: border, why: `${path} ${whyEnded(scanner, next)}` };
+    if (!joins) {
+      // The frames at the fork that both have can stand in a group that goes on behind it.
+      const lsn = Math.min(border.lsn, left?.lsn ?? border.lsn);
+      const end = { ...border, lsn };
+      return { ranges, end, why: `${path} ${whyEnded(end, scanner.fault, next)}` };
+    }
     segment = next;
     border = firstBorder(next);
   }
 }
 
-/** What the log speaks of, damaged or not. */
+/**
+ * What the log of a timeline speaks of, damaged or not. Of older timelines only what is not above the
+ * place where they were left counts: the rest was given there, to others.
+ */
 export async function extentOfLog(
   fs: FileSystem,
   directory: string,
+  { lowWater, hadSegments }: KnownOfLog,
   ancestry: Ancestry = firstAncestry,
 ): Promise<LogExtent> {
-  const { segments, newestNumber, numberMax } = await readableSegments(fs, directory, ancestry);
-  let lastLsn = 0;
-  let epochMax = 0;
+  const { segments, newest, numberMax } = await readableSegments(fs, directory, ancestry);
+  const through = (timeline: number): number => partOf(ancestry, timeline)?.throughLsn ?? 0;
+  const trimmed = lowWater ? Math.min(lowWater.lsn - 1, through(lowWater.timeline)) : 0;
+  let lastLsn = Math.max(trimmed, ancestry.fork?.lsn ?? 0);
+  let epochMax = ancestry.epoch;
   for (const { header } of segments) {
-    lastLsn = Math.max(lastLsn, header.firstLsn - 1, header.predecessor?.lastLsn ?? 0);
-    epochMax = Math.max(epochMax, header.epoch);
+    const { firstLsn, predecessor, timeline, epoch } = header;
+    const spoken = Math.max(firstLsn - 1, predecessor?.lastLsn ?? 0);
+    lastLsn = Math.max(lastLsn, Math.min(spoken, through(timeline)));
+    epochMax = Math.max(epochMax, epoch);
   }
-  const newest = segments.at(-1);
-  if (!newest) return { lastLsn, isOpen: true, numberMax, epochMax };
-  const swept = await sweep(fs, newest);
-  return {
-    lastLsn: Math.max(lastLsn, swept.lastLsn),
-    isOpen: swept.sealed || newest.header.number < newestNumber,
-    numberMax,
-    epochMax,
-  };
+  const known = { lastLsn, numberMax, epochMax };
+  // The first timeline begins with a segment, the others where they left the one before.
+  if (newest?.timeline !== ancestry.timeline) {
+    return { ...known, isOpen: hadSegments || ancestry.fork === undefined };
+  }
+  const last = segments.at(-1);
+  if (last?.header.number !== newest.number) return { ...known, isOpen: true };
+  const swept = await sweep(fs, last);
+  return { ...known, lastLsn: Math.max(lastLsn, swept.lastLsn), isOpen: swept.sealed };
 }
 
 interface ReadableSegments {
   readonly segments: SegmentFile[];
-  readonly fork: TimelineFork | undefined;
-  /** Of the newest segment of the timeline, readable or not. */
-  readonly newestNumber: number;
+  /** The newest segment of the timeline and its past, readable or not. */
+  readonly newest: { readonly number: number; readonly timeline: number } | undefined;
   readonly numberMax: number;
 }
 
@@ -118,8 +139,17 @@ async function readableSegments(
       if (!(error instanceof CorruptionError)) throw error;
     }
   }
-  const { fork, numberMax } = listing;
-  return { segments, fork, newestNumber: listing.segments.at(-1)?.number ?? 0, numberMax };
+  return { segments, newest: listing.segments.at(-1), numberMax: listing.numberMax };
+}
+
+/** Where a timeline of an ancestry was left by the next one, if that is in this segment. */
+function forkIn(
+  { parts }: Ancestry,
+  { number, timeline }: SegmentHeader,
+): TimelineFork | undefined {
+  return parts.find(({ fork }) => {
+    return fork?.position.segment === number && fork.position.timeline === timeline;
+  })?.fork;
 }
 
 function startOf(
@@ -148,8 +178,11 @@ function firstBorder({ header }: SegmentFile): Border {
   return { offset: segmentHeaderBytes, lsn: header.firstLsn - 1, chain: header.chain };
 }
 
-function whyEnded(scanner: GroupScanner, next: SegmentFile | undefined): string {
-  const { fault, border } = scanner;
+function whyEnded(
+  border: Border,
+  fault: string | undefined,
+  next: SegmentFile | undefined,
+): string {
   if (fault !== undefined) return `ends at LSN ${border.lsn}: the group behind it ${fault}`;
   return next
     ? `ends at LSN ${border.lsn}, ${next.name} continues another end`

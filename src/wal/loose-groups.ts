@@ -5,6 +5,8 @@
  */
 import { CorruptionError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
+import { must } from '../std/assert.ts';
+import { firstAncestry, partOf, type Ancestry } from './ancestry.ts';
 import { readLooseBody } from './group-body.ts';
 import {
   decodeGroupHeader,
@@ -18,18 +20,25 @@ import type { LogRecord } from './log-records.ts';
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
 import { readFileRange } from './segment-scan.ts';
 
-/** Sound records above an LSN, segment by segment; one LSN may come more than once. */
+/**
+ * Sound records above an LSN, segment by segment; one LSN may come more than once. Those of other
+ * futures are left out.
+ */
 export async function* readLooseRecords(
   fs: FileSystem,
   directory: string,
   fromLsn: number,
+  ancestry: Ancestry = firstAncestry,
 ): AsyncGenerator<LogRecord> {
-  for (const { name } of (await listLog(fs, directory)).segments) {
+  for (const { name, timeline } of (await listLog(fs, directory, ancestry)).segments) {
+    const throughLsn = must(partOf(ancestry, timeline), 'a listing is of its ancestry').throughLsn;
     const path = `${directory}/${name}`;
     const bytes = await readFileRange(fs, path, 0);
     const salt = saltOf(bytes, path);
     // Without the salt of its header no group of a segment can be told from what stood there before.
-    if (salt) yield* recordsIn(bytes, salt, fromLsn);
+    if (!salt) continue;
+    for (const record of recordsIn(bytes, salt, fromLsn))
+      if (record.lsn <= throughLsn) yield record;
   }
 }
 
