@@ -28,8 +28,8 @@ import { isDamage } from '../recovery/recovery-path.ts';
 import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import { toHex } from '../std/bytes.ts';
-import { systemClock, type Clock, type Timer } from '../std/clock.ts';
-import { systemRandom, type Random } from '../std/random.ts';
+import { systemClock, type Timer } from '../std/clock.ts';
+import { systemRandom } from '../std/random.ts';
 import { BlobCounter } from '../state/blob-totals.ts';
 import { StateSpace } from '../state/state-space.ts';
 import { checkPlace, placeOf } from '../store/store-place.ts';
@@ -50,6 +50,7 @@ import { applyOpening, openingRoomBytes, type OpenedSegment } from '../wal/openi
 import { assembleEngine, seedOf, type OpenedState } from './assemble-engine.ts';
 import { backgroundThreadsMax } from './chain-options.ts';
 import type { Engine } from './engine.ts';
+import { checkComponents, type EngineComponents } from './engine-components.ts';
 import { EngineLife } from './engine-life.ts';
 import { coldLinks } from './loading.ts';
 import {
@@ -64,23 +65,12 @@ import { prepareRewind, recoverWhole, type PreparedRewind } from './rewind.ts';
 import type { Rebuild } from './rebuild.ts';
 import { loadReserved } from './reserved-tables.ts';
 
+export type { EngineComponents } from './engine-components.ts';
+
 /** For how long threads that only the opening needed are kept. */
 const surplusThreadsMs = 5000;
 /** Slabs kept for the next images. */
 const idleSlabBytesMax = 256 * 1024 * 1024;
-
-/** What an engine runs on, beside its settings. */
-export interface EngineComponents {
-  readonly fs: FileSystem;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Whether workers are threads; else tasks run inline over `fs`. */
-  readonly threads: boolean;
-  /** Threads that work beside the open engine. @defaultValue the machine's parallelism less one */
-  readonly backgroundThreads?: number;
-  /** How a task that runs inline lets others go on. @defaultValue turns of the event loop */
-  readonly yieldNow?: () => Promise<void>;
-}
 
 /**
  * Opens the engine of a directory: creates it, or recovers it to its latest commit.
@@ -111,12 +101,15 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   });
 }
 
-/** As {@link openEngine}, over given components. */
+/**
+ * As {@link openEngine}, over given components.
+ * @throws InvalidArgumentError INVALID_OPTION also for components that are missing
+ */
 export async function openEngineWith(
   options: EngineOptions,
   components: EngineComponents,
 ): Promise<Engine> {
-  return openWith(resolveOptions(options), components);
+  return openWith(resolveOptions(options), checkComponents(components));
 }
 
 /**

@@ -40,6 +40,11 @@ const meanings: Readonly<Record<SystemErrorCode, string>> = {
   EROFS: 'read-only file system',
 };
 
+/** Names of all of them. */
+export const systemErrorCodes: readonly SystemErrorCode[] = Object.keys(
+  meanings,
+) as SystemErrorCode[];
+
 /** Makes an error with `code`, `errno`, `syscall` and `path`, as Node does. */
 export function systemError(
   code: SystemErrorCode,

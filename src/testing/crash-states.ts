@@ -15,6 +15,7 @@ import {
   type Unsynced,
 } from './crash-fate.ts';
 import type { CrashPoint, DiskImage } from './crash-point.ts';
+import { knownOnly, wholeNumber } from '../std/option-checks.ts';
 import { SeededRandom } from './seeded-random.ts';
 
 /** How many disks are wanted, and which. */
@@ -41,9 +42,14 @@ const statesDefault = 16;
 /** Of more changes than these, not every combination is tried. */
 const changesMost = 12;
 
-/** Disks that a crash at the point can leave, each but once. */
+/**
+ * Disks that a crash at the point can leave, each but once.
+ * @throws InvalidArgumentError INVALID_OPTION
+ */
 export function crashStates(point: CrashPoint, options: CrashStatesOptions = {}): CrashState[] {
+  knownOnly(options, ['statesMax', 'seed']);
   const { statesMax = statesDefault, seed = 1 } = options;
+  wholeNumber('statesMax', statesMax, 1);
   const random = new SeededRandom(seed);
   const unsynced = point.unsynced();
   const found = new Map<string, CrashState>();

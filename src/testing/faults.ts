@@ -3,8 +3,8 @@
  * asked in the order in which they were given; every one that strikes does its part, and the first
  * error is that of the call.
  */
-import { systemError, type SystemErrorCode } from '../fs/system-error.ts';
-import { InvalidArgumentError } from '../errors.ts';
+import { systemError, systemErrorCodes, type SystemErrorCode } from '../fs/system-error.ts';
+import { badOption, knownOnly, oneOf, wholeNumber } from '../std/option-checks.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 /** Calls of the seam `FileSystem` and of its handles. */
@@ -147,6 +147,8 @@ class ActiveFault implements Injected {
 export class Faults {
   readonly #random: SeededRandom;
   #active: ActiveFault[] = [];
+  /** Of faults in force, and of those that have ended. */
+  readonly #names = new Set<string>();
 
   constructor(random: SeededRandom) {
     this.#random = random;
@@ -158,11 +160,17 @@ export class Faults {
       this.#active = this.#active.filter((one) => one !== ended);
     });
     this.#active.push(active);
+    if (fault.name !== undefined) this.#names.add(fault.name);
     return active;
   }
 
   /** Ends the faults of a name, or all. */
   heal(name?: string): void {
+    if (name !== undefined && !this.#names.has(name)) {
+      const names = [...this.#names];
+      const known = names.length === 0 ? 'no fault had one' : `there were ${names.join(', ')}`;
+      throw badOption('name', `is that of no fault, ${known}`, name);
+    }
     this.#active = this.#active.filter(({ fault }) => name !== undefined && fault.name !== name);
   }
 
@@ -181,31 +189,37 @@ export function faultError({ error }: Fault, { call, path }: FileCall): Error | 
 
 /** A fault that could never strike, or whose effect would be none, is a mistake in a test. */
 function checkFault(fault: Fault): void {
-  const refuse = (option: string, why: string): never => {
-    throw new InvalidArgumentError('INVALID_OPTION', `${option} ${why}`, { option });
-  };
-  for (const name of Object.keys(fault)) {
-    if (!(known as readonly string[]).includes(name)) refuse(name, 'is no option of a fault');
-  }
+  knownOnly(fault, known, 'fault');
   for (const name of ['nth', 'from', 'every', 'times'] as const) {
-    const value = fault[name];
-    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) {
-      refuse(name, `must be a whole number from 1 on: ${value}`);
-    }
+    if (fault[name] !== undefined) wholeNumber(name, fault[name], 1);
   }
-  const { probability, path, call, error, act, delayMs, bytes } = fault;
+  const { name, probability, path, call, error, act, delayMs, bytes, pages, afterwards } = fault;
+  if (name !== undefined && typeof name !== 'string') throw badOption('name', 'must be text', name);
   if (probability !== undefined && !(probability >= 0 && probability <= 1)) {
-    refuse('probability', `must be from 0 to 1: ${probability}`);
+    throw badOption('probability', 'must be from 0 to 1', probability);
+  }
+  if (path !== undefined && typeof path !== 'string' && !(path instanceof RegExp)) {
+    throw badOption('path', 'must be a path or a pattern', path);
   }
   if (path instanceof RegExp && (path.global || path.sticky)) {
-    refuse('path', 'must not be a pattern with the flag g or y, which remembers where it was');
+    const why = 'must not be a pattern with the flag g or y, which remembers where it was';
+    throw badOption('path', why, path);
   }
-  for (const name of call === undefined ? [] : [call].flat()) {
-    if (!(fileCalls as readonly string[]).includes(name)) {
-      refuse('call', `must be one of ${fileCalls.join(', ')}: ${name}`);
-    }
+  for (const each of call === undefined ? [] : [call].flat()) oneOf('call', each, fileCalls);
+  if (error !== undefined) oneOf('error', error, systemErrorCodes);
+  if (pages !== undefined) oneOf('pages', pages, ['clean', 'dirty']);
+  if (afterwards !== undefined && typeof afterwards !== 'boolean') {
+    throw badOption('afterwards', 'must be true or false', afterwards);
+  }
+  if (bytes !== undefined) wholeNumber('bytes', bytes, 0);
+  if (delayMs !== undefined && !(Number.isFinite(delayMs) && delayMs >= 0)) {
+    throw badOption('delayMs', 'must be a number from 0', delayMs);
+  }
+  if (act !== undefined && typeof act !== 'function') {
+    throw badOption('act', 'must be a function', act);
   }
   if (error === undefined && act === undefined && delayMs === undefined && bytes === undefined) {
-    refuse('error', 'is needed, or act, delayMs or bytes: this fault would do nothing');
+    const why = 'is needed, or act, delayMs or bytes: this fault would do nothing';
+    throw badOption('error', why, undefined);
   }
 }

@@ -2,14 +2,19 @@
  * Random numbers from a seed (mulberry32): the same in each run, on each machine. For simulations;
  * nothing about them is secret.
  */
+import { wholeNumber } from '../std/option-checks.ts';
 import type { Random } from '../std/random.ts';
 
 /** Random numbers that are the same for the same seed. */
 export class SeededRandom implements Random {
   #state: number;
 
-  /** `seed` counts modulo 2^32. */
+  /**
+   * `seed` is a whole number and counts modulo 2^32.
+   * @throws InvalidArgumentError INVALID_OPTION
+   */
   constructor(seed: number) {
+    wholeNumber('seed', seed, Number.MIN_SAFE_INTEGER);
     this.#state = seed >>> 0;
   }
 

@@ -6,7 +6,7 @@
  * What a crash may leave is in crash-fate.ts; what survives it for certain is what the seam promises:
  * contents by `sync` of a handle, names by `syncDirectory`, directories by `makeDirectory`.
  */
-import { errnoOf, InvalidArgumentError } from '../errors.ts';
+import { errnoOf } from '../errors.ts';
 import type { FileHandle, FileLock, FileStat, FileSystem, OpenMode } from '../fs/file-system.ts';
 import { MemoryFile } from '../fs/memory-file.ts';
 import { MemorySpace } from '../fs/memory-space.ts';
@@ -21,6 +21,7 @@ import {
 } from '../fs/memory-tree.ts';
 import { systemError } from '../fs/system-error.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
+import { badOption, knownOnly, oneOf, wholeNumber } from '../std/option-checks.ts';
 import { yieldNow } from '../threads/turns.ts';
 import { CallScheduler } from './call-scheduler.ts';
 import { allDropped, allKept, randomChoice, type CrashChoice } from './crash-fate.ts';
@@ -48,7 +49,7 @@ export interface SimulatedFileSystemOptions {
   readonly order?: 'given' | 'random';
 }
 
-const optionNames = ['seed', 'capacityBytes', 'faults', 'clock', 'order'];
+const optionNames: readonly string[] = ['seed', 'capacityBytes', 'faults', 'clock', 'order'];
 
 /** What a crash leaves of that which was not synced: all, nothing, or as a seed or a choice has it. */
 export type CrashKind = 'kept' | 'dropped' | number | CrashChoice;
@@ -71,12 +72,7 @@ export class SimulatedFileSystem implements FileSystem {
   beforeCall: (call: FileCall) => unknown = () => {};
 
   constructor(options: SimulatedFileSystemOptions = {}, disk?: DiskImage) {
-    for (const option of Object.keys(options)) {
-      if (optionNames.includes(option)) continue;
-      const why = `${option} is no option of a simulated file system`;
-      throw new InvalidArgumentError('INVALID_OPTION', why, { option });
-    }
-    const { seed = 1, capacityBytes = Number.MAX_SAFE_INTEGER, faults = [], order } = options;
+    const { seed, capacityBytes, faults, order } = checkOptions(options);
     this.#options = options;
     this.#root = disk?.root ?? new SimulatedDirectory('/');
     this.#random = new SeededRandom(seed);
@@ -110,6 +106,7 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   set capacityBytes(bytes: number) {
+    wholeNumber('capacityBytes', bytes, 0);
     this.#gate.space.capacityBytes = bytes;
   }
 
@@ -118,7 +115,10 @@ export class SimulatedFileSystem implements FileSystem {
     return this.#faults.inject(fault);
   }
 
-  /** Ends the faults of a name, or all. */
+  /**
+   * Ends the faults of a name, or all.
+   * @throws InvalidArgumentError INVALID_OPTION where no fault ever had the name
+   */
   heal(name?: string): void {
     this.#faults.heal(name);
   }
@@ -139,8 +139,10 @@ export class SimulatedFileSystem implements FileSystem {
   /**
    * The file system that comes up after a power loss at this moment, with the same settings but no
    * faults. This one goes on, on a disk that the other does not see.
+   * @throws InvalidArgumentError INVALID_OPTION
    */
   crash(kind: CrashKind): SimulatedFileSystem {
+    checkKind(kind);
     const seed = typeof kind === 'number' ? kind : this.#random.below(2 ** 32);
     const random = new SeededRandom(seed);
     return this.restart(this.crashPoint().image(choiceOf(kind, random), random));
@@ -363,6 +365,32 @@ export class SimulatedFileSystem implements FileSystem {
     file.names--;
     this.#gate.space.drop(file);
   }
+}
+
+function checkOptions(
+  options: SimulatedFileSystemOptions,
+): Required<Omit<SimulatedFileSystemOptions, 'clock'>> {
+  knownOnly(options, optionNames);
+  const { seed = 1, capacityBytes = Number.MAX_SAFE_INTEGER, faults = [], clock } = options;
+  const { order = 'given' } = options;
+  wholeNumber('capacityBytes', capacityBytes, 0);
+  if (!Array.isArray(faults)) throw badOption('faults', 'must be a list of faults', faults);
+  if (clock !== undefined && typeof (clock as Partial<Clock> | null)?.setTimer !== 'function') {
+    throw badOption('clock', 'must be a clock', clock);
+  }
+  return { seed, capacityBytes, faults, order: oneOf('order', order, ['given', 'random']) };
+}
+
+function checkKind(kind: CrashKind): void {
+  if (kind === 'kept' || kind === 'dropped' || Number.isSafeInteger(kind)) return;
+  const choice = (typeof kind === 'object' ? kind : undefined) as Partial<CrashChoice> | null;
+  const calls = [choice?.page, choice?.size, choice?.names];
+  if (calls.every((call) => typeof call === 'function')) return;
+  throw badOption(
+    'kind',
+    'must be kept, dropped, a seed, or a choice with page, size, names',
+    kind,
+  );
 }
 
 function choiceOf(kind: CrashKind, random: SeededRandom): CrashChoice {

@@ -83,7 +83,7 @@ describe('which calls a fault strikes', () => {
 
   test('a call that is none: the message names those there are', () => {
     const fault = { call: 'fsync', error: 'EIO' } as unknown as Fault;
-    expect(() => new SimulatedFileSystem().inject(fault)).toThrow(/one of .*\bsync\b.*: fsync$/);
+    expect(() => new SimulatedFileSystem().inject(fault)).toThrow(/one of .*\bsync\b.*: "fsync"$/);
   });
 
   test('an option of the file system that is none: refused', () => {
