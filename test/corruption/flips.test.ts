@@ -1,0 +1,59 @@
+/*
+ * One byte of one file is another: all of headers and footers, and a stride of the rest.
+ */
+import { expect, test } from 'vitest';
+import { flips, offsetsOf, type Choice, type Damage } from './damages.ts';
+import { kindOf } from './kinds.ts';
+import { everyKind, type Sample } from './stores.ts';
+import { isLong, sweep, tell } from './sweep.ts';
+
+const timeout = isLong ? 7_200_000 : 300_000;
+
+/** The newest file of each kind has its headers tried whole; of the others one byte in so many. */
+function choiceOf({ files }: Sample, path: string): Choice {
+  if (isLong) return { stride: 1 };
+  const newest = [...files.keys()].findLast((other) => kindOf(other) === kindOf(path));
+  if (newest !== path) return { stride: 509 };
+  return path.endsWith('.wal') ? { stride: 73, head: 192 } : { stride: 149, head: 48, end: 24 };
+}
+
+function* everyFile(sample: Sample, isMeant: (path: string) => boolean): Generator<Damage> {
+  for (const [path, { length }] of sample.files) {
+    if (isMeant(path)) yield* flips(sample, path, offsetsOf(length, choiceOf(sample, path)));
+  }
+}
+
+test(
+  'a flipped byte in a store that was closed: refused, told, or not needed',
+  { timeout },
+  async () => {
+    const { closed } = await everyKind();
+    const counts = await sweep(
+      closed,
+      everyFile(closed, () => true),
+    );
+    tell('flipped bytes, closed', counts);
+    expect(counts.tried).toBeGreaterThan(600);
+    expect(counts.refused).toBeGreaterThan(200);
+    expect(counts.reported).toBeGreaterThan(100);
+    // Everything is proved by the mark at the end of the log.
+    expect(counts).toMatchObject({ cut: 0, unseen: 0 });
+  },
+);
+
+test(
+  'a flipped byte in the log of a store that runs: no proved commit is lost',
+  { timeout },
+  async () => {
+    const { running } = await everyKind();
+    const counts = await sweep(
+      running,
+      everyFile(running, (path) => isLong || path.includes('/wal/')),
+    );
+    tell('flipped bytes, running', counts);
+    expect(counts.tried).toBeGreaterThan(200);
+    // The last group is proved by nothing yet.
+    expect(counts.cut).toBeGreaterThan(10);
+    expect(counts.unseen).toBe(0);
+  },
+);
