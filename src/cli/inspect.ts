@@ -5,6 +5,7 @@ import {
   inspectStore,
   type InspectedCheckpoint,
   type InspectedTable,
+  type LossNote,
   type StoreInspection,
 } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
@@ -61,7 +62,19 @@ async function printSummary(output: Output, found: StoreInspection): Promise<voi
   for (const lsn of found.lostBehind) {
     lines.push(`history     the log was lost: commits behind LSN ${lsn} may be missing`);
   }
+  for (const { id, loss } of found.checkpoints) {
+    if (loss) lines.push(`given up    ${describeLoss(loss)}; checkpoint ${id} has what was left`);
+  }
+  const missing = found.checkpoints.at(-1)?.missing ?? [];
+  if (missing.length > 0) lines.push(`missing     operators ${missing.map(printable).join(', ')}`);
   for (const line of lines) await output.line(line);
+}
+
+/** What was given up, and where it still is. */
+export function describeLoss({ fromLsn, throughLsn, mayBeMore, keptIn }: LossNote): string {
+  const known = throughLsn < fromLsn ? `from LSN ${fromLsn} on` : `LSN ${fromLsn} to ${throughLsn}`;
+  const more = mayBeMore && throughLsn >= fromLsn ? ' and perhaps more' : '';
+  return `${known}${more}, files kept in ${keptIn}`;
 }
 
 async function printRestore(output: Output, found: StoreInspection): Promise<void> {
@@ -173,7 +186,7 @@ function kindOf({ kind, itemsMax, version }: InspectedTable): string {
 }
 
 /** A name as it is, without its control characters. */
-function printable(name: string): string {
+export function printable(name: string): string {
   return toJson(name).slice(1, -1);
 }
 

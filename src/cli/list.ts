@@ -3,6 +3,7 @@
  */
 import { listCheckpoints, type CheckpointList } from '../engine/index.ts';
 import { status, storeOf, type CommonOptions } from './common.ts';
+import { describeLoss, printable } from './inspect.ts';
 import type { Output } from './output.ts';
 import { formatBytes, formatTime, toJson } from './render.ts';
 
@@ -18,14 +19,17 @@ async function print(output: Output, { checkpoints, faults }: CheckpointList): P
   for (const checkpoint of checkpoints) {
     const { id, kind, timeline, lsn, timestamp, chain, chainBytes, savepoint, dropped } =
       checkpoint;
+    const { loss, missing } = checkpoint;
     const of = several ? `timeline ${timeline}  ` : '';
     const named =
       savepoint === undefined
         ? ''
-        : `  ${dropped ? 'dropped ' : ''}savepoint ${toJson(savepoint).slice(1, -1)}`;
+        : `  ${dropped ? 'dropped ' : ''}savepoint ${printable(savepoint)}`;
+    const lost = loss === undefined ? '' : `  given up: ${describeLoss(loss)}`;
+    const without = missing.length === 0 ? '' : `  missing: ${missing.map(printable).join(', ')}`;
     await output.line(
       `${String(id).padStart(6)}  ${kind.padEnd(5)}  ${of}LSN ${String(lsn).padEnd(10)}  ` +
-        `${formatTime(timestamp)}  ${formatBytes(chainBytes)} in ${chain.length}${named}`,
+        `${formatTime(timestamp)}  ${formatBytes(chainBytes)} in ${chain.length}${named}${lost}${without}`,
     );
   }
   for (const { code, message } of faults) await output.line(`${code}: ${message}`);

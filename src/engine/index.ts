@@ -111,6 +111,7 @@ export type {
   ChainPolicy,
   CheckpointTrigger,
   JoinedOrigin,
+  LossNote,
   MergeNote,
   MergeStrategy,
   RestoreOrigin,

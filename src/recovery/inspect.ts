@@ -11,6 +11,7 @@ import {
   type CheckpointKind,
   type ChainPolicy,
   type CheckpointTrigger,
+  type LossNote,
   type MergeNote,
   type WrittenTotals,
 } from '../checkpoint/checkpoint-record.ts';
@@ -66,6 +67,10 @@ export interface InspectedCheckpoint {
   /** A savepoint that was dropped. */
   readonly dropped: boolean;
   readonly metadata: unknown;
+  /** Commits that were given up before it; what it holds is what was left. */
+  readonly loss: LossNote | undefined;
+  /** Operators that were lost and had not been started anew. */
+  readonly missing: readonly string[];
 }
 
 /** A state and what it holds. */
@@ -247,7 +252,7 @@ export async function inspectCheckpoints(
     const record = await orFault(faults, () => orGone(readRecord(objects, id, toHex(storeId))));
     if (!record) continue;
     const { kind, timeline, epoch, lsn, timestamp, createdAt, chain, savepoint, metadata } = record;
-    const { trigger, merge } = record;
+    const { trigger, merge, loss, missing = [] } = record;
     found.push({
       id,
       kind,
@@ -263,6 +268,8 @@ export async function inspectCheckpoints(
       savepoint,
       dropped: dropped.has(id),
       metadata,
+      loss,
+      missing,
     });
   }
   return found;

@@ -5,6 +5,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeLoss } from '../../src/cli/inspect.ts';
+import { decodeSealedJson, encodeSealedJson } from '../../src/codec/sealed-json.ts';
 import { openEngine } from '../../src/engine/index.ts';
 import { runHere } from './run-here.ts';
 
@@ -55,6 +57,35 @@ test('a dry run, a salvage, a repair: what is lost by LSN and key, status 1; the
   expect(report.loss.reachedLsn).toBe(1);
   expect(readdirSync(report.keptIn)).toContain('given-up.json');
   expect((await runHere('get', store, 'op', 'v', 'k')).stdout).toContain('first');
+  const lost = 'LSN 2 to 3, files kept in given-up/0001';
+  expect((await runHere('inspect', store)).stdout).toContain(`given up    ${lost}; checkpoint `);
+  const listed = (await runHere('list', store)).stdout;
+  expect(listed.match(/ {2}given up: .*/g)).toEqual([`  given up: ${lost}`]);
   const again = await runHere('repair', saved);
   expect([again.status, again.stdout]).toEqual([0, 'sound: nothing to repair\n']);
+});
+
+test('operators that were lost: list and inspect name them', async () => {
+  const dir = join(directory, 'saved');
+  const name = readdirSync(join(dir, 'checkpoints')).toSorted().at(-1)!;
+  const path = join(dir, 'checkpoints', name);
+  const body = decodeSealedJson(readFileSync(path));
+  writeFileSync(path, encodeSealedJson({ ...(body as object), missing: ['bad', 'worse'] }));
+  const listed = (await runHere('list', dir)).stdout.trimEnd().split('\n').at(-1);
+  expect(listed).toMatch(/ {2}missing: bad, worse$/);
+  const shown = await runHere('inspect', dir);
+  expect(shown.stdout).toMatch(/^missing {5}operators bad, worse$/m);
+  const { checkpoints } = JSON.parse((await runHere('inspect', dir, '--json')).stdout) as {
+    checkpoints: { missing: string[] }[];
+  };
+  expect(checkpoints.at(-1)!.missing).toEqual(['bad', 'worse']);
+});
+
+test.each([
+  [{ fromLsn: 5, throughLsn: 9, mayBeMore: false }, 'LSN 5 to 9, files'],
+  [{ fromLsn: 5, throughLsn: 9, mayBeMore: true }, 'LSN 5 to 9 and perhaps more, files'],
+  [{ fromLsn: 5, throughLsn: 4, mayBeMore: true }, 'from LSN 5 on, files'],
+])('a loss %j: said in words', (loss, text) => {
+  const keptIn = 'given-up/0001';
+  expect(describeLoss({ ...loss, keptIn })).toBe(`${text} kept in given-up/0001`);
 });

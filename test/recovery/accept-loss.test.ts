@@ -7,6 +7,7 @@ import { decodeRecord, encodeRecord } from '../../src/checkpoint/checkpoint-reco
 import type { Engine, EngineOptions, EngineWarning } from '../../src/engine/index.ts';
 import { lsnsPassedOver } from '../../src/recovery/accept-loss.ts';
 import { keepStore, listKept } from '../../src/recovery/given-up.ts';
+import { inspectStoreWith } from '../../src/recovery/inspect.ts';
 import { openReaderWith } from '../../src/recovery/reader.ts';
 import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import { FileObjectStore } from '../../src/store/file-store.ts';
@@ -108,6 +109,9 @@ describe('every way loses commits', () => {
     expect(values(engine)).toEqual(['second', 'first', 'second', undefined, 'again']);
     const record = (await engine.checkpoints()).find(({ loss }) => loss);
     expect(record?.loss).toMatchObject({ fromLsn: 3, throughLsn: 4 });
+    const shown = (await inspectStoreWith({ dir: '/store' }, world)).checkpoints;
+    expect(shown.find(({ id }) => id === record?.id)).toMatchObject({ loss: record?.loss });
+    expect(shown.filter(({ loss }) => loss)).toHaveLength(1);
     await engine.close();
     const { faults } = await verifyStoreWith({ dir: '/store' }, world);
     // The mark goes on saying that commits were lost.
