@@ -15,7 +15,7 @@ import { badOption } from '../std/option-checks.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { encodeTimeline, timelineName } from '../checkpoint/timelines/timeline-record.ts';
-import { encodeRecord, recordName } from '../checkpoint/checkpoint-record.ts';
+import { encodeRecord, parseSnapshotName, recordName } from '../checkpoint/checkpoint-record.ts';
 import { CorruptionError } from '../errors.ts';
 import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
@@ -192,7 +192,8 @@ async function shareFiles(
     run.check();
     const file = await objects.file(name);
     if (!file) throw gone(objects.path(name));
-    await sharer.share(file, { path: `${store.dir}/${name}`, bytes });
+    const sha256 = parseSnapshotName(name)?.sha256;
+    await sharer.share(file, { path: `${store.dir}/${name}`, bytes, sha256 });
   }
   for (const segment of segments) {
     const { file, end, isShared } = segment;

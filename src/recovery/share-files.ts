@@ -1,9 +1,10 @@
 /*
  * Files of one store as files of another one: by a second name where the file system has that, else by
  * a copy. A name is durable when its directory has been synced, which the caller does. What is there
- * already came from a reading before, and is replaced.
+ * already came from a reading before, and is replaced. A copy is compared with the digest that is due.
  */
-import { errnoOf, toStorageError } from '../errors.ts';
+import { createHash } from 'node:crypto';
+import { CorruptionError, errnoOf, toStorageError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import { temporarySuffix } from '../fs/replace-file.ts';
 import type { CopyComponents, CopyRun } from './copy-run.ts';
@@ -25,6 +26,8 @@ const cannotLink: readonly (string | undefined)[] = [
 export interface SharedTarget {
   readonly path: string;
   readonly bytes: number;
+  /** What a copy's digest has to be, hexadecimal. @defaultValue it is not compared */
+  readonly sha256?: string | undefined;
   /** Does the rest to a copy, and syncs it. @defaultValue syncs it */
   readonly finish?: (handle: FileHandle) => Promise<void>;
 }
@@ -82,21 +85,28 @@ export class FileSharer {
   /** Copies the beginning of a file; synced when it resolves. */
   async copy(
     { fs, path: source }: ObjectFile,
-    { path, bytes, finish }: SharedTarget,
+    { path, bytes, finish, sha256 }: SharedTarget,
   ): Promise<void> {
     const temporary = path + temporarySuffix;
+    const hash = createHash('sha256');
     try {
       if (await this.#fs.stat(temporary)) await this.#fs.unlink(temporary);
       const handle = await this.#fs.open(temporary, 'create');
       try {
         await eachPiece(fs, source, { start: 0, end: bytes }, async (piece, at) => {
           this.#run.check();
+          if (sha256 !== undefined) hash.update(piece);
           await handle.write(piece, at);
           this.#tick(piece.length);
         });
         await (finish ? finish(handle) : handle.sync());
       } finally {
         await handle.close();
+      }
+      const actual = sha256 && hash.digest('hex');
+      if (actual !== sha256) {
+        await this.#fs.unlink(temporary);
+        throw notItself(source, sha256, actual);
       }
       await this.#fs.rename(temporary, path);
     } catch (error) {
@@ -123,4 +133,9 @@ export class FileSharer {
     this.#done += bytes;
     this.#run.progress('copy', this.#done, this.#total);
   }
+}
+
+function notItself(path: string, expected: unknown, actual: unknown): CorruptionError {
+  const message = `snapshot is not that of its name: ${path}`;
+  return new CorruptionError('CORRUPT_SNAPSHOT', message, { path, offset: 0, expected, actual });
 }

@@ -13,6 +13,7 @@ import {
   toStorageError,
 } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
+import { holdDirectory } from '../fs/hold-directory.ts';
 import { createFile, temporarySuffix } from '../fs/replace-file.ts';
 import type { Random } from '../std/random.ts';
 import { fromHex, toHex } from '../std/bytes.ts';
@@ -147,7 +148,10 @@ export async function createIdentity(
   return identity;
 }
 
-/** Writes an identity where there is none; durable when it resolves. */
+/**
+ * Writes an identity where there is none; durable when it resolves, and with it the name of the
+ * directory, which the user may have made.
+ */
 export async function writeIdentity(
   fs: FileSystem,
   directory: string,
@@ -158,6 +162,7 @@ export async function writeIdentity(
   const seed = toHex(identity.seed);
   const body = { format, kind, storeId, seed, keyGroups, place };
   try {
+    await holdDirectory(fs, directory);
     await createFile(fs, directory, identityName, encodeSealedJson(body));
   } catch (error) {
     throw toStorageError(error, 'create the store', directory);

@@ -318,6 +318,22 @@ describe('engine.fork', () => {
   });
 });
 
+/** Where no file of the store gets a second name. */
+function onTwoVolumes(store: TestStore): CopyComponents {
+  const plain = on(store);
+  const fs = new Proxy(plain.fs, {
+    get(target, name) {
+      const link = (existing: string, path: string): Promise<void> =>
+        existing.startsWith(`${dir}/`)
+          ? Promise.reject(Object.assign(new Error('another volume'), { code: 'EXDEV' }))
+          : target.link(existing, path);
+      const found: unknown = name === 'link' ? link : Reflect.get(target, name);
+      return typeof found === 'function' ? found.bind(target) : found;
+    },
+  });
+  return { ...plain, fs };
+}
+
 describe('a fork that is refused or ended', () => {
   const wrong: readonly (readonly [string, Record<string, unknown>])[] = [
     ['other', { other: 1 }],
@@ -352,21 +368,26 @@ describe('a fork that is refused or ended', () => {
 
   test('where files get no second name: all are copied, to the same end', async () => {
     const store = await filled();
-    const plain = on(store);
-    const fs = new Proxy(plain.fs, {
-      get(target, name) {
-        const link = (existing: string, path: string): Promise<void> =>
-          existing.startsWith(`${dir}/`)
-            ? Promise.reject(Object.assign(new Error('another volume'), { code: 'EXDEV' }))
-            : target.link(existing, path);
-        const found: unknown = name === 'link' ? link : Reflect.get(target, name);
-        return typeof found === 'function' ? found.bind(target) : found;
-      },
-    });
-    const { sharedFiles, copiedFiles } = await forkWith({ from: { dir }, to }, { ...plain, fs });
+    const apart = onTwoVolumes(store);
+    const { sharedFiles, copiedFiles } = await forkWith({ from: { dir }, to }, apart);
     expect(sharedFiles).toBe(0);
     expect(copiedFiles).toBeGreaterThan(3);
     expect(await contentOf(store, to)).toEqual(await contentOf(store, dir));
     expect(await faultsIn(store, to)).toEqual([]);
   });
+
+  test.each(['no-claim', 'claim'] as const)(
+    'where files are copied and a snapshot is not that of its name, %s: CORRUPT_SNAPSHOT, and the parent stays',
+    async (ownership) => {
+      const store = await filled();
+      const { path } = (await store.files(`${dir}/snapshots`))[0]!;
+      await store.flip(path, 100);
+      const error = await errorOf(forkWith({ from: { dir }, to, ownership }, onTwoVolumes(store)));
+      expect(error).toMatchObject({ code: 'CORRUPT_SNAPSHOT', details: { path } });
+      expect(names(await store.files(to), to)).toEqual(['/LOCK']);
+      const parent = await store.open({ ...smallSegments });
+      expect(parent.recovery.loss).toBeUndefined();
+      await parent.close();
+    },
+  );
 });
