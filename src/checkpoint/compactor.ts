@@ -61,6 +61,7 @@ export interface OtherInputs {
   readonly why: string;
 }
 
+const noLimits = { timeoutMs: undefined, signal: undefined } as const;
 const mergeRequest: CheckpointRequest = { ...plainRequest, trigger: 'merge' };
 
 export class Compactor {
@@ -171,6 +172,7 @@ export class Compactor {
     while (this.#running) await this.#idle();
     const { links, bytes: outputBytes } = this.#in.images;
     const end = must(links.at(-1), 'a chain has links').link.lastLsn;
+    // Nothing is published on a chain that is damaged, so it still ends there.
     assert(end === other.lsn, 'a chain is made anew up to its end', { end, lsn: other.lsn });
     const plan = { start: 0, count: links.length, outputBytes, why: other.why };
     const { strategy } = this.#in.policy;
@@ -198,13 +200,16 @@ export class Compactor {
     sources: readonly MergeSource[],
     order: Pick<MergeOrder, 'stagedPath' | 'header' | 'dropTables'> & {
       readonly strategy: MergeStrategy;
+      /** Ends at its signal, or when it takes too long. */
+      readonly isLimited: boolean;
       readonly tables: readonly TableDefinition[];
       readonly below: BelowMerge;
     },
   ): Promise<MergedSnapshot> {
     const { pool, slabs, clock, mergeLimits, compression } = this.#in;
-    const { stagedPath, header, strategy, tables, below, dropTables = [] } = order;
-    const { timeoutMs, signal, threadsMax, compressionBytesMin } = mergeLimits;
+    const { stagedPath, header, strategy, isLimited, tables, below, dropTables = [] } = order;
+    const { threadsMax, compressionBytesMin } = mergeLimits;
+    const { timeoutMs, signal } = isLimited ? mergeLimits : noLimits;
     const packed = compressionOf(compression, tables);
     const bytesMin = compressionBytesMin === undefined ? {} : { bytesMin: compressionBytesMin };
     const limit = new AbortController();
@@ -273,6 +278,8 @@ export class Compactor {
       stagedPath,
       header: snapshotHeader(this.#in, { base, fromLsn, last }),
       strategy,
+      // Until a rebuild has ended nothing is published: giving it up would help nobody.
+      isLimited: other === undefined,
       tables,
       below,
     });

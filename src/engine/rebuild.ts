@@ -7,51 +7,21 @@
  *
  * Until then nothing is published that names a damaged snapshot: checkpoints wait, and fail when
  * there is no way. Retention keeps other ways, as for damage that an opening finds. A rebuild that
- * fails is tried again by the next checkpoint. Files of a way are pinned in a turn of collections.
+ * fails is tried again by the next checkpoint; one that is cut off, as the engine closes, says nothing.
  */
 import type { ChainImages, LoadedLink } from '../checkpoint/chain-images.ts';
 import type { CheckpointRecord, ChainLink } from '../checkpoint/checkpoint-record.ts';
-import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts';
-import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { mergeSource } from '../checkpoint/merge-parents.ts';
-import type { Residency, SliceDamage } from '../checkpoint/residency/residency.ts';
-import type { PinSet } from '../checkpoint/retention/retention-pins.ts';
-import type { LocalCopy, SnapshotTransfer } from '../checkpoint/snapshot-transfer.ts';
-import type { Timelines } from '../checkpoint/timelines/timelines.ts';
-import { AbortedError, CorruptionError, TidemarkError, type ErrorKind } from '../errors.ts';
-import type { FileSystem } from '../fs/file-system.ts';
-import { findLogThrough } from '../recovery/kept-log.ts';
-import { usableRecordsOf } from '../recovery/moment-at.ts';
-import { isDamage } from '../recovery/recovery-path.ts';
-import { planRestore, type RestorePlan } from '../recovery/restore-plan.ts';
-import { checkTarget } from '../recovery/target.ts';
-import type { SlabPool } from '../snapshot/slab-pool.ts';
+import type { SliceDamage } from '../checkpoint/residency/residency.ts';
+import { CorruptionError, TidemarkError, type ErrorKind } from '../errors.ts';
 import { must } from '../std/assert.ts';
-import type { StateSpace } from '../state/state-space.ts';
-import type { MergeSource } from '../threads/slice-loans.ts';
-import { buildTailInParts } from '../threads/tail-build.ts';
-import type { TaskPool } from '../threads/task-pool.ts';
-import type { LogWriter } from '../wal/log-writer.ts';
 import type { BackgroundFailures } from './background-failures.ts';
 import type { DamageEvent, EventHub } from './events.ts';
-import type { Retention } from './retention.ts';
+import { RebuildWays, type WaysInput } from './rebuild-ways.ts';
 
 /** What a rebuild stands on. */
-export interface RebuildInput {
-  readonly fs: FileSystem;
-  readonly logDirectory: string;
-  readonly space: StateSpace;
+export interface RebuildInput extends WaysInput {
   readonly images: ChainImages;
-  readonly residency: Residency;
-  readonly checkpoints: CheckpointStore;
-  readonly checkpointer: Checkpointer;
-  readonly timelines: Timelines;
-  readonly retention: Retention;
-  readonly transfer: SnapshotTransfer;
-  readonly writer: LogWriter;
-  readonly pins: PinSet;
-  readonly pool: TaskPool;
-  readonly slabs: SlabPool;
   /** Names of snapshots that retention counts as damaged. */
   readonly damaged: Set<string>;
   readonly hub: EventHub;
@@ -60,27 +30,18 @@ export interface RebuildInput {
 
 /** What is told where no file or log leads to the state. */
 const noWay: readonly ErrorKind[] = ['corrupt', 'missing'];
-
-/** A way to the state at the newest record's LSN. */
-interface Way {
-  readonly lsn: number;
-  readonly record: CheckpointRecord | undefined;
-  readonly sources: readonly MergeSource[];
-  readonly release: () => Promise<void>;
-}
+/** What a rebuild ends with that was cut off. */
+const isCutOff: readonly ErrorKind[] = ['aborted', 'closed'];
 
 export class Rebuild {
   readonly #in: RebuildInput;
-  /** Checkpoints of which something was damaged too. */
-  readonly #without = new Map<number, TidemarkError>();
-  /** Snapshots of other ways that a rebuild found damaged: the next one tries them again. */
-  readonly #met = new Set<string>();
-  #again: ReadonlySet<string> = new Set();
+  readonly #ways: RebuildWays;
   #running: Promise<void> | undefined;
   #closing = false;
 
   constructor(input: RebuildInput) {
     this.#in = input;
+    this.#ways = new RebuildWays(input);
   }
 
   /** Something of a snapshot is damaged. */
@@ -89,7 +50,7 @@ export class Rebuild {
     this.#tell('found', damage);
     // Files of older moments are no part of what comes.
     if (this.#inChain(damage.name)) this.#start(damage);
-    else if (this.#running) this.#met.add(damage.name);
+    else if (this.#running) this.#ways.met(damage.name);
   }
 
   /** Resolves when the chain can be built on; tries to rebuild it when that failed before. */
@@ -130,8 +91,7 @@ export class Rebuild {
 
   #start(damage: SliceDamage): void {
     if (this.#closing || this.#running) return;
-    this.#without.clear();
-    this.#again = new Set(this.#met);
+    this.#ways.begin();
     this.#running = this.#run(damage).finally(() => {
       this.#running = undefined;
     });
@@ -143,8 +103,9 @@ export class Rebuild {
       const record = await this.#rebuild(damage);
       this.#tell('rebuilt', damage, { checkpoint: record.id });
     } catch (error) {
-      // The engine is closing, and the next opening finds the damage again.
-      if (this.#closing || error instanceof AbortedError) return;
+      // The engine closes, or has stopped: nothing is known of ways, and the next opening finds one.
+      if (this.#closing || (error instanceof TidemarkError && isCutOff.includes(error.kind)))
+        return;
       this.#tell('lost', damage, { cause: error });
     }
   }
@@ -181,104 +142,24 @@ export class Rebuild {
 
   /** Takes one way after another until one is whole. */
   async #fromFiles(damage: SliceDamage): Promise<CheckpointRecord> {
-    const { checkpointer, transfer } = this.#in;
+    const { checkpointer } = this.#in;
+    const isNeeded = (): boolean => this.#found() !== undefined;
     for (;;) {
-      const way = await this.#find();
+      const way = await this.#ways.find(isNeeded);
+      // A merge that had begun before the damage was found has healed the chain.
+      if (!way) return must(checkpointer.newest, 'a chain has a record');
       try {
-        const { record, sources } = way;
+        const { record, sources, lsn } = way;
         const from = record ? `checkpoint ${record.id} and the log behind it` : 'the log';
         const why = `${damage.name} cannot be read: made anew from ${from}`;
         const inputs = record?.chain.map(({ name }) => name) ?? [];
-        return await checkpointer.compactor.rebuild({ lsn: way.lsn, sources, inputs, why });
+        return await checkpointer.compactor.rebuild({ lsn, sources, inputs, why });
       } catch (error) {
-        if (!way.record || !isDamage(error, transfer.isLocal)) throw error;
-        this.#without.set(way.record.id, error);
+        if (!this.#ways.goesOnWithout(way.record, error)) throw error;
       } finally {
         await way.release();
       }
     }
-  }
-
-  /** The newest way that does without what is known to be damaged. */
-  async #find(): Promise<Way> {
-    const { checkpointer, retention, writer, pins } = this.#in;
-    // A publication that had begun before the damage was found is waited for; no other follows.
-    const newest = await checkpointer.inTurn(async () => checkpointer.newest);
-    const { lsn } = must(newest, 'a chain has a record');
-    const position = await writer.cut();
-    const { plan, unpins } = await retention.between(async () => {
-      const found = await this.#plan(lsn, position);
-      const reason = `a chain that is made anew up to LSN ${lsn}`;
-      const unpin = found.record
-        ? pins.add({ recordId: found.record.id, reason })
-        : pins.add({ lsn: 0, reason });
-      return { plan: found, unpins: [unpin, pins.add({ lsn: found.record?.lsn ?? 0, reason })] };
-    });
-    const copies: LocalCopy[] = [];
-    const release = async (): Promise<void> => {
-      for (const unpin of unpins) unpin();
-      for (const copy of copies) await copy.discard();
-    };
-    try {
-      return { lsn, record: plan.record, sources: await this.#sources(plan, copies), release };
-    } catch (error) {
-      await release();
-      throw error;
-    }
-  }
-
-  async #plan(lsn: number, position: Awaited<ReturnType<LogWriter['cut']>>): Promise<RestorePlan> {
-    const { fs, logDirectory, checkpoints, timelines, damaged } = this.#in;
-    const source = {
-      list: (prefix: string) => checkpoints.objects(prefix),
-      read: (id: number) => checkpoints.read(id),
-    };
-    const usable = await usableRecordsOf(source, timelines.ancestry());
-    const log = await findLogThrough(fs, logDirectory, position, timelines.ancestry());
-    const isOut = ({ name }: ChainLink): boolean => damaged.has(name) && !this.#again.has(name);
-    const records = usable.records.filter(
-      ({ id, lsn: of, chain }) => of <= lsn && !this.#without.has(id) && !chain.some(isOut),
-    );
-    const target = checkTarget({ lsn }, 'target');
-    return planRestore({ ...usable, fs, target, records, log, lastLsn: position.lsn, now: 0 });
-  }
-
-  async #sources(
-    { record, ranges, lsn }: RestorePlan,
-    copies: LocalCopy[],
-  ): Promise<MergeSource[]> {
-    const { transfer, space, pool, slabs } = this.#in;
-    const sources: MergeSource[] = [];
-    for (const { name, bytes, sha256 } of record?.chain ?? []) {
-      const copy = await transfer.makeLocal(name);
-      copies.push(copy);
-      sources.push({ path: copy.path, bytes, sha256 });
-    }
-    if (ranges.length === 0) return sources;
-    const { seed, groupBits } = space.images;
-    const { slices, lastLsn } = await buildTailInParts(
-      {
-        ranges,
-        fromLsn: record?.lsn ?? 0,
-        fromTimestamp: record?.timestamp ?? 0,
-        lastLsn: lsn,
-        seed,
-        groupBits,
-        // The merge knows how much of a list is kept.
-        rules: [],
-      },
-      { pool, slabs },
-    );
-    const discard = async (): Promise<void> => {
-      for (const { buffer } of slices) slabs.release(buffer);
-    };
-    copies.push({ path: '', discard });
-    if (lastLsn === lsn) return [...sources, { slices }];
-    throw new CorruptionError(
-      'CORRUPT_FRAME',
-      `log ends at LSN ${lastLsn} where ${lsn} was found`,
-      { lsn: lastLsn + 1, expected: lsn, actual: lastLsn },
-    );
   }
 
   #tell(

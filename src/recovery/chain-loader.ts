@@ -161,7 +161,11 @@ async function loadImage(input: LoadInput, link: ChainLink): Promise<ColdLink> {
 }
 
 /** The file has to be the one that the record means: of this store, seed and place in the chain. */
-function checkHeader(input: LoadInput, link: ChainLink, header: SnapshotHeader): void {
+export function checkHeader(
+  input: Pick<LoadInput, 'seed' | 'groupBits' | 'storeId'>,
+  link: ChainLink,
+  header: SnapshotHeader,
+): void {
   const { seed, groupBits, storeId: own } = input;
   const expected = {
     kind: link.kind,

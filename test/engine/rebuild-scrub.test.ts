@@ -3,9 +3,17 @@
  * is made anew all the same, since the next opening would need the file.
  */
 import { describe, expect, test } from 'vitest';
-import type { CheckpointRecord, Engine } from '../../src/engine/index.ts';
+import type { Engine } from '../../src/engine/index.ts';
 import { codeOf, open, pathsIn, type World } from './engine-fixture.ts';
-import { damageIn, expectWhole, flip, opened, rebuildEnded, stored } from './rebuild-world.ts';
+import {
+  damageIn,
+  expectWhole,
+  flip,
+  opened,
+  otherBase,
+  rebuildEnded,
+  stored,
+} from './rebuild-world.ts';
 
 async function verifyNewest(engine: Engine): Promise<void> {
   await engine.verify({ checkpoint: (await engine.checkpoints()).at(-1)!.id });
@@ -28,15 +36,6 @@ async function damageAll(world: World, sound: readonly string[] = []): Promise<v
     logs.find((path) => path.endsWith('.wal'))!,
     0.05,
   );
-}
-
-/** The base that a store of other values, and otherwise the same, has in its place. */
-async function otherBase({ chain }: CheckpointRecord): Promise<Uint8Array> {
-  const other = await stored('y', { compression: 'none' });
-  const [base] = other.newest.chain;
-  expect(base).toMatchObject({ bytes: chain[0]!.bytes, lastTimestamp: chain[0]!.lastTimestamp });
-  expect(base!.sha256).not.toBe(chain[0]!.sha256);
-  return other.world.fs.read(`/store/${base!.name}`);
 }
 
 describe('damage of a snapshot of the chain, all of which is in memory', () => {
@@ -88,7 +87,7 @@ describe('damage of a snapshot of the chain, all of which is in memory', () => {
     const { world, newest } = await stored('x', { compression: 'none' });
     const { name } = newest.chain[0]!;
     // Of another state, and otherwise in order: so is what the opening brings into memory.
-    await world.fs.put(`/store/${name}`, await otherBase(newest));
+    await world.fs.put(`/store/${name}`, await otherBase(newest.chain[0]!));
     const named = newest.chain.map((link) => link.name);
     await damageAll(world, named);
     const heard = await opened(world, { prefetch: 'aggressive' });

@@ -5,7 +5,8 @@ import { expect } from 'vitest';
 import type { CheckpointRecord, DamageEvent, Engine } from '../../src/engine/index.ts';
 import type { EngineOptions } from '../../src/engine/index.ts';
 import type { FaultyFileSystem } from '../tools/faulty-file-system.ts';
-import { open, settle, worldOn, type World } from './engine-fixture.ts';
+import type { ChainLink } from '../../src/checkpoint/checkpoint-record.ts';
+import { open, pathsIn, settle, worldOn, type World } from './engine-fixture.ts';
 
 export const count = 600;
 
@@ -13,7 +14,7 @@ export const count = 600;
 export async function stored(
   filler = 'x',
   options: Partial<EngineOptions> = {},
-): Promise<{ world: World; newest: CheckpointRecord }> {
+): Promise<{ world: World; oldest: CheckpointRecord; newest: CheckpointRecord }> {
   const world = worldOn();
   const engine = await open(world, options);
   const set = async (from: number, to: number, round: number): Promise<void> => {
@@ -23,7 +24,7 @@ export async function stored(
     await engine.commit({ positions: { source: round } });
   };
   await set(0, count, 1);
-  await engine.checkpoint();
+  const oldest = await engine.checkpoint();
   await set(100, 300, 2);
   await engine.checkpoint({ kind: 'base' });
   await set(200, 400, 3);
@@ -32,7 +33,7 @@ export async function stored(
   const newest = await engine.checkpoint({ kind: 'delta' });
   await set(500, 510, 4);
   await engine.close();
-  return { world, newest };
+  return { world, oldest, newest };
 }
 
 const roundOf = (i: number): number | undefined => {
@@ -95,4 +96,15 @@ export function damageIn(world: World, name: string): Promise<void> {
 /** Waits until a rebuild has ended, well or not. */
 export async function rebuildEnded({ events }: Heard): Promise<void> {
   while (!events.some(({ outcome }) => outcome !== 'found')) await settle(1);
+}
+
+/** The file that a store of other values, and otherwise the same, has where this one has a base. */
+export async function otherBase(base: ChainLink): Promise<Uint8Array> {
+  const { world } = await stored('y', { compression: 'none' });
+  const id = base.name.slice(-10);
+  const path = (await pathsIn(world.fs, 'snapshots')).find((one) => one.endsWith(id))!;
+  const bytes = await world.fs.read(path);
+  expect(bytes).toHaveLength(base.bytes);
+  expect(path).not.toContain(base.sha256);
+  return bytes;
 }

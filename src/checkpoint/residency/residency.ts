@@ -280,11 +280,13 @@ export class Residency implements ColdFileWatcher {
   }
 
   async #end({ handle, copy }: Held): Promise<void> {
-    try {
-      await handle.close();
-      await copy.discard();
-    } catch (error) {
-      this.#events?.failed(toStorageError(error, 'close', copy.path));
+    // A handle that cannot be closed is no reason to keep the copy.
+    for (const end of [() => handle.close(), () => copy.discard()]) {
+      try {
+        await end();
+      } catch (error) {
+        this.#events?.failed(toStorageError(error, 'close', copy.path));
+      }
     }
   }
 
