@@ -1,76 +1,105 @@
 /*
- * A Map whose growth never holds the event loop: buckets of at most `bucketEntriesMax` entries,
+ * A map whose growth never holds the event loop: buckets of at most `bucketEntriesMax` entries,
  * split one at a time (after extendible hashing, Fagin et al. 1979). One JS Map that grows past a million
- * entries copies them all at once; here a step moves one bucket. Up to one bucket it is a plain Map
- * and hashes nothing. Insertion order is not kept.
+ * entries copies them all at once; here a step moves one bucket. Up to `plainEntriesMax` entries it
+ * is a JS Map and hashes nothing. Insertion order is not kept.
  */
+import { keyHash } from './key-hash.ts';
+import { HashBucket } from './hash-bucket.ts';
 
 /** Keys of memtables: what `mapKeyOf` gives. */
 export type MapKey = string | number | bigint | boolean;
 
+/** A JS Map knows the hash of a text that it has seen; beyond this it loses to misses of the cache. */
+const plainEntriesMax = 16_384;
 const bucketEntriesMax = 8192;
 /** Keys that hash alike stay together; the directory does not grow for them. */
 const depthMax = 20;
-/** Bits of the hash by which a bucket is split. */
+/** Bits of the hash by which a bucket is split: split in two, entries would be moved four times as often. */
 const splitBits = 4;
 
 export class GrowingMap<V> {
+  /** Until there are too many of them. */
+  #plain: Map<MapKey, V> | undefined = new Map();
   /** Buckets by the low bits of the hash; one that is not split yet stands at several places. */
-  #directory: Map<MapKey, V>[] = [new Map()];
+  #directory: HashBucket<V>[] = [];
   /** How many bits of the hash a bucket shares, at the same places. */
-  #depths: number[] = [0];
+  #depths: number[] = [];
   #mask = 0;
   #size = 0;
 
   get size(): number {
-    return this.#size;
+    return this.#plain ? this.#plain.size : this.#size;
   }
 
   get(key: MapKey): V | undefined {
-    if (this.#mask === 0) return this.#directory[0]!.get(key);
-    return this.#directory[hashOf(key) & this.#mask]!.get(key);
+    if (this.#plain) return this.#plain.get(key);
+    const hash = keyHash(key);
+    return this.#directory[hash & this.#mask]!.get(key, hash);
   }
 
   set(key: MapKey, value: V): void {
-    const index = this.#mask === 0 ? 0 : hashOf(key) & this.#mask;
+    if (this.#plain) {
+      this.#plain.set(key, value);
+      if (this.#plain.size > plainEntriesMax) this.#begin(this.#plain);
+      return;
+    }
+    const hash = keyHash(key);
+    const index = hash & this.#mask;
     const bucket = this.#directory[index]!;
-    const before = bucket.size;
-    bucket.set(key, value);
-    if (bucket.size === before) return;
+    if (!bucket.set(key, hash, value)) return;
     this.#size++;
     if (bucket.size > bucketEntriesMax && this.#depths[index]! < depthMax) this.#split(index);
   }
 
   delete(key: MapKey): boolean {
-    const index = this.#mask === 0 ? 0 : hashOf(key) & this.#mask;
-    const deleted = this.#directory[index]!.delete(key);
+    if (this.#plain) return this.#plain.delete(key);
+    const hash = keyHash(key);
+    const deleted = this.#directory[hash & this.#mask]!.delete(key, hash);
     if (deleted) this.#size--;
     return deleted;
   }
 
   /** Entries in no particular order; changes made meanwhile may or may not be seen. */
   *entries(): Generator<[MapKey, V]> {
-    const seen = new Set<Map<MapKey, V>>();
+    if (this.#plain) {
+      yield* this.#plain;
+      return;
+    }
+    const seen = new Set<HashBucket<V>>();
     for (const bucket of this.#directory) {
       if (seen.has(bucket)) continue;
       seen.add(bucket);
-      yield* bucket;
+      yield* bucket.entries();
     }
   }
 
-  /** Splits a bucket sixteenfold: split in two, each entry would be moved four times as often. */
+  #begin(plain: Map<MapKey, V>): void {
+    const count = 1 << splitBits;
+    const expected = (2 * plain.size) >>> splitBits;
+    this.#plain = undefined;
+    this.#size = plain.size;
+    this.#mask = count - 1;
+    this.#depths = Array.from({ length: count }, () => splitBits);
+    this.#directory = Array.from({ length: count }, () => new HashBucket<V>(expected));
+    for (const [key, value] of plain) {
+      const hash = keyHash(key);
+      this.#directory[hash & this.#mask]!.set(key, hash, value);
+    }
+  }
+
   #split(index: number): void {
     const old = this.#directory[index]!;
     const oldDepth = this.#depths[index]!;
     const bits = Math.min(splitBits, depthMax - oldDepth);
     const depth = oldDepth + bits;
     while (this.#mask + 1 < 1 << depth) this.#double();
-    const parts = Array.from({ length: 1 << bits }, () => new Map<MapKey, V>());
-    const last = parts.length - 1;
-    for (const [key, value] of old) parts[(hashOf(key) >>> oldDepth) & last]!.set(key, value);
+    const expected = (2 * bucketEntriesMax) >>> bits;
+    const parts = Array.from({ length: 1 << bits }, () => new HashBucket<V>(expected));
+    old.moveTo(parts, oldDepth);
     const step = 1 << oldDepth;
     for (let i = index & (step - 1); i < this.#directory.length; i += step) {
-      this.#directory[i] = parts[(i >>> oldDepth) & last]!;
+      this.#directory[i] = parts[(i >>> oldDepth) & (parts.length - 1)]!;
       this.#depths[i] = depth;
     }
   }
@@ -80,43 +109,4 @@ export class GrowingMap<V> {
     this.#depths = [...this.#depths, ...this.#depths];
     this.#mask = this.#directory.length - 1;
   }
-}
-
-const CHARACTERS_MAX = 48;
-
-let lastText = '';
-let lastHash = hashString('');
-
-/** A cheap hash; it decides only which bucket a key is in. */
-function hashOf(key: MapKey): number {
-  if (typeof key === 'number') return hashNumber(key);
-  const text = typeof key === 'string' ? key : String(key);
-  // A key is looked for, then set: the same text twice in a row.
-  if (text === lastText) return lastHash;
-  lastText = text;
-  lastHash = hashString(text);
-  return lastHash;
-}
-
-function hashNumber(key: number): number {
-  const low = Number.isInteger(key) ? key | 0 : hashString(String(key));
-  return finish(low ^ Math.floor(key / 0x1_0000_0000));
-}
-
-/** All characters of a short string; the ends of a long one and its length. */
-function hashString(text: string): number {
-  const { length } = text;
-  let hash = length;
-  const head = length > CHARACTERS_MAX ? CHARACTERS_MAX / 2 : length;
-  for (let i = 0; i < head; i++) hash = Math.imul(hash, 31) + text.charCodeAt(i);
-  for (let i = Math.max(head, length - CHARACTERS_MAX / 2); i < length; i++) {
-    hash = Math.imul(hash, 31) + text.charCodeAt(i);
-  }
-  return finish(hash);
-}
-
-function finish(value: number): number {
-  const a = Math.imul(value ^ (value >>> 16), 0x7feb352d);
-  const b = Math.imul(a ^ (a >>> 15), 0x846ca68b);
-  return (b ^ (b >>> 16)) >>> 0;
 }

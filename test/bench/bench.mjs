@@ -16,7 +16,18 @@ import { drawFlames } from './flames.mjs';
 import { askedFor, short } from './statistics.mjs';
 
 const groups = {
-  parts: ['commit', 'flight', 'batches', 'paced', 'reads', 'merge', 'recovery', 'stall', 'sizes'],
+  parts: [
+    'commit',
+    'flight',
+    'batches',
+    'paced',
+    'reads',
+    'memtable',
+    'merge',
+    'recovery',
+    'stall',
+    'sizes',
+  ],
   scale: ['state', 'chain', 'segments', 'groups', 'values', 'day'],
 };
 
