@@ -4,9 +4,7 @@
 import { expect, test } from 'vitest';
 import { cuts, offsetsOf, zeroedSectors, type Damage } from './damages.ts';
 import { everyKind, type Sample } from './stores.ts';
-import { isLong, sweep, tell } from './sweep.ts';
-
-const timeout = isLong ? 7_200_000 : 300_000;
+import { isLong, longStride, sweep, tell, timeout } from './sweep.ts';
 
 /** Of the store that runs, only the log differs from the one that was closed. */
 const pathsOf = ({ name, files }: Sample): string[] =>
@@ -17,7 +15,7 @@ function* allSectors(sample: Sample): Generator<Damage> {
 }
 
 function* allCuts(sample: Sample): Generator<Damage> {
-  const choice = isLong ? { stride: 1 } : { stride: 509, end: 1 };
+  const choice = { stride: longStride ?? 509, end: 1 };
   for (const path of pathsOf(sample)) {
     yield* cuts(sample, path, offsetsOf(sample.files.get(path)!.length, choice));
   }

@@ -18,8 +18,11 @@ export interface Damage {
   readonly files: Files;
   /** Somebody has to tell of it, even where the newest state does not need it. */
   readonly isNeeded: boolean;
-  /** A file holds what it held before. */
-  readonly isOld?: boolean;
+  /**
+   * It can make the log look as if it had ended earlier: a lost sector, or an old copy of a segment.
+   * Only what nothing else proves may go that way.
+   */
+  readonly hidesEnd?: boolean;
 }
 
 const sectorBytes = 512;
@@ -65,7 +68,8 @@ export function* zeroedSectors({ files }: Sample, path: string): Damages {
     bytes.fill(0, at, at + sectorBytes);
     if (Buffer.compare(bytes, whole) === 0) continue;
     const what = `sector at ${at} of ${path}`;
-    yield { what, path, files: withFile(files, path, bytes), isNeeded: at < end };
+    const made = withFile(files, path, bytes);
+    yield { what, path, files: made, isNeeded: at < end, hidesEnd: true };
   }
 }
 
@@ -138,7 +142,7 @@ export function* oldCopies({ files, older }: Sample): Damages {
     for (const [i, bytes] of contents.entries()) {
       const what = `${path} as it was, copy ${i}${files.has(path) ? '' : ', though it was gone'}`;
       const made = withFile(files, path, bytes);
-      yield { what, path, files: made, isNeeded: false, isOld: true };
+      yield { what, path, files: made, isNeeded: false, hidesEnd: true };
     }
   }
 }

@@ -5,13 +5,11 @@ import { expect, test } from 'vitest';
 import { flips, offsetsOf, type Choice, type Damage } from './damages.ts';
 import { kindOf } from './kinds.ts';
 import { everyKind, type Sample } from './stores.ts';
-import { isLong, sweep, tell } from './sweep.ts';
-
-const timeout = isLong ? 7_200_000 : 300_000;
+import { isLong, longStride, sweep, tell, timeout } from './sweep.ts';
 
 /** The newest file of each kind has its headers tried whole; of the others one byte in so many. */
 function choiceOf({ files }: Sample, path: string): Choice {
-  if (isLong) return { stride: 1 };
+  if (longStride !== undefined) return { stride: longStride };
   const newest = [...files.keys()].findLast((other) => kindOf(other) === kindOf(path));
   if (newest !== path) return { stride: 509 };
   return path.endsWith('.wal') ? { stride: 73, head: 192 } : { stride: 149, head: 48, end: 24 };

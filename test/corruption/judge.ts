@@ -3,7 +3,7 @@
  * promise. A refusal is one of the typed errors of damage and changes nothing; what opens shows exactly
  * what some commit left, none older than what the bytes still prove, and goes on.
  */
-import type { Engine, Reader, StoreVerification } from '../../src/engine/index.ts';
+import type { Engine, EngineOptions, Reader, StoreVerification } from '../../src/engine/index.ts';
 import { TidemarkError, type ErrorCode } from '../../src/errors.ts';
 import type { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
 import { inspectStoreWith } from '../../src/recovery/inspect.ts';
@@ -51,17 +51,25 @@ export interface Outcome {
   readonly verified?: Pick<StoreVerification, 'faults' | 'notes'> | ErrorCode;
 }
 
+/** How a disk is tried. */
+export interface JudgeOptions {
+  /** Whether readers, `inspectStore` and `verifyStore` look at it first. */
+  readonly readers: boolean;
+  /** Of the opening. @defaultValue as the store was written */
+  readonly options?: Partial<EngineOptions>;
+}
+
 /** Tries one disk. @throws what breaks the promise */
 export async function judge(
   sample: Sample,
   damage: Damage,
-  { readers }: { readonly readers: boolean },
+  { readers, options = {} }: JudgeOptions,
 ): Promise<Outcome> {
   const proved = survivingProof(damage.files, sample.limits);
   const fs = await diskOf(damage.files);
   const verified = readers ? await readEverything(sample, fs, proved) : undefined;
   const told = verified && { verified };
-  const opening = await typed(openOn(fs, {}, 77));
+  const opening = await typed(openOn(fs, options, 77));
   if ('code' in opening) {
     const path = differenceOf(damage.files, await filesOf(fs));
     check(path === undefined, `the refused opening has changed ${path}`);
@@ -150,7 +158,7 @@ async function readAt(reader: Reader, shown: string | undefined): Promise<void> 
 }
 
 /** The value, or the code of the damage that was told. @throws any other error */
-async function typed<T>(
+export async function typed<T>(
   call: Promise<T>,
   codes: ReadonlySet<ErrorCode> = damageCodes,
 ): Promise<{ value: T } | { code: ErrorCode }> {
@@ -166,6 +174,6 @@ function checkTyped(error: unknown, codes: ReadonlySet<ErrorCode> = damageCodes)
   throw error;
 }
 
-function check(condition: boolean, what: string): asserts condition {
+export function check(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(what);
 }

@@ -4,15 +4,7 @@
 import { expect, test } from 'vitest';
 import { duplicates, oldCopies, overwritten, removals, swaps } from './damages.ts';
 import { everyKind } from './stores.ts';
-import { isLong, sweep, tell } from './sweep.ts';
-
-const timeout = isLong ? 7_200_000 : 300_000;
-
-/** Every so many, from the first on; all in a long run. */
-function* oneIn<T>(every: number, all: Iterable<T>): Generator<T> {
-  let at = 0;
-  for (const one of all) if (isLong || at++ % every === 0) yield one;
-}
+import { oneIn, sweep, tell, timeout } from './sweep.ts';
 
 for (const name of ['closed', 'running'] as const) {
   test(`two files of a kind are swapped, or one overwritten, ${name}`, { timeout }, async () => {

@@ -4,8 +4,14 @@
  * the greatest LSN that one of them names as durable is the least that an opening may reach.
  */
 import { parseRecordName } from '../../src/checkpoint/checkpoint-record.ts';
+import { checksum } from '../../src/codec/checksum.ts';
 import { decodeSealedJson } from '../../src/codec/sealed-json.ts';
-import { decodeGroupHeader, groupAlignment, groupHeaderBytes } from '../../src/wal/group-format.ts';
+import {
+  decodeGroupHeader,
+  groupAlignment,
+  groupBytes,
+  groupHeaderBytes,
+} from '../../src/wal/group-format.ts';
 import {
   decodeSegmentHeader,
   parseSegmentName,
@@ -48,6 +54,29 @@ export function headerOf(path: string, bytes: Uint8Array): SegmentHeader | undef
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether nothing but zeros stands behind the last valid group of the newest segment: the log looks as
+ * one that ends there.
+ */
+export function endsInZeros(files: Files): boolean {
+  const found = [...files].flatMap(([path, bytes]) => {
+    const header = headerOf(path, bytes);
+    return header ? [{ header, bytes }] : [];
+  });
+  const newest = found.toSorted((a, b) => b.header.number - a.header.number)[0];
+  if (!newest) return true;
+  const { header, bytes } = newest;
+  let at = segmentHeaderBytes;
+  for (;;) {
+    const group = decodeGroupHeader(bytes, at, header.salt, at);
+    if (typeof group === 'string') break;
+    const start = at + groupHeaderBytes;
+    if (checksum(bytes, start, start + group.bodyBytes) !== group.bodyCrc) break;
+    at += groupBytes(group.bodyBytes);
+  }
+  return bytes.subarray(at).every((byte) => byte === 0);
 }
 
 function provedIn(bytes: Uint8Array, { salt, predecessor }: SegmentHeader): number[] {

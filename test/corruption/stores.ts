@@ -163,3 +163,15 @@ export async function everyKind(): Promise<{ closed: Sample; running: Sample }> 
   const closed = run.sample('closed', await run.remember(), limits);
   return { closed, running };
 }
+
+/** A young store: six small commits in one segment, no checkpoint. */
+export async function young(): Promise<{ closed: Sample; running: Sample }> {
+  const run = new Run();
+  await run.open();
+  await run.commits(6, 10);
+  const limits = new Map([[1, Number.MAX_SAFE_INTEGER]]);
+  const running = run.sample('running', await run.remember(), limits);
+  await run.engine.close();
+  const closed = run.sample('closed', await run.remember(), limits);
+  return { closed, running };
+}

@@ -1,18 +1,23 @@
 /*
  * Tries one damaged disk after another and counts what became of them. The default run takes all bytes
- * of headers and a stride of the rest; with TIDEMARK_CORRUPTION=all every byte is tried, and every disk
- * is looked at by readers too. A failure tells the command that repeats it.
+ * of headers and a stride of the rest; with TIDEMARK_CORRUPTION=1 every byte is tried (with 7 one of
+ * seven), and every disk is looked at by readers too. A failure tells the command that repeats it.
  */
 import type { Damage } from './damages.ts';
 import { judge, type Outcome } from './judge.ts';
 import { kindOf } from './kinds.ts';
+import { endsInZeros } from './proof.ts';
 import type { Sample } from './stores.ts';
 
-/** Whether everything is tried. */
-export const isLong: boolean = process.env['TIDEMARK_CORRUPTION'] === 'all';
+const asked = process.env['TIDEMARK_CORRUPTION'];
+/** In a long run, one byte of so many is tried, and all else. */
+export const longStride: number | undefined = asked === undefined ? undefined : checkStride(asked);
+export const isLong: boolean = longStride !== undefined;
+/** Time for a test, milliseconds. */
+export const timeout: number = isLong ? 24 * 3_600_000 : 300_000;
 /** Only disks in whose words this stands. */
 const only = process.env['TIDEMARK_CORRUPTION_ONLY'];
-/** One disk of so many is looked at by readers, of those that open without a word all are. */
+/** One disk of so many is looked at by readers too. */
 const readersEvery = isLong ? 1 : 5;
 /** Failures that are told; there may be more. */
 const failuresMost = 5;
@@ -32,8 +37,15 @@ export interface Counts {
   unseen: number;
 }
 
+/** What becomes of one disk. */
+export type Try = (damage: Damage, readers: boolean) => Promise<Outcome>;
+
 /** Tries them all. @throws with every way to break the promise that was found */
-export async function sweep(sample: Sample, damages: Iterable<Damage>): Promise<Counts> {
+export async function sweep(
+  sample: Sample,
+  damages: Iterable<Damage>,
+  tryOne: Try = (damage, readers) => judge(sample, damage, { readers }),
+): Promise<Counts> {
   const counts: Counts = { tried: 0, refused: 0, reported: 0, unneeded: 0, cut: 0, unseen: 0 };
   const failures: string[] = [];
   for (const damage of damages) {
@@ -41,7 +53,7 @@ export async function sweep(sample: Sample, damages: Iterable<Damage>): Promise<
     if (failures.length >= failuresMost) break;
     const readers = counts.tried++ % readersEvery === 0;
     try {
-      const outcome = await judge(sample, damage, { readers });
+      const outcome = await tryOne(damage, readers);
       counts[classOf(sample, damage, outcome)]++;
     } catch (error) {
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -49,8 +61,14 @@ export async function sweep(sample: Sample, damages: Iterable<Damage>): Promise<
     }
   }
   if (failures.length === 0) return counts;
-  const again = `TIDEMARK_CORRUPTION=all TIDEMARK_CORRUPTION_ONLY='…' npx vitest run test/corruption`;
+  const again = `TIDEMARK_CORRUPTION=1 TIDEMARK_CORRUPTION_ONLY='…' npx vitest run test/corruption`;
   throw new Error(`${failures.join('\n\n')}\n\nto repeat, with the words above: ${again}`);
+}
+
+/** Every so many, from the first on; all in a long run. */
+export function* oneIn<T>(every: number, all: Iterable<T>): Generator<T> {
+  let at = 0;
+  for (const one of all) if (isLong || at++ % every === 0) yield one;
 }
 
 /** Tells how much was tried, for those who read the run. */
@@ -82,7 +100,7 @@ function classOf(
   if (lsn !== model.lsn) {
     if (isSpare) throw new Error(`opened at LSN ${lsn}, though there is another way`);
     if (reports.includes('torn tail') || reports.includes('damaged history')) return 'cut';
-    if (damage.isOld && kindOf(damage.path) === 'segment') return 'unseen';
+    if (damage.hidesEnd && endsInZeros(damage.files)) return 'unseen';
     throw new Error(`opened at LSN ${lsn} without a word`);
   }
   if (reports.length > 0) return 'reported';
@@ -94,4 +112,10 @@ function classOf(
     throw new Error('opened without a word, and verifyStore finds nothing');
   }
   return 'unneeded';
+}
+
+function checkStride(text: string): number {
+  const stride = text === 'all' ? 1 : Number(text);
+  if (Number.isInteger(stride) && stride > 0) return stride;
+  throw new Error(`TIDEMARK_CORRUPTION is a stride of bytes, 1 for all: ${text}`);
 }
