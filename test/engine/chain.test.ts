@@ -59,6 +59,27 @@ function contents(engine: Engine): unknown[] {
   return [...engine.operator('op').value('v').entries()];
 }
 
+test('E4 a merge long after the last commit: expiry is judged by that commit, not by the clock', async () => {
+  const { engine, world } = await watched({ maxChainLength: 10 });
+  const state = engine.operator('op').value('v');
+  state.set('short', 1, { ttlMs: 1000 });
+  await engine.commit();
+  await engine.checkpoint();
+  state.set('long', 2);
+  const { lsn } = await engine.commit();
+  await engine.checkpoint();
+  world.clock.advance(60_000);
+  expect(state.get('short')).toBeUndefined();
+
+  const { chain, timestamp } = await engine.checkpoint({ kind: 'base' });
+  // The catalogue's entry is the third.
+  expect(chain).toMatchObject([{ kind: 'base', lastTimestamp: timestamp, entryCount: 3 }]);
+  const view = await engine.viewAt({ lsn });
+  expect(view.operator('op').value('v').get('short')).toBe(1);
+  await view.close();
+  await engine.close();
+});
+
 describe('strategies', () => {
   test('each reaches the same state; the whole chain into a base, or the cheapest run', async () => {
     const states: unknown[] = [];

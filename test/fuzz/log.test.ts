@@ -263,7 +263,7 @@ describe('commits', () => {
   test('mutated: every entry encoded again to the same bytes, or damage', async () => {
     await fuzz({
       samples,
-      runs: 2500,
+      runs: 1200,
       decode: (bytes) => {
         const fault = commitFault(bytes, 0);
         const outcome = outcomeOf(() => reencode(bytes));
@@ -279,7 +279,7 @@ describe('commits', () => {
     const decoding = { tables, decoder: new ValueDecoder(new Map()), provedLsn: 10 };
     await fuzz({
       samples,
-      runs: 2500,
+      runs: 1200,
       decode: (bytes) => outcomeOf(() => decodeCommit(7, bytes, decoding)) !== undefined,
     });
   });
@@ -315,17 +315,12 @@ describe('commits', () => {
     const options = { seed: { low: 1, high: 2 }, groupBits: 2, afterLsn: 0, throughLsn: 100 };
     await fuzz({
       samples: [built.bytes.subarray(segmentHeaderBytes)],
-      runs: 1200,
+      runs: 600,
       seal: (bytes) => sealGroups(bytes, range.salt),
       decode: async (groups) => {
         const bytes = Buffer.concat([head, groups]);
-        scanSegment(
-          groups,
-          segmentHeaderBytes,
-          range.salt,
-          { offset: segmentHeaderBytes, lsn: 0, chain: chainStart },
-          0,
-        );
+        const start = { offset: segmentHeaderBytes, lsn: 0, chain: chainStart };
+        outcomeOf(() => scanSegment(groups, segmentHeaderBytes, range.salt, start, 0));
         await writeFile(fs, '/d/s', bytes);
         const outcome = await outcomeOfTask(() =>
           withinMemory(400_000 + 40 * bytes.length, () =>

@@ -42,7 +42,7 @@ describe('recordings', () => {
   test('a whole one, mutated, checksums mended: numbers that can be, or damage', async () => {
     await fuzz({
       samples: [golden],
-      runs: 2500,
+      runs: 1200,
       seal: sealBlocks,
       decode: async (bytes) => {
         const outcome = await withinMemory(2000 + 4 * bytes.length, () =>

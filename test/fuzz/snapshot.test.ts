@@ -144,7 +144,7 @@ describe('headers, trailers and tables', () => {
     const offset = sliceEnd(footer.slices.at(-1)!);
     await fuzz({
       samples: [footer, names].map(encodeSnapshotFooter),
-      runs: 4000,
+      runs: 2000,
       seal: sealHeader,
       decode: async (bytes) => {
         const outcome = await withinMemory(4000 + 10 * bytes.length, () =>

@@ -36,7 +36,7 @@ describe('values', () => {
   test('mutated: encoded again to the same bytes, or damage', async () => {
     await fuzz({
       samples: [...mixed, ...kept],
-      runs: 4000,
+      runs: 1500,
       decode: async (bytes) => {
         const outcome = await withinMemory(2000 + bytes.length * 20, () =>
           outcomeOf(() => codec.decode(bytes, 0, bytes.length)),
@@ -113,7 +113,7 @@ describe('keys', () => {
   test('mutated: encoded again to the same bytes, or damage', async () => {
     await fuzz({
       samples: keys.map((key) => encodeKey(key).slice()),
-      runs: 3000,
+      runs: 1500,
       decode: async (bytes) => {
         const outcome = await withinMemory(1000 + bytes.length * 4, () =>
           outcomeOf(() => decodeKey(bytes, 0, bytes.length)),
@@ -141,7 +141,7 @@ describe('merge patches', () => {
   test('mutated: decoded, composed and applied, or damage', async () => {
     await fuzz({
       samples,
-      runs: 2000,
+      runs: 1500,
       decode: async (bytes) => {
         const patch = range(bytes);
         const outcome = outcomeOf(() => decodePatch(patch, decoder));
@@ -173,11 +173,11 @@ describe('compressed blocks', () => {
     const own = loadCodec(name);
     test(`${name}, mutated: exactly the target, or damage, within its memory`, async () => {
       const plain = fc.oneof(fc.constantFrom(...blocks.map(({ length }) => length)), fc.nat(3000));
-      const lengths = fc.sample(plain, fuzzParameters(400));
+      const lengths = fc.sample(plain, fuzzParameters(200));
       let next = 0;
       await fuzz({
         samples: blocks.map((block) => Uint8Array.from(own.compress(block))),
-        runs: 400,
+        runs: 200,
         decode: async (bytes) => {
           // The sizes that the samples have are tried first.
           const sizes = [...blocks.map(({ length }) => length), lengths[next++ % lengths.length]!];

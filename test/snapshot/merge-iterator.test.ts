@@ -135,6 +135,16 @@ describe('clears', () => {
     ]);
   });
 
+  test('E2 a delta: a tombstone stays, whatever it is folded over, and hides what is older', () => {
+    const gone = { table: 16, op: ops.delete, key: 'a' };
+    const oldest = (): RunCursor => run(1, [put(16, 'a', '0')]);
+    const merged = (): MergeIterator =>
+      new MergeIterator([run(2, [put(16, 'a', '1')]), run(3, [gone])], delta);
+    expect(drain(merged())).toEqual(['16:a@3/2']);
+    expect(drain(new MergeIterator([run(3, [gone])], delta))).toEqual(['16:a@3/2']);
+    expect(drain(new MergeIterator([oldest(), merged()], base))).toEqual([]);
+  });
+
   test('E2 a base: clears and tombstones are gone, and what they killed', () => {
     const older = run(1, [map('a', 'x'), map('b', 'x'), map('c', 'x')]);
     const newer = run(2, [clear('a'), map('b', 'x', ops.delete)]);

@@ -15,9 +15,11 @@ import {
   collect,
   crashed,
   errorOf,
+  gate,
   record,
   recordsOf,
   segmentPaths,
+  settle,
   walDirectory,
   worldOn,
   type World,
@@ -177,6 +179,28 @@ describe('opening with a checkpoint', () => {
       code: 'CORRUPT_SEGMENT',
       details: { path: newest, actual: 5000 },
     });
+  });
+
+  test('C1 the log is cut and written, and its sync has not returned: no checkpoint hears of the border', async () => {
+    const world = worldOn();
+    const { writer } = await openAt(world);
+    await settle();
+    const sync = gate();
+    world.fs.before = ({ call, path }) =>
+      call === 'sync' && path.endsWith('.wal') ? sync.passed : undefined;
+    const written = new Promise<void>((resolve, reject) => {
+      writer.seal([record(1)], 'os', { resolve, reject });
+    });
+    let border: LogPosition | undefined;
+    const cut = writer.cut().then((position) => (border = position));
+    await written;
+    await settle();
+    expect(world.fs.calls.at(-1)?.call).toBe('sync');
+    expect([writer.durableLsn, border]).toEqual([0, undefined]);
+    sync.open();
+    await cut;
+    expect([writer.durableLsn, border?.lsn]).toEqual([1, 1]);
+    await writer.close();
   });
 
   test('C1 the log is cut while frames are sealed and written: every cut is a border behind its LSN', async () => {

@@ -33,6 +33,19 @@ function holdSyncs(world: World): { open(): void } {
   };
 }
 
+test('L5 a proof mark: what it proves is synced before the mark is written, and the mark after', async () => {
+  const world = worldOn();
+  const log = await open(world, { undurableBytesMax: 1024 * 1024 });
+  await settle();
+  await log.append(record(1), { durability: 'os' });
+  const start = world.fs.calls.length;
+  await log.close();
+  const calls = world.fs.calls.slice(start).filter(isSegment);
+  const changes = calls.filter(({ call }) => call !== 'close').map(({ call }) => call);
+  expect(changes).toEqual(['sync', 'write', 'sync']);
+  expect(await readAll(await open(await crashed(world, 'dropped')))).toEqual(recordsOf(1, 1));
+});
+
 describe('levels', () => {
   test('disk: nothing is acknowledged before the sync of its bytes has returned', async () => {
     const world = worldOn();
