@@ -6,7 +6,8 @@
  * every file that its plan names is there until the view is closed, whatever retention does
  * meanwhile. Nothing above the durable LSN is shown by `viewAt` (C2): the log is cut at the call, and
  * what was sealed then is waited for. Snapshots of the chain that are in memory are shared, by
- * reference count; the others are loaded by workers. Nothing is written.
+ * reference count; the others are loaded by workers. Files that a snapshot in memory is read from are
+ * pinned by their names, since no record that names them need be kept. Nothing is written.
  */
 import { setMaxListeners } from 'node:events';
 import type { ChainImages, LoadedLink } from '../checkpoint/chain-images.ts';
@@ -294,11 +295,12 @@ export class Views {
 
   /** What is frozen now, as a view. */
   #take(): View {
-    const { life: engine, space: live, writer } = this.#in;
+    const { life: engine, space: live, writer, cold } = this.#in;
     engine.assertOpen();
     const images = [...live.images.newestFirst];
     for (const image of images) image.retain();
     const lsn = writer.sealedLsn;
+    const ended = this.#pinFiles(cold.residency.namesOf(images), lsn);
     const life = new ViewLife(lsn);
     const space = viewSpace(live, life, live.now());
     space.lastTimestamp = live.lastTimestamp;
@@ -306,7 +308,13 @@ export class Views {
     live.shareFrozen(space);
     const positions = this.#in.positions.copy();
     const missing = new MissingOperators(this.#in.missing.names, []);
-    return this.#add({ lsn, life, space, positions, images, missing, ended: () => {} }, []);
+    return this.#add({ lsn, life, space, positions, images, missing, ended }, []);
+  }
+
+  /** Keeps files that are still to be loaded, behind the live state too. */
+  #pinFiles(snapshots: readonly string[], lsn: number): () => void {
+    if (snapshots.length === 0) return () => {};
+    return this.#in.pins.add({ snapshots, reason: `a snapshot in memory of LSN ${lsn}` });
   }
 
   #add(parts: ViewParts, links: readonly LoadedLink[]): View {

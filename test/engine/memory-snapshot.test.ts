@@ -1,10 +1,10 @@
 /*
  * `engine.snapshot()`: the state as of the last commit, held in memory while everything goes on.
  */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { pinsOf } from '../../src/checkpoint/retention/retention-pins.ts';
 import type { Engine, View } from '../../src/engine/index.ts';
-import { codeOf, gate, noise, open, settle, worldOn } from './engine-fixture.ts';
+import { codeOf, gate, noise, open, settle, worldOn, type World } from './engine-fixture.ts';
 
 const get = (from: Pick<Engine, 'operator'>, key: string): unknown =>
   from.operator('op').value('value').get(key);
@@ -168,3 +168,50 @@ test('a commit that waits for the checkpoint of a snapshot: it goes on when that
   expect([view.lsn, get(view, 'b')]).toEqual([6, 1]);
   await engine.close();
 });
+
+describe('a snapshot in memory of which something is not in memory', () => {
+  test('merges and collections meanwhile: its files are kept, loaded and read, until it is closed', async () => {
+    const world = worldOn();
+    const made = await open(world, { checkpointing: false });
+    for (let i = 0; i < 500; i++) set(made, `k${i}`, `value ${i} `.padEnd(400, 'x'));
+    await made.commit();
+    const { chain } = await made.checkpoint();
+    await made.close();
+    const base = `/store/${chain[0]!.name}`;
+
+    const options = {
+      checkpointing: false,
+      prefetch: 'none',
+      retention: { checkpoints: 1 },
+    } as const;
+    const engine = await open(world, options);
+    const failures: unknown[] = [];
+    engine.on('failure', (error) => failures.push(error));
+    const view = await engine.snapshot();
+    for (let round = 0; round < 3; round++) {
+      set(engine, 'k1', round);
+      await engine.commit();
+      await engine.checkpoint({ kind: 'base' });
+    }
+    const { plan } = await engine.collect();
+    const why = plan.lines.find(({ name }) => base.endsWith(name))!;
+    expect(why).toMatchObject({ action: 'keep', rules: ['pin'] });
+    // What is looked into is loaded behind it, by the name of the file.
+    world.fs.calls.length = 0;
+    for (let i = 0; i < 500; i++) expect(get(view, `k${i}`)).toMatch(`value ${i} `);
+    while (!isRead(world, base)) await settle(1);
+    await settle();
+    expect(failures).toEqual([]);
+    for (let i = 0; i < 500; i++) expect(get(view, `k${i}`)).toMatch(`value ${i} `);
+    await view.close();
+    expect(pinsOf(world.fs, '/store').size).toBe(0);
+    await engine.collect();
+    expect(await world.fs.stat(base)).toBeUndefined();
+    await engine.close();
+  });
+});
+
+/** A worker has opened the file, and closed it. */
+function isRead({ fs }: World, path: string): boolean {
+  return fs.calls.some((call) => call.path === path && call.call === 'close');
+}

@@ -250,6 +250,14 @@ export class Residency implements ColdFileWatcher {
     this.#tell({ name, table: undefined, ofContents, error });
   }
 
+  /** Of the snapshots that images are read from, those of which something is not in memory. */
+  namesOf(images: readonly Image[]): string[] {
+    return images.flatMap((image) => {
+      const held = image.file && this.#held.get(image.file);
+      return held && !image.isResident ? [held.name] : [];
+    });
+  }
+
   /** Loads nothing any more, and closes every file. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -1,6 +1,6 @@
 /*
- * What is in use and must not be collected, whatever the rules say: a checkpoint, or the moment of
- * an LSN, with the reason that a plan prints. Pins live in memory and end with the process; readers
+ * What is in use and must not be collected, whatever the rules say: a checkpoint, the moment of an
+ * LSN, or snapshots alone, with the reason that a plan prints. Pins live in memory and end with the process; readers
  * in other processes need none, since a file that is open stays readable (F1).
  *
  * Pins of a directory are found by file system and path, so that a reader of a directory whose
@@ -19,6 +19,10 @@ export type RetentionPin = { readonly reason: string } & (
       readonly lsn: number;
       /** @defaultValue the current one */
       readonly timeline?: number | undefined;
+    }
+  | {
+      /** Snapshots of these names, whether a checkpoint names them or not. */
+      readonly snapshots: readonly string[];
     }
 );
 

@@ -112,6 +112,7 @@ function markLines({ inventory }: RetentionInput, { reasons }: KeptRecords): Ret
 
 function snapshotLines(input: RetentionInput, { reasons }: KeptRecords): RetentionLine[] {
   const { inventory, unfinished } = input;
+  const pinned = input.pins.flatMap((pin) => ('snapshots' in pin ? [pin] : []));
   const namedBy = new Map<string, number[]>();
   const recorded = new Set<number>();
   let damagedMax = 0;
@@ -130,6 +131,8 @@ function snapshotLines(input: RetentionInput, { reasons }: KeptRecords): Retenti
     const { id, name } = stored;
     const by = namedBy.get(name);
     if (by) return keep('snapshot', stored, { rule: 'needed', text: neededBy(by) });
+    const pin = pinned.find(({ snapshots }) => snapshots.includes(name));
+    if (pin) return keep('snapshot', stored, { rule: 'pin', text: pin.reason });
     if (id <= damagedMax) {
       const text = `checkpoint ${damagedMax} cannot be read and may name it`;
       return keep('snapshot', stored, { rule: 'damaged', text });

@@ -269,6 +269,7 @@ class Rules {
         this.#keep(pin.recordId, { rule: 'pin', text: reason });
         continue;
       }
+      if ('snapshots' in pin) continue;
       // Of another future: what leads to it is in the past of this one.
       const shared = this.#timelines.sharedWithCurrent(pin.timeline ?? this.#timelines.current);
       const lsn = Math.min(pin.lsn, shared ?? pin.lsn);
