@@ -174,24 +174,34 @@ function planLog(input: RetentionInput, { hold, needs, futures }: KeptRecords): 
   const first = hold ? undefined : firstNeeded(walked, needs);
   const cut = walked[first?.index ?? 0];
   const lowBefore = log.lowWater?.segment ?? 0;
+  const isShared = ({ number, timeline }: StoredSegment): boolean =>
+    number <= (partOf(ancestry, timeline)?.throughSegment ?? 0);
+  const { brokenBy } = log;
+  // The low-water record rises over whatever goes: with evidence below the break nothing does.
+  const isEvidence = (segment: StoredSegment): boolean =>
+    segment.number >= lowBefore && segment.firstLsn === undefined && isShared(segment);
+  const holdsBreak =
+    brokenBy !== undefined && (first?.index ?? 0) === 0 && log.segments.some(isEvidence);
   const lines = log.segments.map((segment): RetentionLine => {
     const { number, timeline } = segment;
+    const isOther = segment.firstLsn === undefined && !isShared(segment);
+    const future = futures.get(timeline);
+    if (isOther && !future) return keep('segment', segment, unknownFuture(timeline));
     if (number < lowBefore) {
       return drop('segment', segment, { rule: 'leftover', text: 'is below the low-water record' });
     }
-    const isShared = number <= (partOf(ancestry, timeline)?.throughSegment ?? 0);
-    if (segment.firstLsn === undefined && !isShared) {
-      const future = futures.get(timeline);
-      const goes = future?.isKept === false && cut !== undefined && number < cut.number;
-      if (future && goes) return drop('segment', segment, future.reason);
-      return keep('segment', segment, future?.reason ?? unknownFuture(timeline));
+    if (isOther && future) {
+      const goes = !future.isKept && cut !== undefined && number < cut.number;
+      if (!goes) return keep('segment', segment, future.reason);
+      if (holdsBreak) return keep('segment', segment, { rule: 'damaged', text: brokenBy });
+      return drop('segment', segment, future.reason);
     }
     if (cut && first && first.index > 0 && number < cut.number) {
       const text = `the log is kept from LSN ${cut.firstLsn} on: ${first.need.text}`;
       return drop('segment', segment, { rule: 'expired', text });
     }
     if (segment.firstLsn === undefined) {
-      const text = log.brokenBy ?? 'is not on the walk back from the newest segment';
+      const text = brokenBy ?? 'is not on the walk back from the newest segment';
       return keep('segment', segment, { rule: 'damaged', text });
     }
     if (hold) return keep('segment', segment, hold);
