@@ -1,8 +1,9 @@
 /*
  * A thread of the limit of an opening: takes slices of a file by turns with the others, reads their
  * blocks in large pieces, checks each block's CRC, and decompresses it into a buffer that it uses again
- * and again. Nothing is kept; or, with `keep`, what was read is put into memory that is new, as any
- * state in memory has to be.
+ * and again. Nothing is kept; or, with `keep`, all that was read is put into memory that is new and held
+ * to the end of the pass, as any state in memory has to be: memory that is let go on the way would be
+ * given out again, and cost nothing.
  */
 import { parentPort } from 'node:worker_threads';
 import { blockingFileSystem } from '../../dist/fs/blocking-file-system.js';
@@ -18,12 +19,14 @@ parentPort.on('message', async ({ file, next, keep }) => {
   const handle = await blockingFileSystem.open(file, 'read');
   const reader = await SnapshotReader.open(handle, file);
   let bytes = 0;
+  const held = [];
   for (;;) {
     const index = Atomics.add(next, 0, 1);
     if (index >= reader.sliceCount) break;
     const places = await reader.readBlockTable(index);
     const rawBytes = places.reduce((sum, place) => sum + place.rawBytes, 0);
     const kept = keep ? new Uint8Array(new SharedArrayBuffer(rawBytes)) : undefined;
+    if (kept) held.push(kept);
     let keptAt = 0;
     for (let from = 0; from < places.length;) {
       let to = from;
@@ -56,5 +59,5 @@ parentPort.on('message', async ({ file, next, keep }) => {
     }
   }
   await handle.close();
-  parentPort.postMessage(bytes);
+  parentPort.postMessage({ bytes, slices: held.length });
 });
