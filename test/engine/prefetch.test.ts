@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Engine, EngineOptions } from '../../src/engine/index.ts';
 import type { NotedCall } from '../tools/faulty-file-system.ts';
-import { errorOf, open, settle, worldOn, type World } from './engine-fixture.ts';
+import { errorOf, gate, open, settle, worldOn, type World } from './engine-fixture.ts';
 
 const operators = ['airports', 'flights', 'routes'] as const;
 
@@ -272,6 +272,34 @@ describe('engine.prefetch', () => {
     for (const key of keys) expect(read.get(key)).toHaveLength(200);
     expect(again.stats().residency.blocksRead).toBe(blocksRead);
     await again.close();
+  });
+
+  test.each([
+    ['all', {}],
+    ['keys', { operator: 'routes', state: 'text', keys: [1] }],
+  ])('%s, and a state comes to stay in its files meanwhile: it resolves', async (_, request) => {
+    const world = await stored();
+    const { engine } = await opened(world, { prefetch: 'none', checkpointing: false });
+    await settle();
+    const held = gate();
+    const reached = gate();
+    world.fs.before = async (call) => {
+      if (call.call !== 'open' || !isSnapshot(call)) return;
+      reached.open();
+      await held.passed;
+    };
+    const first = engine.prefetch({ operator: 'airports' });
+    const second = engine.prefetch(request);
+    await reached.passed;
+    engine.operator('routes').value<string>('text', { resident: false }).set(1, 'new');
+    await engine.commit();
+    held.open();
+    await Promise.all([first, second]);
+    // Its slice is still where it was.
+    expect(engine.stats().residency.coldBytes).toBeGreaterThan(300_000);
+    expect(get(engine, 'routes', 1)).toBe('new');
+    expect(get(engine, 'routes', 2)).toMatch('routes 2 ');
+    await engine.close();
   });
 
   test('damage: it is thrown', async () => {

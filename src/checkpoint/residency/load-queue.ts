@@ -29,6 +29,7 @@ export class LoadQueue {
   readonly #given = new Map<Image, Set<number>>();
   readonly #whole = new Set<Image>();
   #asked: SlicePlace[] = [];
+  #refused: SlicePlace[] = [];
   #used: SlicePlace[] = [];
   #rest: SlicePlace[] = [];
 
@@ -53,6 +54,7 @@ export class LoadQueue {
     this.#whole.delete(image);
     const others = (place: SlicePlace): boolean => place.image !== image;
     this.#asked = this.#asked.filter(others);
+    this.#refused = this.#refused.filter(others);
     this.#used = this.#used.filter(others);
     this.#rest = this.#rest.filter(others);
   }
@@ -65,6 +67,11 @@ export class LoadQueue {
   /** Somebody looked into it, and was served from the file. */
   use(place: SlicePlace): void {
     if (this.#policy.used) this.#used.push(place);
+  }
+
+  /** What was asked for and is not loaded: its table has come to stay in its files. Told once. */
+  refused(): readonly SlicePlace[] {
+    return this.#refused.splice(0);
   }
 
   /** Slices of one image that are to be loaded next, marked as given out; undefined: nothing. */
@@ -87,6 +94,7 @@ export class LoadQueue {
     let looked = 0;
     for (; looked < from.length && looked < most; looked++) {
       const place = from[looked]!;
+      if (from === this.#asked && !this.#isLoaded(place)) this.#refused.push(place);
       if (!this.#give(place)) continue;
       from.splice(0, looked + 1);
       return place;
@@ -97,11 +105,16 @@ export class LoadQueue {
 
   #give({ image, index }: SlicePlace): boolean {
     const given = this.#given.get(image);
-    const { slice, cold, facts } = image.slices[index]!;
+    const { slice, cold } = image.slices[index]!;
     if (!given || given.has(index) || slice || cold?.fault) return false;
-    if (this.#policy.rank(facts.table) === undefined) return false;
+    if (!this.#isLoaded({ image, index })) return false;
     given.add(index);
     return true;
+  }
+
+  /** Slices of its table belong in memory. */
+  #isLoaded({ image, index }: SlicePlace): boolean {
+    return this.#policy.rank(image.slices[index]!.facts.table) !== undefined;
   }
 
   #addRest(image: Image): void {

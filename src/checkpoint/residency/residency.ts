@@ -318,6 +318,7 @@ export class Residency implements ColdFileWatcher {
   #pump(): void {
     while (this.#loading < this.#loadsMax && !this.#closed) {
       const next = this.#queue.next();
+      for (const place of this.#queue.refused()) this.#notNeeded(place);
       if (!next) return;
       const { image, indexes } = next;
       const held = image.file && this.#held.get(image.file);
@@ -370,6 +371,12 @@ export class Residency implements ColdFileWatcher {
     if (held.failed) return;
     held.failed = true;
     this.#events?.failed(error);
+  }
+
+  /** Whoever waits for a slice that stays in its file has what there is. */
+  #notNeeded({ image, index }: SlicePlace): void {
+    const held = image.file && this.#held.get(image.file);
+    if (held) this.#settle(held, index, undefined);
   }
 
   #settle(held: Held, index: number, error: unknown): void {
