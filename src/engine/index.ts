@@ -157,6 +157,7 @@ export {
   type InspectedSegment,
   type InspectedState,
   type InspectedTable,
+  type InspectOptions,
   type StoreInspection,
 } from '../recovery/inspect.ts';
 export type { InspectionFault } from '../recovery/inspect-log.ts';
@@ -167,6 +168,7 @@ export {
   type VerifyOptions,
 } from '../recovery/verify.ts';
 export type { CheckOptions } from '../recovery/verify-options.ts';
+export type { CallLimits } from '../recovery/limited-call.ts';
 export type { StoreLocation } from '../recovery/reader-moment.ts';
 export type { Target } from '../recovery/target.ts';
 export type { Rewound } from '../recovery/timeline-fork.ts';

@@ -20,6 +20,12 @@ import type { CodecModule } from '../codec/compression-modules.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { keepStore } from '../recovery/given-up.ts';
+import {
+  limitNames,
+  withinLimits,
+  type CallLimits,
+  type LimitedCall,
+} from '../recovery/limited-call.ts';
 import { describeLost, type LostDetails } from '../recovery/lost-commits.ts';
 import {
   locationNames,
@@ -43,8 +49,11 @@ import { optionsOf } from './merge-store.ts';
 import { examineStoreWith, openEngineWith, type EngineComponents } from './open-engine.ts';
 import type { EngineOptions } from './options.ts';
 
-/** Options of {@link repairStore}. */
-export interface RepairOptions extends StoreLocation {
+/**
+ * Options of {@link repairStore}. Its limits count until what is left of the store is being written; then it
+ * is finished. A copy that was kept until then stays.
+ */
+export interface RepairOptions extends StoreLocation, CallLimits {
   /** Only says what is damaged, and what a repair would lose. @defaultValue false */
   readonly dryRun?: boolean;
   /** Loses operators rather than commits, where only their states are damaged. @defaultValue false */
@@ -122,6 +131,7 @@ const machine: EngineComponents = {
  * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE; LockedError LOCKED
  * @throws CorruptionError CORRUPT_STORE without an identity; what the opening is refused with where no
  *   way is left: nothing was changed
+ * @throws AbortedError ABORTED, TIMEOUT: nothing was changed, and a copy may have been kept
  */
 export function repairStore(options: RepairOptions): Promise<RepairReport> {
   return repairStoreWith(options, machine);
@@ -132,11 +142,21 @@ export async function repairStoreWith(
   options: RepairOptions,
   on: EngineComponents,
 ): Promise<RepairReport> {
-  knownOnly(options, [...locationNames, 'dryRun', 'optimistic', 'codecs']);
-  const { dryRun = false, optimistic = false } = options;
+  knownOnly(options, [...locationNames, ...limitNames, 'dryRun', 'optimistic', 'codecs']);
+  const { dryRun = false } = options;
   if (typeof dryRun !== 'boolean') throw badOption('dryRun', 'must be true or false', dryRun);
-  const { source, where } = await locate(options, on);
-  const { faults } = await verifyStoreWith(locationOf(options), on);
+  return withinLimits('repair', options, on.clock, (run) => repair(options, on, run));
+}
+
+async function repair(
+  options: RepairOptions,
+  on: EngineComponents,
+  run: LimitedCall,
+): Promise<RepairReport> {
+  const { dryRun = false, optimistic = false } = options;
+  const { source, where } = await locate(options, on, run);
+  const { signal } = run;
+  const { faults } = await verifyStoreWith({ ...locationOf(options), signal }, on);
   const found = await examineStoreWith(where, on, (input, { objects }) => survey(input, objects));
   const loss = await lossOf(source, found, optimistic);
   const { paths, refused } = found;
@@ -146,15 +166,18 @@ export async function repairStoreWith(
   if (dryRun || (faults.length === 0 && !refused)) return { ...report, ...untouched };
   const settings = settingsOf(found);
   const keptIn = refused ? undefined : await keep(source, options, on);
+  run.check();
   const accept = { acceptLoss: true, optimistic };
   const engine = await openEngineWith({ ...where, ...settings, ...accept }, on);
+  // It writes from here on.
+  run.end();
   let checkpoint: number;
   try {
     checkpoint = (await engine.checkpoint({ kind: 'base' })).id;
   } finally {
     await engine.close();
   }
-  const removed = await clear(source, options, on, { faults, newest: checkpoint });
+  const removed = await clear(options, on, { faults, newest: checkpoint });
   const remaining = (await verifyStoreWith(locationOf(options), on)).faults;
   const given = engine.recovery.loss?.keptIn;
   return { ...report, keptIn: keptIn ?? given, checkpoint, removed, remaining };
@@ -167,6 +190,7 @@ export async function repairStoreWith(
  * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE; LockedError LOCKED
  * @throws ConflictError STATE_EXISTS: `to` is not empty
  * @throws CorruptionError where nothing is left
+ * @throws AbortedError ABORTED, TIMEOUT: `to` is as it was
  */
 export function salvageStore(options: SalvageOptions): Promise<SalvageReport> {
   return salvageStoreWith(options, machine);
@@ -177,17 +201,27 @@ export async function salvageStoreWith(
   options: SalvageOptions,
   on: EngineComponents,
 ): Promise<SalvageReport> {
-  knownOnly(options, [...locationNames, 'to', 'optimistic', 'codecs']);
-  const { optimistic = false } = options;
+  knownOnly(options, [...locationNames, ...limitNames, 'to', 'optimistic', 'codecs']);
   const to = resolve(directoryPath('to', options.to));
-  const { source, where } = await locate(options, on);
+  return withinLimits('salvage', options, on.clock, (run) => salvage({ ...options, to }, on, run));
+}
+
+async function salvage(
+  options: SalvageOptions,
+  on: EngineComponents,
+  run: LimitedCall,
+): Promise<SalvageReport> {
+  const { to, optimistic = false } = options;
+  const { source, where } = await locate(options, on, run);
   const found = await examineStoreWith(where, on, (input, { objects }) => survey(input, objects));
   const given = { ...where, ...settingsOf(found), acceptLoss: true, optimistic };
   const components = { ...on, backgroundThreads: 1 };
   const saved = await examineStoreWith(given, on, (input, loss) =>
     runSalvage(input, loss, { to, components }),
   );
-  const details = saved.lost && (await detailsOf(source, saved.lost, found));
+  // The second store is whole by now, whatever the limits say.
+  const whole = sourceOf(on, locationOf(options));
+  const details = saved.lost && (await detailsOf(whole, saved.lost, found));
   return { dir: source.dir, to, ...saved, details };
 }
 
@@ -195,19 +229,23 @@ export async function salvageStoreWith(
 async function locate(
   options: RepairOptions | SalvageOptions,
   { fs, clock }: EngineComponents,
+  run: LimitedCall,
 ): Promise<{ source: ReaderSource; where: EngineOptions }> {
   const { optimistic = false, codecs } = options;
   if (typeof optimistic !== 'boolean') {
     throw badOption('optimistic', 'must be true or false', optimistic);
   }
-  const source = sourceOf({ fs, clock }, locationOf(options));
+  const source = sourceOf({ fs, clock }, locationOf(options), run);
   const identity = await readStoreIdentity(source);
   if (identity.kind !== 'engine') {
     const message = `directory holds a log, no engine: ${source.dir}`;
     throw new InvalidArgumentError('NOT_A_STORE', message, { path: source.dir });
   }
   const own = codecs === undefined ? {} : { codecs };
-  return { source, where: { ...locationOf(options), ...own, ...littleLog, checkpointing: false } };
+  // The run has the time that is given; an opening would have one of its own.
+  const limits = { signal: run.signal, timeoutMs: Number.MAX_SAFE_INTEGER };
+  const settings = { ...littleLog, checkpointing: false, ...limits } as const;
+  return { source, where: { ...locationOf(options), ...own, ...settings } };
 }
 
 function locationOf({ dir, store }: StoreLocation): StoreLocation {
@@ -262,11 +300,13 @@ async function keep(
 
 /** Takes away records that cannot be used, then the damaged snapshots that no record names. */
 async function clear(
-  source: ReaderSource,
-  { store }: StoreLocation,
-  { fs, random }: EngineComponents,
+  options: StoreLocation,
+  on: EngineComponents,
   { faults, newest }: { readonly faults: readonly StoreFault[]; readonly newest: number },
 ): Promise<string[]> {
+  const { fs, random } = on;
+  const { store } = options;
+  const source = sourceOf(on, locationOf(options));
   const { dir } = source;
   const { storeId } = await readStoreIdentity(source);
   const lock = await lockDirectory(fs, dir);

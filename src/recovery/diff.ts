@@ -16,6 +16,7 @@ import { knownOnly } from '../std/option-checks.ts';
 import { checkName } from '../state/operator.ts';
 import type { TableDefinition } from '../state/table-definition.ts';
 import { shownVersion } from '../state/value-versions.ts';
+import { beginCall, limitNames, type CallLimits } from './limited-call.ts';
 import {
   decodeStored,
   decodeSubKey,
@@ -67,7 +68,8 @@ export interface StateNames {
 }
 
 /** Options of {@link diffStore}. */
-export interface DiffStoreOptions extends StoreLocation, StateNames {
+/** The time counts from the first change that is asked for, and includes what the caller does between two. */
+export interface DiffStoreOptions extends StoreLocation, StateNames, CallLimits {
   /** The one moment. */
   readonly from: Target;
   /** The other moment; it may be the older one. @defaultValue 'latest' */
@@ -81,6 +83,7 @@ export interface DiffStoreOptions extends StoreLocation, StateNames {
 /** Names of the options of {@link diffStore}. */
 export const diffOptionNames: readonly (keyof DiffStoreOptions)[] = [
   ...locationNames,
+  ...limitNames,
   'from',
   'to',
   'operator',
@@ -112,6 +115,7 @@ export interface DiffInput {
  * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND; STATE_NOT_FOUND
  *   when neither moment has a state of these names
  * @throws CorruptionError when two readings agree on damage; nothing was changed
+ * @throws AbortedError ABORTED, TIMEOUT
  */
 export function diffStore(options: DiffStoreOptions): AsyncGenerator<StateChange> {
   return diffStoreWith(options, { fs: nodeFileSystem, clock: systemClock });
@@ -124,14 +128,24 @@ export function diffStoreWith(
 ): AsyncGenerator<StateChange> {
   knownOnly(options, diffOptionNames);
   const input = checkDiff(options.from, options.to ?? 'latest', options);
-  const source = sourceOf(components, options);
   const decoder = createReaderDecoder(options.types);
   const { codecs = [] } = options;
-  async function* run(): AsyncGenerator<StateChange> {
-    await registerCodecs(codecs);
-    yield* diffMoments(source, decoder, input);
+  const { clock } = components;
+  sourceOf(components, options);
+  beginCall('diff', options, clock).end();
+  async function* changes(): AsyncGenerator<StateChange> {
+    const run = beginCall('diff', options, clock);
+    try {
+      run.check();
+      await registerCodecs(codecs);
+      yield* diffMoments(sourceOf(components, options, run), decoder, input);
+    } catch (error) {
+      throw run.failure(error);
+    } finally {
+      run.end();
+    }
   }
-  return run();
+  return changes();
 }
 
 /** Checks the form of what is to be compared. */
@@ -162,6 +176,7 @@ export async function* diffMoments(
     for (const pair of pairTables(before, after, { decoder, input })) {
       let entries = 0;
       for (const step of compareTables(pair)) {
+        source.check?.();
         if (step) yield describeChange(pair, step, decoder);
         if (++entries % turnEntries === 0) await readerContext.yieldNow();
       }

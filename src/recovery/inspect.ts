@@ -27,6 +27,7 @@ import type { StateKind } from '../state/table-definition.ts';
 import { isOf } from '../wal/ancestry.ts';
 import type { TornTail } from '../wal/log-opening.ts';
 import { type InspectionFault, inspectSegments, type InspectedLog } from './inspect-log.ts';
+import { limitNames, withinLimits, type CallLimits, type LimitedCall } from './limited-call.ts';
 import { isMissing } from './reader-objects.ts';
 import {
   listRecordIds,
@@ -157,23 +158,36 @@ export interface StoreInspection {
   readonly faults: readonly InspectionFault[];
 }
 
+/** Options of {@link inspectStore}. */
+export interface InspectOptions extends StoreLocation, CallLimits {}
+
 /**
  * Reads what a directory holds; another process may have it open.
  * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
  * @throws CorruptionError CORRUPT_STORE
+ * @throws AbortedError ABORTED, TIMEOUT
  */
-export function inspectStore(location: StoreLocation): Promise<StoreInspection> {
+export function inspectStore(options: InspectOptions): Promise<StoreInspection> {
   const on = { fs: nodeFileSystem, clock: systemClock };
-  return withSystemFailures('inspecting a store', () => inspectStoreWith(location, on));
+  return withSystemFailures('inspecting a store', () => inspectStoreWith(options, on));
 }
 
 /** As {@link inspectStore}, over given components. */
 export async function inspectStoreWith(
-  location: StoreLocation,
+  options: InspectOptions,
   components: ReaderComponents,
 ): Promise<StoreInspection> {
-  knownOnly(location, locationNames);
-  const source = sourceOf(components, location);
+  knownOnly(options, [...locationNames, ...limitNames]);
+  return withinLimits('inspection', options, components.clock, (run) =>
+    inspect(sourceOf(components, options, run), components, run),
+  );
+}
+
+async function inspect(
+  source: ReaderSource,
+  components: ReaderComponents,
+  run: LimitedCall,
+): Promise<StoreInspection> {
   const identity = await readStoreIdentity(source);
   const faults: InspectionFault[] = [];
   const moment = await orFault(faults, () =>
@@ -183,7 +197,7 @@ export async function inspectStoreWith(
   const checkpoints = isEngine ? await inspectCheckpoints(source, identity.storeId, faults) : [];
   const state =
     isEngine && moment
-      ? await orFault(faults, () => inspectState(source, components, faults))
+      ? await orFault(faults, () => inspectState(source, components, { faults, run }))
       : undefined;
   const log = await inspectSegments(source, moment, faults);
   return {
@@ -286,15 +300,16 @@ async function orGone<T>(read: Promise<T>): Promise<T | undefined> {
 }
 
 async function inspectState(
-  source: ReaderSource,
+  { dir, store }: ReaderSource,
   components: ReaderComponents,
-  faults: InspectionFault[],
+  { faults, run }: { readonly faults: InspectionFault[]; readonly run: LimitedCall },
 ): Promise<InspectedState> {
-  const { dir, store } = source;
-  const reader = await openReaderWith(store ? { dir, store } : { dir }, components);
+  const limits = { signal: run.signal, timeoutMs: Number.MAX_SAFE_INTEGER };
+  const reader = await openReaderWith({ dir, ...(store && { store }), ...limits }, components);
   try {
     for (const { code, what } of reader.damage) faults.push({ code, message: what });
     const tables = reader.definitions().map((definition): InspectedTable => {
+      run.check();
       const { operator, state, kind, itemsMax, version } = definition;
       const { entryCount, bytes } = reader.measure(operator, state);
       const table = { operator, state, kind, itemsMax, entryCount, bytes };

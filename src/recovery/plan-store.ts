@@ -7,6 +7,7 @@ import type { RetainedRange } from '../checkpoint/retention/retained-range.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
 import { knownOnly } from '../std/option-checks.ts';
+import { limitNames, withinLimits, type CallLimits } from './limited-call.ts';
 import { planMoment } from './moment-at.ts';
 import { ReadOnlyFiles } from './reader-files.ts';
 import {
@@ -21,7 +22,7 @@ import type { RestorePlan } from './restore-plan.ts';
 import { checkTarget, type Target } from './target.ts';
 
 /** Options of {@link planStoreRestore}. */
-export interface PlanRestoreOptions extends StoreLocation {
+export interface PlanRestoreOptions extends StoreLocation, CallLimits {
   /** @defaultValue 'latest' */
   readonly at?: Target;
 }
@@ -53,6 +54,7 @@ export interface StoreRestorePlan {
  *
  * @throws InvalidArgumentError NOT_A_STORE, INVALID_OPTION
  * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND
+ * @throws AbortedError ABORTED, TIMEOUT
  */
 export function planStoreRestore(options: PlanRestoreOptions): Promise<StoreRestorePlan> {
   const on = { fs: nodeFileSystem, clock: systemClock };
@@ -64,18 +66,20 @@ export async function planStoreRestoreWith(
   options: PlanRestoreOptions,
   components: ReaderComponents,
 ): Promise<StoreRestorePlan> {
-  knownOnly(options, [...locationNames, 'at']);
+  knownOnly(options, [...locationNames, ...limitNames, 'at']);
   const target = checkTarget(options.at ?? 'latest', 'at');
-  const source = sourceOf(components, options);
-  const identity = await readStoreIdentity(source);
-  return readInAgreement(source, async () => {
-    const files = new ReadOnlyFiles(source.fs, true);
-    try {
-      const { plan } = await planMoment(source, files, identity, { target });
-      return describePlan(plan);
-    } finally {
-      await files.close();
-    }
+  return withinLimits('plan', options, components.clock, async (run) => {
+    const source = sourceOf(components, options, run);
+    const identity = await readStoreIdentity(source);
+    return readInAgreement(source, async () => {
+      const files = new ReadOnlyFiles(source.fs, true);
+      try {
+        const { plan } = await planMoment(source, files, identity, { target });
+        return describePlan(plan);
+      } finally {
+        await files.close();
+      }
+    });
   });
 }
 

@@ -10,11 +10,14 @@ import type { FileHandle, FileLock, FileStat, FileSystem, OpenMode } from '../fs
 export class ReadOnlyFiles implements FileSystem {
   readonly #fs: FileSystem;
   readonly #pinned = new Map<string, FileHandle>();
+  readonly #check: (() => void) | undefined;
   #pinning: boolean;
 
-  constructor(fs: FileSystem, pinning: boolean) {
+  /** `check` is called before every call, and ends it by throwing. */
+  constructor(fs: FileSystem, pinning: boolean, check?: () => void) {
     this.#fs = fs;
     this.#pinning = pinning;
+    this.#check = check;
   }
 
   /** From now on a file that is not pinned is opened and closed as usual. */
@@ -33,7 +36,9 @@ export class ReadOnlyFiles implements FileSystem {
     if (mode !== 'read') throw refused('open for writing', path);
     const pinned = this.#pinned.get(path);
     if (pinned) return new PinnedHandle(pinned, path);
-    const handle = await this.#fs.open(path, 'read');
+    this.#check?.();
+    const opened = await this.#fs.open(path, 'read');
+    const handle = this.#check ? new CheckedHandle(opened, path, this.#check) : opened;
     if (!this.#pinning) return handle;
     this.#pinned.set(path, handle);
     return new PinnedHandle(handle, path);
@@ -41,6 +46,7 @@ export class ReadOnlyFiles implements FileSystem {
 
   /** Names in a directory; one that is not there yet, or no longer, holds none. */
   async list(directory: string): Promise<string[]> {
+    this.#check?.();
     try {
       return await this.#fs.list(directory);
     } catch (error) {
@@ -52,6 +58,7 @@ export class ReadOnlyFiles implements FileSystem {
   async stat(path: string): Promise<FileStat | undefined> {
     const pinned = this.#pinned.get(path);
     if (pinned) return { kind: 'file', bytes: await pinned.size() };
+    this.#check?.();
     return this.#fs.stat(path);
   }
 
@@ -81,6 +88,53 @@ export class ReadOnlyFiles implements FileSystem {
 
   async lock(path: string): Promise<FileLock | undefined> {
     throw refused('lock', path);
+  }
+}
+
+/** A file whose reading can be ended between two reads; closing it never is. */
+class CheckedHandle implements FileHandle {
+  readonly #handle: FileHandle;
+  readonly #path: string;
+  readonly #check: () => void;
+
+  constructor(handle: FileHandle, path: string, check: () => void) {
+    this.#handle = handle;
+    this.#path = path;
+    this.#check = check;
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    this.#check();
+    return this.#handle.read(target, position);
+  }
+
+  readNow(target: Uint8Array, position: number): number {
+    this.#check();
+    return this.#handle.readNow(target, position);
+  }
+
+  size(): Promise<number> {
+    return this.#handle.size();
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  async write(): Promise<void> {
+    throw refused('write', this.#path);
+  }
+
+  async writeThrough(): Promise<void> {
+    throw refused('write', this.#path);
+  }
+
+  async sync(): Promise<void> {
+    throw refused('sync', this.#path);
+  }
+
+  async truncate(): Promise<void> {
+    throw refused('truncate', this.#path);
   }
 }
 

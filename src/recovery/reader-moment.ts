@@ -62,6 +62,8 @@ export interface ReaderSource {
   readonly dir: string;
   /** Holds snapshots and records; undefined: they are files of the directory. */
   readonly store: ObjectStore | undefined;
+  /** Ends a call that was given limits, by throwing. */
+  readonly check?: () => void;
 }
 
 export const readerContext: TaskContext = { yieldNow, cancelled: () => false };
@@ -71,22 +73,26 @@ export function logDirectoryOf(source: ReaderSource): string {
   return `${source.dir}/wal`;
 }
 
+/** Where to read; with a run of limits every call of the file system asks it first. */
 export function sourceOf(
   on: Omit<ReaderSource, 'dir' | 'store'>,
   location: StoreLocation,
+  run?: { check(): void },
 ): ReaderSource {
   const dir = directoryPath('dir', location.dir);
   const { store } = location;
   if (store !== undefined && typeof store?.list !== 'function') {
     throw badOption('store', 'must be an object store', store);
   }
-  const fs = new ReadOnlyFiles(on.fs, false);
   const { clock } = on;
-  return { fs, clock, dir: resolve(dir), store };
+  if (!run) return { fs: new ReadOnlyFiles(on.fs, false), clock, dir: resolve(dir), store };
+  const check = (): void => run.check();
+  return { fs: new ReadOnlyFiles(on.fs, false, check), clock, dir: resolve(dir), store, check };
 }
 
 export function objectsOf(source: ReaderSource, fs: FileSystem): ReaderObjects {
-  return source.store ? new StoreObjects(fs, source.store) : new DirectoryObjects(fs, source.dir);
+  const { store, check } = source;
+  return store ? new StoreObjects(fs, store, check) : new DirectoryObjects(fs, source.dir);
 }
 
 /** Compares readings of a source, or of several at once, that failed. */

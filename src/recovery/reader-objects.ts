@@ -83,22 +83,28 @@ export class StoreObjects implements ReaderObjects {
   readonly #fs: FileSystem;
   readonly #store: ObjectStore;
   readonly #copies = new MemoryFileSystem();
+  readonly #check: (() => void) | undefined;
   #count = 0;
 
-  constructor(fs: FileSystem, store: ObjectStore) {
+  /** `check` is called before every call, and ends it by throwing. */
+  constructor(fs: FileSystem, store: ObjectStore, check?: () => void) {
     this.#fs = fs;
     this.#store = store;
+    this.#check = check;
   }
 
-  list(prefix: string): Promise<ObjectInfo[]> {
+  async list(prefix: string): Promise<ObjectInfo[]> {
+    this.#check?.();
     return this.#store.list(prefix);
   }
 
-  get(name: string): Promise<Uint8Array | undefined> {
+  async get(name: string): Promise<Uint8Array | undefined> {
+    this.#check?.();
     return this.#store.get(name);
   }
 
   async has(name: string): Promise<boolean> {
+    this.#check?.();
     const listed = await this.#store.list(name.slice(0, name.lastIndexOf('/') + 1));
     return listed.some((object) => object.name === name);
   }

@@ -19,6 +19,7 @@ import { isOf } from '../wal/ancestry.ts';
 import { systemClock } from '../std/clock.ts';
 import { amount, filePath, knownOnly, wholeNumber } from '../std/option-checks.ts';
 import { readFileRange } from '../wal/segment-scan.ts';
+import { limitNames, withinLimits, type CallLimits } from './limited-call.ts';
 import {
   listRecordIds,
   locationNames,
@@ -43,7 +44,7 @@ import {
 import { readLogWorkload } from './tune-log.ts';
 
 /** What to tune, and what for. */
-export interface TuneOptions extends StoreLocation {
+export interface TuneOptions extends StoreLocation, CallLimits {
   /** A recording that `openEngine({ record })` made. @defaultValue the log that is kept */
   readonly recording?: string;
   /** Seconds that the worst restore may take. @defaultValue no wish */
@@ -111,6 +112,7 @@ export interface TunedOptions {
 
 export const tuneOptionNames: readonly (keyof TuneOptions)[] = [
   ...locationNames,
+  ...limitNames,
   'recording',
   'restoreSecondsMax',
   'storageBytesMax',
@@ -127,6 +129,7 @@ const SAMPLED_MAX = 4;
  * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
  * @throws NotFoundError CHECKPOINT_NOT_FOUND: there is nothing yet to learn from
  * @throws CorruptionError CORRUPT_RECORDING, and what reading a store throws
+ * @throws AbortedError ABORTED, TIMEOUT
  */
 export function tuneStore(options: TuneOptions): Promise<TuneReport> {
   return tuneStoreWith(options, { fs: nodeFileSystem, clock: systemClock });
@@ -143,7 +146,13 @@ export async function tuneStoreWith(
   if (restoreSecondsMax !== undefined) amount('restoreSecondsMax', restoreSecondsMax);
   if (storageBytesMax !== undefined) wholeNumber('storageBytesMax', storageBytesMax, 1);
   if (windowMs !== undefined) wholeNumber('windowMs', windowMs, 1);
-  const source = sourceOf(on, options);
+  return withinLimits('tuning', options, on.clock, (run) =>
+    tune(sourceOf(on, options, run), options),
+  );
+}
+
+async function tune(source: ReaderSource, options: TuneOptions): Promise<TuneReport> {
+  const { recording, restoreSecondsMax, storageBytesMax, windowMs } = options;
   const identity = await readStoreIdentity(source);
   const moment = await readInAgreement(source, () => readLogMoment(source, source.fs, identity));
   const records = await readRecords(source, moment);

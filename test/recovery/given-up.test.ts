@@ -4,8 +4,13 @@
  */
 import { describe, expect, test } from 'vitest';
 import { backupWith } from '../../src/engine/backup-store.ts';
+import { repairStoreWith, salvageStoreWith } from '../../src/engine/repair-store.ts';
 import { restoreWith } from '../../src/engine/restore-store.ts';
+import { diffStoreWith } from '../../src/recovery/diff.ts';
+import { inspectStoreWith } from '../../src/recovery/inspect.ts';
+import { planStoreRestoreWith } from '../../src/recovery/plan-store.ts';
 import { openReaderWith, type ReaderOptions } from '../../src/recovery/reader.ts';
+import { tuneStoreWith } from '../../src/recovery/tune-store.ts';
 import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import { digests, errorOf, noise, open, worldOn, type World } from '../engine/engine-fixture.ts';
 import { changes } from '../tools/faulty-file-system.ts';
@@ -34,6 +39,16 @@ const calls: Record<string, Call> = {
   restore: (world, limits) => restoreWith({ from: { dir }, to, ...limits }, world),
   backup: (world, limits) => backupWith({ from: { dir }, to, ...limits }, world),
   verify: (world, limits) => verifyStoreWith({ dir, ...limits }, world),
+  inspect: (world, limits) => inspectStoreWith({ dir, ...limits }, world),
+  plan: (world, limits) => planStoreRestoreWith({ dir, at: { lsn: 3 }, ...limits }, world),
+  tune: (world, limits) => tuneStoreWith({ dir, ...limits }, world),
+  'repair of what is sound': (world, limits) => repairStoreWith({ dir, ...limits }, world),
+  salvage: (world, limits) => salvageStoreWith({ dir, to, ...limits }, world),
+  async diff(world, limits) {
+    let count = 0;
+    for await (const _ of diffStoreWith({ dir, from: { lsn: 1 }, ...limits }, world)) count++;
+    expect(count).toBe(60);
+  },
   async reader(world, limits) {
     const reader = await openReaderWith({ dir, ...limits }, world);
     expect(reader.get('op', 'v', 'k2 29')?.value).toEqual(noise(200, 29));
@@ -69,7 +84,7 @@ describe('a call that is given up', () => {
       if (code === undefined) continue;
       ended++;
       // Of a restore that has not ended nothing is there; a backup keeps what it has copied.
-      if (name === 'restore') expect(await filesOf(world, to)).toEqual([]);
+      if (name === 'restore' || name === 'salvage') expect(await filesOf(world, to)).toEqual([]);
       const unlimited = { signal: new AbortController().signal, timeoutMs: 1000 };
       await call(world, unlimited);
     }
