@@ -253,10 +253,14 @@ function decodeRetention({ body, corrupt }: Fields): RetentionSettings {
 function decodeLink(fields: Fields): ChainLink {
   const kind = fields.text('kind');
   if (kind !== 'base' && kind !== 'delta') throw fields.corrupt('has a link of no kind');
+  const name = fields.text('name');
+  const sha256 = fields.text('sha256');
+  // A name leads to a file: only those that snapshots have are followed.
+  if (parseSnapshotName(name)?.sha256 !== sha256) throw fields.corrupt('names no snapshot');
   return {
-    name: fields.text('name'),
+    name,
     kind,
-    sha256: fields.text('sha256'),
+    sha256,
     bytes: fields.count('bytes'),
     entryCount: fields.count('entryCount'),
     dataBytes: fields.count('dataBytes'),

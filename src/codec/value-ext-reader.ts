@@ -38,6 +38,8 @@ export interface ReadContext {
   fail(reason: string, cause?: unknown): never;
 }
 
+/** Bytes of the greatest bigint that a runtime makes. */
+const BIGINT_BYTES_MAX = 2 ** 27;
 const FIXED = 0;
 const LONG_HEAD = 4;
 
@@ -88,6 +90,7 @@ function readDate(context: ReadContext): Date {
 }
 
 function readBigint(context: ReadContext, length: number): bigint {
+  if (length > BIGINT_BYTES_MAX) context.fail('has a bigint that no runtime makes');
   const sign = context.byte();
   const magnitude = context.copy(length);
   if (sign > 1 || length < 8 || magnitude[0] === 0) context.fail('has an ill-formed bigint');

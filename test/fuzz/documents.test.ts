@@ -149,6 +149,17 @@ describe('fields that were taken for something else', () => {
     expect(() => decodeRecord(bytes, name)).toThrow(/has a bad savepoint/);
   });
 
+  test.each([
+    ['a name that is none', { name: '../other' }],
+    ['the name of a record', { name: 'checkpoints/0000000001.json' }],
+    ['the name of another digest', { sha256: 'ff'.repeat(32) }],
+  ])('a link with %s: damage, and no path that is followed', (_, change) => {
+    const body = decodeSealedJson(golden('record-v1.json')) as { chain: object[] };
+    const chain = body.chain.map((link) => ({ ...link, ...change }));
+    const bytes = encodeSealedJson({ ...body, chain });
+    expect(() => decodeRecord(bytes, 'record')).toThrow(/names no snapshot/);
+  });
+
   test.each([0, 3, 96, 131_072, 0.5])('%s key groups: CORRUPT_STORE', async (keyGroups) => {
     const bytes = await written(
       (fs) => writeIdentity(fs, '/d', { ...identity, keyGroups }),

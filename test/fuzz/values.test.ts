@@ -197,6 +197,19 @@ describe('compressed blocks', () => {
 });
 
 describe('what was found', () => {
+  test('a bigint above what a runtime makes: damage, before it is copied', async () => {
+    const length = 2 ** 27 + 1;
+    const bytes = Buffer.alloc(6 + 1 + length);
+    bytes[0] = 0xc9;
+    bytes.writeUInt32BE(length + 1, 1);
+    bytes[5] = 1;
+    bytes[7] = 1;
+    const decoding = withinMemory(10_000, () =>
+      outcomeOf(() => codec.decode(bytes, 0, bytes.length)),
+    );
+    expect(await decoding).toBeUndefined();
+  });
+
   const text = (word: string): string => encodedHex(word);
   test.each<[string, string | undefined, string]>([
     ['the name of a field', undefined, '81'],
