@@ -156,7 +156,7 @@ describe('damage', () => {
     const { sha256 } = output;
     const { faults } = await verifySnapshot(fs, { path, sha256, level: 'full' }, context);
     expect(faults).toEqual([
-      { path, offset: 0, what: expect.stringContaining('digest') },
+      { path, offset: 0, what: expect.stringContaining('digest'), ofContents: true },
       { path, offset: place.offset, table: place.table, what: expect.stringContaining('checksum') },
     ]);
   });
@@ -215,6 +215,7 @@ describe('damage', () => {
         offset: expect.any(Number),
         table: 16,
         what: expect.stringContaining('entry 0'),
+        ofContents: true,
       },
     ]);
   });
