@@ -2,7 +2,7 @@
  * The verbs that look into the past of a store, and follow it: their arguments. They read only.
  */
 import type { Command } from 'commander';
-import { changes, type ChangesVerbOptions } from './changes.ts';
+import { changes, parsePosition, type ChangesVerbOptions } from './changes.ts';
 import { parseCount, timelineHelp, type CommonOptions } from './common.ts';
 import { diff, type DiffVerbOptions } from './diff.ts';
 import { history, type HistoryVerbOptions } from './history.ts';
@@ -55,6 +55,11 @@ export function addTimeTravel(
   verb('changes', 'print commits that are durable, with their changes')
     .argument('<dir>')
     .option('--from <lsn>', 'first LSN (default: the first that is kept)', parseCount)
+    .option(
+      '--after <position>',
+      'in place of it TIMELINE:LSN of the last one handled',
+      parsePosition,
+    )
     .option('--timeline <id>', timelineHelp, parseCount)
     .option('--follow', 'go on with further commits until the command is ended')
     .option('--before', 'print what became of each entry, with old and new value')

@@ -81,6 +81,26 @@ describe('--timeline', () => {
     expect((await runHere('changes', store)).stdout).not.toContain('"a3"');
   });
 
+  test('changes --after: goes on behind a commit, and is refused where the store was taken back to before it', async () => {
+    const there = await runHere('changes', store, '--after', '1:2', '--json');
+    const shown = there.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { timeline: number; lsn: number });
+    expect(shown[0]).toMatchObject({ timeline: 2, lsn: 3 });
+    const { lsn } = shown.at(-1)!;
+    const end = await runHere('changes', store, '--after', `2:${lsn}`);
+    expect([end.status, end.stdout]).toEqual([0, '']);
+    const left = await runHere('changes', store, '--after', '1:3');
+    expect([left.status, left.stderr]).toEqual([2, expect.stringContaining('TIMELINE_LEFT')]);
+    const both = await runHere('changes', store, '--after', '1:2', '--from', '3');
+    expect([both.status, both.stderr]).toEqual([2, expect.stringContaining('INVALID_OPTION')]);
+    for (const text of ['3', '1:', '1:x', '1:2:3', '1:99999999999999999']) {
+      const { status, stderr } = await runHere('changes', store, '--after', text);
+      expect([text, status, stderr.includes('--after')]).toEqual([text, 2, true]);
+    }
+  });
+
   test('diff: each moment of its own timeline', async () => {
     const both = ['lsn:3', 'lsn:3', '--from-timeline', '1'];
     expect((await runHere('diff', store, ...both)).stdout).toMatch(/"a3".*"b1"/s);
