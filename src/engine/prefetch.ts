@@ -110,6 +110,6 @@ async function readAhead(space: StateSpace, table: number, keys: readonly MapKey
   for (const [i, key] of keys.entries()) {
     if (i % KEYS_A_TURN === KEYS_A_TURN - 1) await yieldNow();
     space.assertOpen();
-    space.images.find(table, key, undefined, space.now());
+    space.images.find(table, key, undefined, space);
   }
 }

@@ -40,8 +40,13 @@ export class PointFold {
     this.#decided = true;
   }
 
-  /** Whether the key is live at a time; `entry` is then its put. */
-  settle(time: number): boolean {
-    return this.#found && settleInBase(this.entry, time);
+  /**
+   * Whether the key is live at a time; `entry` is then its put. A clock is asked only for an entry that
+   * can expire.
+   */
+  settle(at: number | { now(): number }): boolean {
+    if (!this.#found) return false;
+    const { expiry } = this.entry;
+    return settleInBase(this.entry, expiry === 0 ? 0 : typeof at === 'number' ? at : at.now());
   }
 }

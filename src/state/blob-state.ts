@@ -112,7 +112,7 @@ export class BlobState {
     if (cell) return cell.value === deleted ? undefined : (cell.value as Uint8Array);
     const space = this.#space;
     if (this.#table.hidesImages) return undefined;
-    const entry = space.images.find(this.#table.id, key, undefined, space.now());
+    const entry = space.images.find(this.#table.id, key, undefined, space);
     return entry?.bytes.slice(entry.subKeyEnd, entry.valueEnd);
   }
 

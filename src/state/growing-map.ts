@@ -33,7 +33,9 @@ export class GrowingMap<V> {
   }
 
   get(key: MapKey): V | undefined {
-    if (this.#plain) return this.#plain.get(key);
+    const plain = this.#plain;
+    // A memtable that is empty does not ask for the hash of a text.
+    if (plain) return plain.size === 0 ? undefined : plain.get(key);
     const hash = keyHash(key);
     return this.#directory[hash & this.#mask]!.get(key, hash);
   }

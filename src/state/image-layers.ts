@@ -30,14 +30,22 @@ export class ImageLayers {
     this.#newestFirst = newestFirst;
   }
 
-  /** The live entry of a key at a time (microseconds), folded over all images. Borrowed. */
-  find(table: number, key: MapKey, subKey: MapKey | undefined, time: number): Entry | undefined {
+  /**
+   * The live entry of a key at a time (microseconds), or at that of a clock, folded over all images.
+   * Borrowed.
+   */
+  find(
+    table: number,
+    key: MapKey,
+    subKey: MapKey | undefined,
+    at: number | { now(): number },
+  ): Entry | undefined {
     if (this.#newestFirst.length === 0) return undefined;
     const probe = this.probe(table, key, subKey);
     const fold = this.#fold;
     fold.reset();
     for (const image of this.#newestFirst) if (image.collect(probe, fold)) break;
-    return fold.settle(time) ? fold.entry : undefined;
+    return fold.settle(at) ? fold.entry : undefined;
   }
 
   /** Names a key, and a sub-key if there is one. Borrowed. */

@@ -35,7 +35,7 @@ export class MapState<K extends Key = Key, V = unknown> {
     const found = this.#find(mapKey, mapSubKey);
     if (found === 'older') {
       if (this.#table.hidesImages) return undefined;
-      const entry = space.images.find(this.#table.id, mapKey, mapSubKey, space.now());
+      const entry = space.images.find(this.#table.id, mapKey, mapSubKey, space);
       if (!entry) return undefined;
       const value = space.decode(this.#table, entry);
       return (space.checks ? deepFreeze(value) : value) as V;
@@ -53,7 +53,7 @@ export class MapState<K extends Key = Key, V = unknown> {
     const found = this.#find(mapKey, mapSubKey);
     if (found === 'older') {
       if (this.#table.hidesImages) return false;
-      return space.images.find(this.#table.id, mapKey, mapSubKey, space.now()) !== undefined;
+      return space.images.find(this.#table.id, mapKey, mapSubKey, space) !== undefined;
     }
     if (found === undefined || found.value === deleted) return false;
     return found.expiry === 0 || found.expiry > space.now();

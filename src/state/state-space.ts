@@ -310,7 +310,8 @@ export class StateSpace implements ValueEncoder {
   }
 
   crcOf(encoded: Uint8Array): number {
-    return this.checks ? checksum(encoded) : 0;
+    // As a signed number, which a cell holds in place.
+    return this.checks ? checksum(encoded) | 0 : 0;
   }
 
   #placed(error: unknown, table: Table<unknown>, key: MapKey, subKey: MapKey | undefined): unknown {
@@ -355,7 +356,7 @@ export class StateSpace implements ValueEncoder {
     if (cell.lsn === 0 || cell.value === deleted) return;
     let cause: unknown;
     try {
-      if (checksum(this.encodeValue(table, key, subKey, cell.value)) === cell.crc) return;
+      if ((checksum(this.encodeValue(table, key, subKey, cell.value)) | 0) === cell.crc) return;
     } catch (error) {
       // What was stored once can be encoded: it has become something else.
       cause = error;

@@ -62,7 +62,11 @@ export class ValueState<V = unknown> {
       if (cell.expiry !== 0 && cell.expiry <= space.now()) return undefined;
       return (space.checks ? deepFreeze(cell.value) : cell.value) as V;
     }
-    return this.#fromImages(mapKey)?.value;
+    if (this.#table.hidesImages) return undefined;
+    const entry = space.images.find(this.#table.id, mapKey, undefined, space);
+    if (entry === undefined) return undefined;
+    const value = space.decode(this.#table, entry);
+    return (space.checks ? deepFreeze(value) : value) as V;
   }
 
   /** The value with LSN and time of its commit and its expiry. */
@@ -71,7 +75,7 @@ export class ValueState<V = unknown> {
     space.assertOpen();
     const mapKey = keyIn(this.#table, key);
     const cell = this.#table.find(mapKey);
-    if (cell === undefined) return this.#fromImages(mapKey);
+    if (cell === undefined) return this.#entryFromImages(mapKey);
     if (cell.value === deleted || (cell.expiry !== 0 && cell.expiry <= space.now())) {
       return undefined;
     }
@@ -88,7 +92,7 @@ export class ValueState<V = unknown> {
       return cell.value !== deleted && (cell.expiry === 0 || cell.expiry > space.now());
     }
     if (this.#table.hidesImages) return false;
-    return space.images.find(this.#table.id, mapKey, undefined, space.now()) !== undefined;
+    return space.images.find(this.#table.id, mapKey, undefined, space) !== undefined;
   }
 
   /**
@@ -158,10 +162,10 @@ export class ValueState<V = unknown> {
     clearAll(this.#space, this.#table);
   }
 
-  #fromImages(key: MapKey): ValueEntry<V> | undefined {
+  #entryFromImages(key: MapKey): ValueEntry<V> | undefined {
     const space = this.#space;
     if (this.#table.hidesImages) return undefined;
-    const entry = space.images.find(this.#table.id, key, undefined, space.now());
+    const entry = space.images.find(this.#table.id, key, undefined, space);
     if (!entry) return undefined;
     // Decoding may run code of the user, which may read: the entry is borrowed.
     const { bytes, subKeyEnd, valueEnd } = entry;
