@@ -28,6 +28,7 @@ import { isOf } from '../wal/ancestry.ts';
 import type { TornTail } from '../wal/log-opening.ts';
 import { type InspectionFault, inspectSegments, type InspectedLog } from './inspect-log.ts';
 import { limitNames, withinLimits, type CallLimits, type LimitedCall } from './limited-call.ts';
+import { withLosingPaths } from './reader-losses.ts';
 import { isMissing } from './reader-objects.ts';
 import {
   listRecordIds,
@@ -42,6 +43,7 @@ import {
   type ReaderSource,
   type StoreLocation,
 } from './reader-moment.ts';
+import { latest } from './target.ts';
 import { openReaderWith, type Measure, type ReaderComponents } from './reader.ts';
 
 export type { InspectedLog, InspectedSegment } from './inspect-log.ts';
@@ -191,7 +193,13 @@ async function inspect(
   const identity = await readStoreIdentity(source);
   const faults: InspectionFault[] = [];
   const moment = await orFault(faults, () =>
-    readInAgreement(source, () => readLogMoment(source, source.fs, identity)),
+    readInAgreement(source, () => readLogMoment(source, source.fs, identity)).catch(
+      async (error: unknown) => {
+        throw identity.kind === 'engine'
+          ? await withLosingPaths(error, source, { target: latest, run })
+          : error;
+      },
+    ),
   );
   const isEngine = identity.kind === 'engine';
   const checkpoints = isEngine ? await inspectCheckpoints(source, identity.storeId, faults) : [];

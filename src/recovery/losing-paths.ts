@@ -27,7 +27,8 @@ export interface DamagedStore extends KnownOfLog {
   readonly fs: FileSystem;
   readonly logDirectory: string;
   readonly ancestry: Ancestry;
-  readonly loader: ChainLoader;
+  /** Whether the whole chain of a record can be read. */
+  readonly canLoad: (record: CheckpointRecord) => Promise<boolean>;
   /** Records that can be read and fit the store, newest first. */
   readonly records: readonly CheckpointRecord[];
   /** LSN of the newest record that can be read; 0: there is none. */
@@ -53,7 +54,7 @@ export interface ExaminedPaths {
 }
 
 export async function examinePaths(store: DamagedStore): Promise<ExaminedPaths> {
-  const { fs, logDirectory, ancestry, loader, records, provedLsn, hasUnreadable } = store;
+  const { fs, logDirectory, ancestry, canLoad, records, provedLsn, hasUnreadable } = store;
   const extent = await extentOfLog(fs, logDirectory, store, ancestry);
   const lastLsn = Math.max(extent.lastLsn, provedLsn);
   const isOpen = extent.isOpen || hasUnreadable;
@@ -61,7 +62,7 @@ export async function examinePaths(store: DamagedStore): Promise<ExaminedPaths> 
   const paths: ExaminedPath[] = [];
   for (const record of records) {
     if (paths.length === pathsMax) break;
-    if (isWhole(await loader.load(record))) {
+    if (await canLoad(record)) {
       const reach = await reachLog(fs, logDirectory, record.position, ancestry);
       paths.push(pathOf(record, reach, known));
     }

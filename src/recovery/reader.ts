@@ -38,6 +38,7 @@ import {
 } from './reader-commits.ts';
 import { locationNames, sourceOf, type ReaderSource, type StoreLocation } from './reader-moment.ts';
 import type { SkippedFault } from './recovery-path.ts';
+import { withLosingPaths } from './reader-losses.ts';
 import { readStateMoment, releaseMoment, type StateMoment } from './state-moment.ts';
 import { createReaderDecoder } from '../codec/value-reader.ts';
 import { checkTarget, latest, type CheckedTarget, type Target } from './target.ts';
@@ -184,7 +185,8 @@ export interface Reader {
  *
  * @throws InvalidArgumentError NOT_A_STORE, INVALID_OPTION
  * @throws NotFoundError OUT_OF_RETENTION, CHECKPOINT_NOT_FOUND, SAVEPOINT_NOT_FOUND for `at`
- * @throws CorruptionError when two readings agree on damage; nothing was changed
+ * @throws CorruptionError when two readings agree on damage; nothing was changed. Of the newest moment
+ *   `details.paths` lists the ways that there are, and what each would lose
  * @throws IncompatibleError UNSUPPORTED_FORMAT, CODEC_UNAVAILABLE, STORE_MISMATCH
  * @throws StorageError OVERLOADED when the store changed under a hundred readings
  * @throws AbortedError ABORTED, TIMEOUT
@@ -212,7 +214,10 @@ export async function openReaderWith(
   }
 }
 
-/** Reads the moment, unless it takes too long or the caller gives up. */
+/**
+ * Reads the moment, unless it takes too long or the caller gives up. Where no way leads to the newest, its
+ * error lists the ways that lose, as that of an opening.
+ */
 async function readWithin(
   limits: RunLimits<OpeningPhase>,
   source: ReaderSource,
@@ -222,7 +227,9 @@ async function readWithin(
   try {
     return await readStateMoment(source, target, run);
   } catch (error) {
-    throw run.failure(error);
+    const listing = target.kind === 'latest' && !run.signal.aborted;
+    const reason = listing ? await withLosingPaths(error, source, { target, run }) : error;
+    throw run.failure(reason);
   } finally {
     run.end();
   }

@@ -328,7 +328,9 @@ class Search {
     const records = this.#records;
     const provedLsn = this.#provedLsn;
     const hasUnreadable = this.#hasUnreadable;
-    const store = { fs, logDirectory, ancestry, loader, records, provedLsn, hasUnreadable };
+    const canLoad = async (record: CheckpointRecord): Promise<boolean> =>
+      isWhole(await loader.load(record));
+    const store = { fs, logDirectory, ancestry, canLoad, records, provedLsn, hasUnreadable };
     const hadSegments = await hasHadSegments(this.#in);
     const found = await examinePaths({ ...store, lowWater: this.#in.lowWater, hadSegments });
     const refused = lossError(first, found.paths.map(plainPath));
