@@ -198,7 +198,8 @@ function namesOf(
 
 const digests = new WeakMap<Uint8Array, string>();
 
-function digestOf(root: SimulatedDirectory): string {
+/** Equal for the same names and contents, whatever the name of the top itself. */
+export function digestOf(root: MemoryNode): string {
   const hash = createHash('sha1');
   const visit = (node: MemoryNode, path: string): void => {
     if (!(node instanceof MemoryDirectory)) {

@@ -5,16 +5,16 @@
  * or behind it, changes nothing of this.
  *
  * A disk that has been opened is not opened again: what was found on it has to be enough for each
- * moment that can leave it.
+ * moment that can leave it. Of two disks that differ elsewhere only (a store, and a copy of it that is being
+ * made), what is the same is opened once.
  */
-import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import {
   crashStates,
   SeededRandom,
   type CrashState,
-  type SimulatedFileSystem,
+  type DiskImage,
 } from '../../src/testing/index.ts';
-import { Script, shown, type Moment } from './script.ts';
+import { digestBelow, type Inspect, type Moment, type Subject } from './subject.ts';
 
 /** How much is tried. */
 export interface Effort {
@@ -43,7 +43,7 @@ const crashesAgain = 2;
 const failuresMost = 3;
 
 /** Tries the moments of a script; throws with every way to break the promise that it finds. */
-export async function enumerate(script: Script, effort: Effort): Promise<Tried> {
+export async function enumerate(script: Subject, effort: Effort): Promise<Tried> {
   const enumeration = new Enumeration(script, effort);
   for (const [index, moment] of script.moments.entries()) await enumeration.at(moment, index);
   enumeration.throwFailures();
@@ -51,14 +51,15 @@ export async function enumerate(script: Script, effort: Effort): Promise<Tried> 
 }
 
 class Enumeration {
-  readonly #script: Script;
+  readonly #script: Subject;
   readonly #effort: Effort;
   readonly #random: SeededRandom;
   readonly #recovered = new Map<string, number>();
+  readonly #inspected = new Map<Inspect, Set<string>>();
   readonly #failures: string[] = [];
   readonly counts = { disks: 0, again: 0 };
 
-  constructor(script: Script, effort: Effort) {
+  constructor(script: Subject, effort: Effort) {
     this.#script = script;
     this.#effort = effort;
     this.#random = new SeededRandom(effort.seed);
@@ -87,9 +88,12 @@ class Enumeration {
   }
 
   async #try(moment: Moment, { disk }: CrashState): Promise<void> {
-    const known = this.#recovered.get(disk.digest);
+    const digest = digestBelow(disk, this.#script.directory);
+    const known = this.#recovered.get(digest);
+    const isInspected = await this.#inspect(moment.inspect, disk);
     if (known !== undefined) {
       checkRange(known, moment);
+      if (isInspected) this.counts.disks++;
       return;
     }
     const turn = this.counts.disks % thoroughEvery;
@@ -98,75 +102,57 @@ class Enumeration {
     const isTaking = moment.call?.call === 'unlink' && moment.call.path.endsWith('.wal');
     const isVerified = isThorough || isTaking || turn === thoroughEvery / 2;
     this.counts.disks++;
-    const fs = this.#script.fs.restart(disk);
-    await moment.inspect?.(this.#script.fs.restart(disk));
-    const child = this.#childOf(moment, fs);
+    const child = this.#after(moment, disk, false);
     child.record();
-    await child.open(this.#script.options);
-    const { lsn } = child.engine.recovery;
+    const lsn = await child.recover();
     checkRange(lsn, moment);
-    checkShown(child, moment.expected[lsn]!);
-    this.#recovered.set(disk.digest, lsn);
+    this.#recovered.set(digest, lsn);
     await child.commits(isVerified ? 2 : 1);
-    if (isThorough) await goOn(child);
+    if (isThorough) await child.goOn();
     child.note();
     for (let n = 0; n < crashesAgain; n++) await this.#again(child);
-    if (!isVerified) return;
-    await child.close();
-    await verify(child);
+    if (isVerified) {
+      await child.close();
+      await child.verify();
+    }
+    child.cutPower();
+  }
+
+  /** Looks at what else there is, unless that was looked at with the same eyes. */
+  async #inspect(inspect: Inspect | undefined, disk: DiskImage): Promise<boolean> {
+    if (inspect === undefined) return false;
+    const seen = this.#inspected.get(inspect) ?? new Set<string>();
+    this.#inspected.set(inspect, seen);
+    const digest = digestBelow(disk, inspect.directory);
+    if (seen.has(digest)) return false;
+    seen.add(digest);
+    await inspect.look(this.#script.fs.restart(disk));
+    return true;
   }
 
   /** A second crash: at some moment of the recovery, or of the work behind it. */
-  async #again({ moments, options }: Script): Promise<void> {
+  async #again({ moments }: Subject): Promise<void> {
     const moment = this.#random.pick(moments);
     const seed = this.#random.below(2 ** 32);
     const states = crashStates(moment.point, { statesMax: 6, seed });
     const { disk, what } = this.#random.pick(states);
-    if (this.#recovered.has(disk.digest)) return;
+    if (this.#recovered.has(digestBelow(disk, this.#script.directory))) return;
     this.counts.disks++;
     this.counts.again++;
-    const child = this.#childOf(moment, this.#script.fs.restart(disk));
+    const child = this.#after(moment, disk, true);
     try {
-      await child.open(options);
-      const { lsn } = child.engine.recovery;
-      checkRange(lsn, moment);
-      checkShown(child, moment.expected[lsn]!);
-      await child.commit();
+      checkRange(await child.recover(), moment);
+      await child.commits(1);
     } catch (error) {
       const where = `after a second crash before ${callOf(moment)}: ${what}`;
       throw new Error(where, { cause: error });
     }
+    child.cutPower();
   }
 
-  #childOf(moment: Moment, fs: SimulatedFileSystem): Script {
-    const child = new Script(fs, moment.expected, 100 + this.counts.disks * 10);
-    child.acknowledged = moment.acknowledged;
-    child.backTo = moment.backTo;
-    return child;
-  }
-}
-
-/** What an engine does after a recovery. */
-async function goOn(script: Script): Promise<void> {
-  await script.checkpoint();
-  await script.commit(300);
-  await script.engine.collect();
-  await script.close();
-  const last = script.expected.length - 1;
-  await script.open();
-  if (script.engine.recovery.lsn !== last) {
-    throw new Error(
-      `${script.engine.recovery.lsn} of ${last} commits are there after a clean close`,
-    );
-  }
-  checkShown(script, script.expected[last]!);
-}
-
-async function verify({ fs, clock }: Script): Promise<void> {
-  const on = { fs, clock, random: new SeededRandom(1), threads: false };
-  const { faults } = await verifyStoreWith({ dir: '/store' }, on);
-  if (faults.length > 0) {
-    throw new Error(`verify found ${faults.map(({ path, what }) => `${path}: ${what}`).join()}`);
+  #after(moment: Moment, disk: DiskImage, isLast: boolean): Subject {
+    const openings = 100 + this.counts.disks * 10;
+    return this.#script.after(moment, this.#script.fs.restart(disk), { openings, isLast });
   }
 }
 
@@ -174,12 +160,6 @@ function checkRange(lsn: number, { acknowledged, sealed, backTo }: Moment): void
   if (lsn === backTo) return;
   if (lsn < acknowledged) throw new Error(`LSN ${acknowledged} was acknowledged, ${lsn} is there`);
   if (lsn > sealed) throw new Error(`LSN ${sealed} was the last, ${lsn} is there`);
-}
-
-function checkShown(script: Script, expected: string): void {
-  const found = shown(script.engine);
-  if (found === expected) return;
-  throw new Error(`the state is ${found}\n and should be ${expected}`);
 }
 
 function callOf({ call }: Moment): string {

@@ -1,6 +1,6 @@
 /*
- * Power losses in forks: see declare-crashes.ts.
+ * Power losses in forks and restores: see declare-crashes.ts.
  */
 import { declareCrashes } from './declare-crashes.ts';
 
-declareCrashes(['forks']);
+declareCrashes(['forks', 'restores']);

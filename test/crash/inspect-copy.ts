@@ -4,8 +4,9 @@
 import { openReaderWith } from '../../src/recovery/reader.ts';
 import { TidemarkError } from '../../src/errors.ts';
 import { SeededRandom, type SimulatedFileSystem } from '../../src/testing/index.ts';
-import { openOn, shown, type Expected } from './script.ts';
+import { openOn, shown } from './script.ts';
 import { SelfMovingClock } from './self-moving-clock.ts';
+import type { Expected } from './subject.ts';
 
 /** LSNs at which the copy may stand; below 1 it need not be there. */
 export interface CopyBounds {

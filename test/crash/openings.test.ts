@@ -3,4 +3,4 @@
  */
 import { declareCrashes } from './declare-crashes.ts';
 
-declareCrashes(['openings', 'repair of a torn tail', 'restores', 'timelines']);
+declareCrashes(['openings', 'repair of a torn tail', 'timelines']);

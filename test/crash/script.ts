@@ -3,6 +3,7 @@
  * from their number, and the state that has to be there behind each of them. Every commit of one
  * opening says which opening it is of, so that a record that was cut and is back is seen.
  */
+import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import type { CheckpointOptions, Engine, EngineOptions } from '../../src/engine/index.ts';
 import type { Durability } from '../../src/wal/log-options.ts';
 import {
@@ -10,9 +11,16 @@ import {
   SeededRandom,
   SimulatedClock,
   SimulatedFileSystem,
-  type CrashPoint,
   type FileCall,
 } from '../../src/testing/index.ts';
+import {
+  changing,
+  type Afterwards,
+  type Expected,
+  type Inspect,
+  type Moment,
+  type Subject,
+} from './subject.ts';
 
 /** Options of a small store: everything happens after few bytes, and only when it is told to. */
 export const small: EngineOptions = {
@@ -26,39 +34,6 @@ export const small: EngineOptions = {
   maxChainLength: 100,
 };
 
-/** Behind every LSN, from 0 on: what the engine has to show. */
-export type Expected = string[];
-
-/** Looks at what else a script has made, on a disk that a crash has left. */
-export type Inspect = (fs: SimulatedFileSystem) => Promise<void>;
-
-/** A moment at which the power may go. */
-export interface Moment {
-  readonly point: CrashPoint;
-  readonly call: FileCall | undefined;
-  readonly inspect: Inspect | undefined;
-  /** Greatest LSN that was acknowledged at level `disk`. */
-  readonly acknowledged: number;
-  readonly sealed: number;
-  /** An LSN that is as good: that of a moment which is being gone back to. */
-  readonly backTo: number | undefined;
-  readonly expected: Expected;
-}
-
-/** Calls before which the disk may be another than before the last one. */
-const changing = new Set<string>([
-  'open',
-  'write',
-  'truncate',
-  'sync',
-  'rename',
-  'link',
-  'unlink',
-  'syncDirectory',
-  'makeDirectory',
-  'lock',
-]);
-
 /** Opens an engine as the scripts do. */
 export function openOn(
   fs: SimulatedFileSystem,
@@ -71,7 +46,8 @@ export function openOn(
 }
 
 /** A run of an engine, and the model of it. */
-export class Script {
+export class Script implements Subject {
+  readonly directory = '/store';
   fs: SimulatedFileSystem;
   engine!: Engine;
   readonly clock: SimulatedClock = new SimulatedClock();
@@ -82,6 +58,7 @@ export class Script {
   expected: Expected;
   readonly moments: Moment[] = [];
   #openings: number;
+  #isLast = false;
   #waiting: Promise<void>[] = [];
 
   constructor(
@@ -94,14 +71,25 @@ export class Script {
     this.#openings = openings;
   }
 
-  /** Notes every moment from now on at which the disk can be another. */
+  after(moment: Moment, fs: SimulatedFileSystem, { openings, isLast }: Afterwards): Script {
+    const script = new Script(fs, moment.expected.slice(0, moment.sealed + 1), openings);
+    script.options = this.options;
+    script.acknowledged = moment.acknowledged;
+    script.backTo = moment.backTo;
+    script.#isLast = isLast;
+    return script;
+  }
+
   record(): void {
     this.fs.beforeCall = (call) => {
       if (changing.has(call.call)) this.note(call);
     };
   }
 
-  /** Notes this moment. */
+  cutPower(): void {
+    this.fs.beforeCall = () => new Promise(() => {});
+  }
+
   note(call?: FileCall): void {
     const { acknowledged, expected, inspect, backTo } = this;
     const sealed = expected.length - 1;
@@ -117,6 +105,14 @@ export class Script {
     // What an opening serves is durable: it has copied and synced what was not proved (O3).
     this.acknowledged = lsn;
     this.backTo = undefined;
+  }
+
+  async recover(): Promise<number> {
+    const { expected } = this;
+    await this.open();
+    const { lsn } = this.engine.recovery;
+    if (lsn < expected.length) checkShown(this.engine, expected[lsn]!);
+    return lsn;
   }
 
   /** Goes back to a commit, on a new timeline; the engine is closed. */
@@ -135,7 +131,7 @@ export class Script {
     const lsn = expected.length;
     change(engine, lsn, bytes, this.#openings);
     const done = engine.commit({ positions: { source: lsn }, durability });
-    if (engine.sealedLsn === lsn) expected.push(shown(engine));
+    if (engine.sealedLsn === lsn) expected.push(this.#isLast ? '' : shown(engine));
     return done.then(() => {
       if (durability === 'disk') this.acknowledged = Math.max(this.acknowledged, lsn);
     });
@@ -162,6 +158,24 @@ export class Script {
     await this.engine.close();
     this.acknowledged = this.expected.length - 1;
   }
+
+  async goOn(): Promise<void> {
+    await this.checkpoint();
+    await this.commit(300);
+    await this.engine.collect();
+    await this.close();
+    const last = this.expected.length - 1;
+    const lsn = await this.recover();
+    if (lsn !== last) throw new Error(`${lsn} of ${last} commits are there after a clean close`);
+  }
+
+  async verify(): Promise<void> {
+    const { fs, clock } = this;
+    const on = { fs, clock, random: new SeededRandom(1), threads: false };
+    const { faults } = await verifyStoreWith({ dir: '/store' }, on);
+    if (faults.length === 0) return;
+    throw new Error(`verify found ${faults.map(({ path, what }) => `${path}: ${what}`).join()}`);
+  }
 }
 
 const keys = 5;
@@ -180,6 +194,12 @@ function change(engine: Engine, lsn: number, bytes: number, opening: number): vo
   const map = op.map<number, number>('map');
   if (lsn % 6 === 0) map.clear('a');
   map.set('a', lsn % 3, lsn);
+}
+
+function checkShown(engine: Engine, expected: string): void {
+  const found = shown(engine);
+  if (found === expected) return;
+  throw new Error(`the state is ${found}\n and should be ${expected}`);
 }
 
 /** Everything that an engine shows. */

@@ -8,13 +8,15 @@ import { forkWith } from '../../src/engine/fork-store.ts';
 import { restoreWith } from '../../src/engine/restore-store.ts';
 import { SeededRandom, type SimulatedFileSystem } from '../../src/testing/index.ts';
 import { inspectCopy } from './inspect-copy.ts';
+import { logAppends, logRetention, logRotation, logTrims } from './log-workloads.ts';
 import { Script } from './script.ts';
 import { SelfMovingClock } from './self-moving-clock.ts';
+import type { Inspect, Subject } from './subject.ts';
 
 /** A script and how much of it is tried. */
 export interface Workload {
   readonly name: string;
-  readonly run: () => Promise<Script>;
+  readonly run: () => Promise<Subject>;
   /** Most disks of one moment. */
   readonly statesMax: number;
   /** Disks that are opened at least. */
@@ -187,15 +189,11 @@ async function backups(): Promise<Script> {
     await script.commits(2, 1500);
     const { expected, fs } = script;
     const least = backedUp;
-    script.inspect = async (disk) => {
-      await inspectCopy(disk, copy, expected, { least });
-    };
+    script.inspect = lookAt(copy, (disk) => inspectCopy(disk, copy, expected, { least }));
     const on = { fs, clock: new SelfMovingClock(), random: new SeededRandom(9), threads: false };
     ({ lsn: backedUp } = await backupWith({ from: { dir: '/store' }, to: copy }, on));
     const made = backedUp;
-    script.inspect = async (disk) => {
-      await inspectCopy(disk, copy, expected, { least: made });
-    };
+    script.inspect = lookAt(copy, (disk) => inspectCopy(disk, copy, expected, { least: made }));
     await script.checkpoint({ kind: 'base' });
     await script.engine.collect();
   }
@@ -216,15 +214,13 @@ async function restores(): Promise<Script> {
     const on = { fs, clock, random: new SeededRandom(9), threads: false };
     return restoreWith({ from: { dir: '/store' }, to, target }, on);
   };
-  script.inspect = async (disk) => {
+  script.inspect = lookAt('/', async (disk) => {
     if (await inspectCopy(disk, to, expected, { least: 0, most: 4 })) return;
     await restoreOn(disk);
     await inspectCopy(disk, to, expected, { least: 4, most: 4 });
-  };
+  });
   await restoreOn(script.fs);
-  script.inspect = async (disk) => {
-    await inspectCopy(disk, to, expected, { least: 4, most: 4 });
-  };
+  script.inspect = lookAt(to, (disk) => inspectCopy(disk, to, expected, { least: 4, most: 4 }));
   return ended(script);
 }
 
@@ -243,14 +239,12 @@ async function forks(): Promise<Script> {
     const on = { fs, clock, random: new SeededRandom(9), threads: false };
     return forkWith({ from: { dir: '/store' }, to }, on);
   };
-  script.inspect = async (disk) => {
+  script.inspect = lookAt('/', async (disk) => {
     if (!(await inspectCopy(disk, to, expected, { least: 0, most: 5 }))) await forkOn(disk);
     await inspectCopy(disk, to, expected, all);
-  };
+  });
   await forkOn(script.fs);
-  script.inspect = async (disk) => {
-    await inspectCopy(disk, to, expected, all);
-  };
+  script.inspect = lookAt(to, (disk) => inspectCopy(disk, to, expected, all));
   await script.open({ segmentBytesMax: 16_384 });
   await script.commits(1, 300);
   return ended(script);
@@ -285,24 +279,37 @@ async function timelines(): Promise<Script> {
   return ended(script);
 }
 
+function lookAt(directory: string, look: (disk: SimulatedFileSystem) => Promise<unknown>): Inspect {
+  return {
+    directory,
+    async look(fs) {
+      await look(fs);
+    },
+  };
+}
+
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 30; turn++) await new Promise(setImmediate);
 }
 
 export const workloads: readonly Workload[] = [
-  { name: 'first opening', run: firstOpening, statesMax: 30, disksLeast: 190 },
-  { name: 'commits of every size', run: everySize, statesMax: 20, disksLeast: 900 },
-  { name: 'commits in flight', run: inFlight, statesMax: 20, disksLeast: 350 },
-  { name: 'idleness', run: idle, statesMax: 20, disksLeast: 800 },
-  { name: 'rotation', run: rotation, statesMax: 20, disksLeast: 850 },
-  { name: 'compressed log', run: compressedLog, statesMax: 20, disksLeast: 600 },
-  { name: 'checkpoints', run: checkpoints, statesMax: 9, disksLeast: 2200 },
-  { name: 'compaction', run: compaction, statesMax: 7, disksLeast: 2000 },
-  { name: 'retention', run: retention, statesMax: 7, disksLeast: 2650 },
-  { name: 'openings', run: openings, statesMax: 16, disksLeast: 2280 },
-  { name: 'timelines', run: timelines, statesMax: 5, disksLeast: 2100 },
-  { name: 'backups', run: backups, statesMax: 4, disksLeast: 2500 },
-  { name: 'restores', run: restores, statesMax: 6, disksLeast: 1200 },
-  { name: 'forks', run: forks, statesMax: 6, disksLeast: 1200 },
-  { name: 'repair of a torn tail', run: tornTail, statesMax: 16, disksLeast: 330 },
+  { name: 'first opening', run: firstOpening, statesMax: 30, disksLeast: 215 },
+  { name: 'commits of every size', run: everySize, statesMax: 14, disksLeast: 790 },
+  { name: 'commits in flight', run: inFlight, statesMax: 20, disksLeast: 370 },
+  { name: 'idleness', run: idle, statesMax: 14, disksLeast: 640 },
+  { name: 'rotation', run: rotation, statesMax: 14, disksLeast: 690 },
+  { name: 'compressed log', run: compressedLog, statesMax: 14, disksLeast: 480 },
+  { name: 'checkpoints', run: checkpoints, statesMax: 7, disksLeast: 1770 },
+  { name: 'compaction', run: compaction, statesMax: 5, disksLeast: 1400 },
+  { name: 'retention', run: retention, statesMax: 5, disksLeast: 1900 },
+  { name: 'openings', run: openings, statesMax: 10, disksLeast: 1650 },
+  { name: 'timelines', run: timelines, statesMax: 4, disksLeast: 1700 },
+  { name: 'backups', run: backups, statesMax: 4, disksLeast: 1060 },
+  { name: 'restores', run: restores, statesMax: 6, disksLeast: 720 },
+  { name: 'forks', run: forks, statesMax: 6, disksLeast: 670 },
+  { name: 'openLog: appends', run: logAppends, statesMax: 20, disksLeast: 870 },
+  { name: 'openLog: rotation', run: logRotation, statesMax: 20, disksLeast: 1590 },
+  { name: 'openLog: trims', run: logTrims, statesMax: 20, disksLeast: 1900 },
+  { name: 'openLog: retention', run: logRetention, statesMax: 20, disksLeast: 3070 },
+  { name: 'repair of a torn tail', run: tornTail, statesMax: 16, disksLeast: 365 },
 ];
