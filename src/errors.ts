@@ -44,6 +44,7 @@ export type ErrorCode =
   | 'SYNC_FAILED'
   | 'OVERLOADED'
   | 'CHECKPOINT_FAILED'
+  | 'THREAD_LOST'
   | 'CORRUPT_FRAME'
   | 'CORRUPT_SEGMENT'
   | 'CORRUPT_SNAPSHOT'
@@ -147,7 +148,9 @@ export class LockedError extends ConflictError {
 /** Storage failed or is full: retry, free space, or slow down. */
 export class StorageError extends TidemarkError {
   constructor(
-    code: CodeOf<'IO' | 'NO_SPACE' | 'SYNC_FAILED' | 'OVERLOADED' | 'CHECKPOINT_FAILED'>,
+    code: CodeOf<
+      'IO' | 'NO_SPACE' | 'SYNC_FAILED' | 'OVERLOADED' | 'CHECKPOINT_FAILED' | 'THREAD_LOST'
+    >,
     message: string,
     details?: ErrorDetails,
     cause?: unknown,

@@ -2,6 +2,7 @@
  * What an engine runs on, beside its settings: given by the package itself, or by a program that tries
  * an engine on a simulated file system. What is missing there is told before anything is done.
  */
+import type { ResourceLimits } from 'node:worker_threads';
 import type { FileSystem } from '../fs/file-system.ts';
 import type { Clock } from '../std/clock.ts';
 import { badOption, objectOnly, wholeNumber } from '../std/option-checks.ts';
@@ -16,6 +17,8 @@ export interface EngineComponents {
   readonly threads: boolean;
   /** Threads that work beside the open engine. @defaultValue the machine's parallelism less one */
   readonly backgroundThreads?: number;
+  /** Memory that each thread may have. @defaultValue that of Node */
+  readonly threadLimits?: ResourceLimits;
   /** How a task that runs inline lets others go on. @defaultValue turns of the event loop */
   readonly yieldNow?: () => Promise<void>;
 }
@@ -39,7 +42,7 @@ const randomCalls: readonly (keyof Random)[] = ['fill'];
 export function checkComponents(components: EngineComponents): EngineComponents {
   const path = 'components';
   objectOnly(components, path);
-  const { fs, clock, random, threads, backgroundThreads, yieldNow } = components;
+  const { fs, clock, random, threads, backgroundThreads, threadLimits, yieldNow } = components;
   hasCalls(`${path}.fs`, fs, fsCalls);
   hasCalls(`${path}.clock`, clock, clockCalls);
   hasCalls(`${path}.random`, random, randomCalls);
@@ -49,6 +52,7 @@ export function checkComponents(components: EngineComponents): EngineComponents 
   if (backgroundThreads !== undefined) {
     wholeNumber(`${path}.backgroundThreads`, backgroundThreads, 1);
   }
+  if (threadLimits !== undefined) objectOnly(threadLimits, `${path}.threadLimits`);
   if (yieldNow !== undefined && typeof yieldNow !== 'function') {
     throw badOption(`${path}.yieldNow`, 'must be a function', yieldNow);
   }

@@ -249,7 +249,7 @@ class Opening {
     const rewind = await this.#rewind(identity, store);
     const transfer = new SnapshotTransfer(fs, store, `${dir}/staging`);
     await transfer.prepare();
-    const threads = new ThreadPool(this.#options.opening.threadsMax);
+    const threads = new ThreadPool(this.#options.opening.threadsMax, this.#on.threadLimits);
     this.#pool = this.#on.threads ? threads : new InlinePool(fs, this.#on.yieldNow);
     const slabs = new SlabPool(idleSlabBytesMax);
     const { verification, residency } = this.#options;

@@ -3,6 +3,7 @@
  * reason, nothing of it is left: no thread at work, no timer, no listener. Idle threads end a moment later
  * (threads/resting-threads.ts).
  */
+import type { ResourceLimits } from 'node:worker_threads';
 import type { FileSystem } from '../fs/file-system.ts';
 import { SlabPool } from '../snapshot/slab-pool.ts';
 import type { Clock } from '../std/clock.ts';
@@ -17,6 +18,8 @@ export interface CopyComponents {
   readonly random: Random;
   /** Whether workers are threads; else tasks run inline over `fs`. */
   readonly threads: boolean;
+  /** Memory that each thread may have. @defaultValue that of Node */
+  readonly threadLimits?: ResourceLimits;
   /** How a task that runs inline lets others go on. @defaultValue turns of the event loop */
   readonly yieldNow?: () => Promise<void>;
 }
@@ -44,11 +47,13 @@ export class CopyRun extends LimitedRun<CopyPhase> {
   constructor(
     what: string,
     limits: CopyLimits,
-    { fs, clock, threads, yieldNow }: Omit<CopyComponents, 'random'>,
+    { fs, clock, threads, threadLimits, yieldNow }: Omit<CopyComponents, 'random'>,
   ) {
     super(what, limits, clock);
     this.threadsMax = limits.threadsMax;
-    this.pool = threads ? new ThreadPool(limits.threadsMax) : new InlinePool(fs, yieldNow);
+    this.pool = threads
+      ? new ThreadPool(limits.threadsMax, threadLimits)
+      : new InlinePool(fs, yieldNow);
   }
 
   /** Ends workers, timer and listener; a second call does nothing more. */

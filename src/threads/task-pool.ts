@@ -3,7 +3,8 @@
  * the same functions; only the transport differs. Tasks that share a thread take turns at their
  * yields, so a short one does not wait for a long one to end.
  */
-import { AbortedError, InternalError } from '../errors.ts';
+import type { ResourceLimits } from 'node:worker_threads';
+import { AbortedError, errnoOf, StorageError, type TidemarkError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { errorFromPlain } from './error-transfer.ts';
 import { restingThreads, type RestingThreads } from './resting-threads.ts';
@@ -94,11 +95,12 @@ class PooledThread {
   #nextId = 1;
   dead = false;
 
-  constructor() {
-    this.#worker = startWorker({
-      message: (reply) => this.#answer(reply),
-      ended: (cause) => this.#ended(cause),
-    });
+  constructor(limits: ResourceLimits | undefined) {
+    const events = {
+      message: (reply: TaskReply) => this.#answer(reply),
+      ended: (cause: unknown) => this.#ended(cause),
+    };
+    this.#worker = startWorker(events, limits);
   }
 
   get load(): number {
@@ -146,10 +148,18 @@ class PooledThread {
     const error =
       cause === undefined
         ? new AbortedError('ABORTED', 'the engine is closing')
-        : new InternalError('a worker thread ended in the middle of its work', {}, cause);
+        : threadLost(cause);
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();
   }
+}
+
+/** Whatever the thread was doing is undone by whoever asked for it, as after any other failure. */
+function threadLost(cause: unknown): TidemarkError {
+  const isMemory = errnoOf(cause) === 'ERR_WORKER_OUT_OF_MEMORY';
+  const why = isMemory ? 'ran out of memory' : 'ended';
+  const message = `a worker thread ${why} in the middle of its work`;
+  return new StorageError('THREAD_LOST', message, { outOfMemory: isMemory }, cause);
 }
 
 /** Runs tasks in up to `threadsMax` worker threads, which start when they are first needed. */
@@ -157,10 +167,17 @@ export class ThreadPool implements TaskPool {
   #threadsMax: number;
   #threads: PooledThread[] = [];
   readonly #resting: RestingThreads;
+  readonly #limits: ResourceLimits | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(threadsMax: number, resting: RestingThreads = restingThreads) {
+  /** `limits`: memory that each thread may have. */
+  constructor(
+    threadsMax: number,
+    limits?: ResourceLimits,
+    resting: RestingThreads = restingThreads,
+  ) {
     this.#threadsMax = threadsMax;
+    this.#limits = limits;
     this.#resting = resting;
   }
 
@@ -215,7 +232,7 @@ export class ThreadPool implements TaskPool {
     let best = usable[0];
     for (const thread of usable) if (thread.load < best!.load) best = thread;
     if (best && (best.load === 0 || this.#threads.length >= this.#threadsMax)) return best;
-    const started = new PooledThread();
+    const started = new PooledThread(this.#limits);
     this.#threads.push(started);
     return started;
   }

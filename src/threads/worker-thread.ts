@@ -3,7 +3,7 @@
  * source (`.ts`, as the tests run) the built one is used, which the test run makes first, because
  * a Node without type stripping cannot load the source in a thread.
  */
-import { Worker } from 'node:worker_threads';
+import { Worker, type ResourceLimits } from 'node:worker_threads';
 import { registeredCodecs } from '../codec/compression-modules.ts';
 import type { TaskReply, WorkerRequest } from './task-messages.ts';
 
@@ -38,9 +38,10 @@ function inheritedFlags(flags: readonly string[]): { execArgv?: string[] } {
   return flags.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
 }
 
-export function startWorker(events: WorkerEvents): WorkerThread {
+export function startWorker(events: WorkerEvents, limits?: ResourceLimits): WorkerThread {
   const worker = new Worker(entryFile(), {
     workerData: registeredCodecs(),
+    ...(limits && { resourceLimits: limits }),
     ...inheritedFlags(process.execArgv),
   });
   let stopping = false;
@@ -49,6 +50,11 @@ export function startWorker(events: WorkerEvents): WorkerThread {
   worker.on('message', (reply: TaskReply) => events.message(reply));
   worker.on('error', (error) => {
     cause = error;
+  });
+  // An answer that cannot be read never comes: nobody may wait for it.
+  worker.on('messageerror', (error) => {
+    cause = error;
+    void worker.terminate();
   });
   worker.on('exit', (code) => {
     if (!stopping) events.ended(cause ?? new Error(`worker thread ended with code ${code}`));

@@ -47,6 +47,7 @@ describe('components of an engine', () => {
     ['components.random', { ...whole(), random: Math.random }],
     ['components.threads', { ...whole(), threads: undefined }],
     ['components.backgroundThreads', { ...whole(), backgroundThreads: 0 }],
+    ['components.threadLimits', { ...whole(), threadLimits: 64 }],
     ['components.yieldNow', { ...whole(), yieldNow: true }],
   ])('%s is not as it has to be (%#): INVALID_OPTION', async (option, components) => {
     const open = (): unknown => openEngineWith({ dir: '/s' }, components as EngineComponents);

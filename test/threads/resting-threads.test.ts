@@ -53,7 +53,7 @@ test('a thread that fails to end: nobody is troubled, the others end', async () 
 test('a closed pool: its idle thread lives until it has rested, then it is gone', async () => {
   const clock = new ManualClock();
   const resting = new RestingThreads(clock, 2);
-  const pool = new ThreadPool(1, resting);
+  const pool = new ThreadPool(1, undefined, resting);
   let exited: Promise<unknown> | undefined;
   let thread: Worker | undefined;
   process.once('worker', (worker: Worker) => {
@@ -72,7 +72,7 @@ test('a closed pool: its idle thread lives until it has rested, then it is gone'
 
 test('a pool that is closed while a thread works: that one has ended when it is closed', async () => {
   const resting = new RestingThreads(new ManualClock(), 2);
-  const pool = new ThreadPool(1, resting);
+  const pool = new ThreadPool(1, undefined, resting);
   let thread: Worker | undefined;
   process.once('worker', (worker: Worker) => {
     thread = worker;

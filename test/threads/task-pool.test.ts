@@ -143,7 +143,7 @@ describe('a thread', () => {
       const error = await errorOf(engine.checkpoint());
       process.off('worker', kill);
       expect([error.code, error.message]).toEqual([
-        'INVARIANT',
+        'THREAD_LOST',
         expect.stringContaining('worker thread ended'),
       ]);
       expect(await engine.checkpoints()).toEqual([]);
@@ -154,6 +154,18 @@ describe('a thread', () => {
       expect(again.recovery).toMatchObject({ checkpointLsn: 1, replayedCommits: 0 });
       await again.close();
     });
+  });
+
+  test('gives an answer that cannot be read: the task gets a typed error, the next one another thread', async () => {
+    const pool = new ThreadPool(1);
+    process.once('worker', (worker: Worker) => {
+      worker.emit('messageerror', new Error('unreadable'));
+    });
+    const error = await errorOf(pool.run('loadSnapshot', { path: '/nowhere' }));
+    expect(error).toMatchObject({ code: 'THREAD_LOST', details: { outOfMemory: false } });
+    expect((error.cause as Error).message).toBe('unreadable');
+    expect((await errorOf(pool.run('loadSnapshot', { path: '/nowhere' }))).code).toBe('IO');
+    await pool.close();
   });
 
   test('dies in the middle of a task: the task gets a typed error, the next one another thread', async () => {
