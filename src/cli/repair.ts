@@ -42,12 +42,13 @@ export async function salvage(
 ): Promise<number> {
   const { json, optimistic = false } = options;
   const report = await salvageStore({ dir, to, ...storeOf(options), optimistic });
-  const { reachedLsn, lost, missing, details, storeId, entryCount, bytes } = report;
+  const { reachedLsn, lost, missing, details, storeId, entryCount, bytes, rebuilt } = report;
   if (json === true) {
     await output.line(toJson({ ...plain(report) }));
   } else {
     await output.line(`saved       LSN ${reachedLsn} in ${report.to}, store ${storeId}`);
     await output.line(`wrote       ${entryCount} entries, ${formatBytes(bytes)}`);
+    for (const name of rebuilt) await output.line(`read with   ${name} made anew`);
     for (const line of lossLines('lost', { lost, missing, details })) await output.line(line);
   }
   return lost || missing.length > 0 ? status.found : status.fine;
@@ -55,11 +56,14 @@ export async function salvage(
 
 function linesOf(report: RepairReport): string[] {
   const { dir, dryRun, faults, loss, paths, keptIn, checkpoint, removed, remaining } = report;
+  const { rebuilt } = report;
   if (faults.length === 0 && !loss) return ['sound: nothing to repair'];
   const lines = faults.map((fault) => describeFault(dir, fault));
   if (!loss) lines.push(dryRun ? 'nothing would be lost' : 'nothing is lost');
   else lines.push(...lossLines(dryRun ? 'would lose' : 'lost', loss));
   if (dryRun) lines.push(...paths.map(pathLine));
+  const made = dryRun ? 'would make ' : 'made anew  ';
+  lines.push(...rebuilt.map((name) => `${made} ${name}`));
   if (keptIn !== undefined) lines.push(`kept        all files as they were, in ${keptIn}`);
   if (checkpoint !== undefined) lines.push(`checkpoint  ${checkpoint} holds the state`);
   lines.push(...removed.map((name) => `removed     ${name}`));

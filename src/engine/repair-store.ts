@@ -19,7 +19,6 @@ import { storeCall } from '../checkpoint/store-call.ts';
 import type { CodecModule } from '../codec/compression-modules.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
-import { keepStore } from '../recovery/given-up.ts';
 import {
   limitNames,
   withinLimits,
@@ -27,6 +26,7 @@ import {
   type LimitedCall,
 } from '../recovery/limited-call.ts';
 import { describeLost, type LostDetails } from '../recovery/lost-commits.ts';
+import { rebuildRecords } from '../recovery/rebuild-records.ts';
 import {
   locationNames,
   logDirectoryOf,
@@ -46,8 +46,9 @@ import { toHex } from '../std/bytes.ts';
 import { FileObjectStore } from '../store/file-store.ts';
 import { lockDirectory } from '../wal/log.ts';
 import { optionsOf } from './merge-store.ts';
+import { keepCopy, putRebuilt } from './repair-records.ts';
 import { examineStoreWith, openEngineWith, type EngineComponents } from './open-engine.ts';
-import type { EngineOptions } from './options.ts';
+import { keyGroupsDefault, type EngineOptions } from './options.ts';
 
 /**
  * Options of {@link repairStore}. Its limits count until what is left of the store is being written; then it
@@ -92,6 +93,8 @@ export interface RepairReport {
   readonly loss: StoreLoss | undefined;
   /** Where every way loses: all that there are, the best first. */
   readonly paths: readonly LosingPath[];
+  /** Small files that were damaged and are made anew, by name; in a dry run those that would be. */
+  readonly rebuilt: readonly string[];
   /** Directory with all files as they were; undefined: nothing was touched. */
   readonly keptIn: string | undefined;
   /** The checkpoint that holds the state now. */
@@ -106,6 +109,8 @@ export interface RepairReport {
 export interface SalvageReport extends SalvagedState {
   readonly dir: string;
   readonly to: string;
+  /** Small files that are damaged, and were made anew in memory to read the rest by. */
+  readonly rebuilt: readonly string[];
   /** What is known of commits that are lost. */
   readonly details: LostDetails | undefined;
 }
@@ -154,18 +159,30 @@ async function repair(
   run: LimitedCall,
 ): Promise<RepairReport> {
   const { dryRun = false, optimistic = false } = options;
-  const { source, where } = await locate(options, on, run);
+  const location = locationOf(options);
+  const { fs, files } = await rebuildRecords(on, location, { run });
+  // As it would be with what can be made anew.
+  const seen = { ...on, fs };
+  const { source, where } = await locate(options, seen, run);
   const { signal } = run;
-  const { faults } = await verifyStoreWith({ ...locationOf(options), signal }, on);
-  const found = await examineStoreWith(where, on, (input, { objects }) => survey(input, objects));
+  const { faults: others } = await verifyStoreWith({ ...location, signal }, seen);
+  const found = await examineStoreWith(where, seen, (input, { objects }) => survey(input, objects));
   const loss = await lossOf(source, found, optimistic);
   const { paths, refused } = found;
-  const report = { dir: source.dir, dryRun, faults, loss, paths };
+  const { dir } = source;
+  const rebuilt = files.map(({ name }) => name);
+  const faults = [...files.map((file) => file.fault), ...others];
+  const report = { dir, dryRun, faults, loss, paths, rebuilt };
   const untouched = { keptIn: undefined, checkpoint: undefined, removed: [], remaining: faults };
   if (refused && !loss) throw refused;
   if (dryRun || (faults.length === 0 && !refused)) return { ...report, ...untouched };
+  run.check();
+  const before = files.length > 0 ? await putRebuilt(dir, location, on) : undefined;
+  if (others.length === 0 && !refused) {
+    return { ...report, ...untouched, keptIn: before, remaining: [] };
+  }
   const settings = settingsOf(found);
-  const keptIn = refused ? undefined : await keep(source, options, on);
+  const keptIn = before ?? (refused ? undefined : await keepCopy(dir, location, on));
   run.check();
   const accept = { acceptLoss: true, optimistic };
   const engine = await openEngineWith({ ...where, ...settings, ...accept }, on);
@@ -177,8 +194,8 @@ async function repair(
   } finally {
     await engine.close();
   }
-  const removed = await clear(options, on, { faults, newest: checkpoint });
-  const remaining = (await verifyStoreWith(locationOf(options), on)).faults;
+  const removed = await clear(options, on, { faults: others, newest: checkpoint });
+  const remaining = (await verifyStoreWith(location, on)).faults;
   const given = engine.recovery.loss?.keptIn;
   return { ...report, keptIn: keptIn ?? given, checkpoint, removed, remaining };
 }
@@ -212,17 +229,21 @@ async function salvage(
   run: LimitedCall,
 ): Promise<SalvageReport> {
   const { to, optimistic = false } = options;
-  const { source, where } = await locate(options, on, run);
-  const found = await examineStoreWith(where, on, (input, { objects }) => survey(input, objects));
+  const assumed = { random: on.random, keyGroups: keyGroupsDefault };
+  const { fs, files } = await rebuildRecords(on, locationOf(options), { run, assumed });
+  const seen = { ...on, fs };
+  const { source, where } = await locate(options, seen, run);
+  const found = await examineStoreWith(where, seen, (input, { objects }) => survey(input, objects));
   const given = { ...where, ...settingsOf(found), acceptLoss: true, optimistic };
   const components = { ...on, backgroundThreads: 1 };
-  const saved = await examineStoreWith(given, on, (input, loss) =>
+  const saved = await examineStoreWith(given, seen, (input, loss) =>
     runSalvage(input, loss, { to, components }),
   );
   // The second store is whole by now, whatever the limits say.
-  const whole = sourceOf(on, locationOf(options));
+  const whole = sourceOf(seen, locationOf(options));
   const details = saved.lost && (await detailsOf(whole, saved.lost, found));
-  return { dir: source.dir, to, ...saved, details };
+  const rebuilt = files.map(({ name }) => name);
+  return { dir: source.dir, to, ...saved, details, rebuilt };
 }
 
 /** The store, which has to be there: an opening would make it. */
@@ -282,20 +303,6 @@ function detailsOf(
 ): Promise<LostDetails> {
   const range = { ...lost, ancestry };
   return describeLost(source.fs, logDirectoryOf(source), range, record?.tables ?? []);
-}
-
-async function keep(
-  { dir }: ReaderSource,
-  { store }: StoreLocation,
-  { fs, random }: EngineComponents,
-): Promise<string> {
-  const lock = await lockDirectory(fs, dir);
-  try {
-    const objects = store ?? new FileObjectStore(fs, dir, random);
-    return `${dir}/${await keepStore({ fs, dir, objects }, { why: 'before a repair' })}`;
-  } finally {
-    await lock.release();
-  }
 }
 
 /** Takes away records that cannot be used, then the damaged snapshots that no record names. */

@@ -157,16 +157,20 @@ export async function writeIdentity(
   directory: string,
   identity: StoreIdentity,
 ): Promise<void> {
-  const { format, kind, keyGroups, place } = identity;
-  const storeId = toHex(identity.storeId);
-  const seed = toHex(identity.seed);
-  const body = { format, kind, storeId, seed, keyGroups, place };
   try {
     await holdDirectory(fs, directory);
-    await createFile(fs, directory, identityName, encodeSealedJson(body));
+    await createFile(fs, directory, identityName, encodeIdentity(identity));
   } catch (error) {
     throw toStorageError(error, 'create the store', directory);
   }
+}
+
+/** The bytes of `store.json`. */
+export function encodeIdentity(identity: StoreIdentity): Uint8Array {
+  const { format, kind, keyGroups, place } = identity;
+  const storeId = toHex(identity.storeId);
+  const seed = toHex(identity.seed);
+  return encodeSealedJson({ format, kind, storeId, seed, keyGroups, place });
 }
 
 function decodeIdentity(bytes: Uint8Array, path: string): StoreIdentity {

@@ -18,13 +18,14 @@ export interface LowWater {
   readonly segment: number;
 }
 
-const NAME = 'low-water.json';
+/** In the directory of the log. */
+export const lowWaterName = 'low-water.json';
 
 export async function readLowWater(
   fs: FileSystem,
   directory: string,
 ): Promise<LowWater | undefined> {
-  const path = `${directory}/${NAME}`;
+  const path = `${directory}/${lowWaterName}`;
   try {
     if ((await fs.stat(path)) === undefined) return undefined;
   } catch (error) {
@@ -55,8 +56,13 @@ export async function writeLowWater(
   lowWater: LowWater,
 ): Promise<void> {
   try {
-    await replaceFile(fs, directory, NAME, encodeSealedJson(lowWater));
+    await replaceFile(fs, directory, lowWaterName, encodeLowWater(lowWater));
   } catch (error) {
-    throw toStorageError(error, 'write', `${directory}/${NAME}`);
+    throw toStorageError(error, 'write', `${directory}/${lowWaterName}`);
   }
+}
+
+/** The bytes of the record. */
+export function encodeLowWater({ timeline, lsn, segment }: LowWater): Uint8Array {
+  return encodeSealedJson({ timeline, lsn, segment });
 }
