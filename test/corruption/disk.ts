@@ -14,6 +14,7 @@ export const dir = '/store';
 export async function diskOf(files: Files): Promise<MemoryFileSystem> {
   const fs = new MemoryFileSystem();
   await fs.makeDirectory(dir);
+  await fs.makeDirectory('/recordings');
   for (const [path, bytes] of files) {
     await fs.makeDirectory(path.slice(0, path.lastIndexOf('/')));
     const handle = await fs.open(path, 'create');

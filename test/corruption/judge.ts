@@ -17,7 +17,7 @@ import { survivingProof } from './proof.ts';
 import { openOn, type Sample } from './stores.ts';
 
 /** What an opening may be refused with, and what reading may meet. */
-const damageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+export const damageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CORRUPT_FRAME',
   'CORRUPT_SEGMENT',
   'CORRUPT_SNAPSHOT',

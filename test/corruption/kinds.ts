@@ -2,6 +2,7 @@
  * What the files of a store are, by their paths.
  */
 const kinds: readonly [string, RegExp][] = [
+  ['left over', /\.tmp$|~staging\//],
   ['segment', /\.wal$/],
   ['segment to come', /\.new$/],
   ['record', /checkpoints\/\d+\.json$/],

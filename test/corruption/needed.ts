@@ -9,11 +9,20 @@ import type { Files } from './disk.ts';
 import { kindOf } from './kinds.ts';
 import { headerOf } from './proof.ts';
 
+/** Nobody reads them, or only the next backup, or only their name says something. */
+const unneeded: ReadonlySet<string> = new Set([
+  'segment to come',
+  'recording',
+  'left over',
+  'manifest',
+  'restore mark',
+]);
+
 /** The offset behind the last byte of a file that is needed. */
 export function neededEnd(files: Files, path: string): number {
   const bytes = files.get(path)!;
   const kind = kindOf(path);
-  if (kind === 'segment to come' || kind === 'recording') return 0;
+  if (unneeded.has(kind)) return 0;
   const header = kind === 'segment' ? headerOf(path, bytes) : undefined;
   if (!header) return bytes.length;
   const numbers = [...files].map(([name, content]) => headerOf(name, content)?.number ?? 0);

@@ -33,6 +33,8 @@ export interface Sample {
   readonly limits: ReadonlyMap<number, number>;
   /** Moments that readers ask for beside the newest, and what they have to show. */
   readonly moments: readonly Moment[];
+  /** No file of it is spare: what is done may be refused for any. @defaultValue false */
+  readonly anyRefusal?: boolean;
 }
 
 /** A moment that is kept. */
@@ -52,14 +54,18 @@ export function openOn(
 }
 
 /** A run of an engine that remembers what its files held. */
-class Run {
-  readonly fs: MemoryFileSystem = new MemoryFileSystem();
+export class Run {
+  readonly fs: MemoryFileSystem;
   readonly model: Model = new Model();
-  readonly older = new Map<string, Uint8Array[]>();
+  readonly older: Map<string, Uint8Array[]> = new Map();
   readonly moments: Moment[] = [];
   engine!: Engine;
   timeline = 1;
   #openings = 0;
+
+  constructor(fs: MemoryFileSystem = new MemoryFileSystem()) {
+    this.fs = fs;
+  }
 
   async open(options: Partial<EngineOptions> = {}): Promise<void> {
     await this.fs.makeDirectory('/recordings');

@@ -87,12 +87,12 @@ const spare: ReadonlySet<string> = new Set([
 ]);
 
 function classOf(
-  { model }: Sample,
+  { model, anyRefusal = false }: Sample,
   damage: Damage,
   { refused, lsn, reports, verified }: Outcome,
 ): Exclude<keyof Counts, 'tried'> {
   const isOne = damage.other === undefined;
-  const isSpare = isOne && spare.has(kindOf(damage.path));
+  const isSpare = isOne && !anyRefusal && spare.has(kindOf(damage.path));
   if (refused !== undefined) {
     if (isSpare) throw new Error(`refused with ${refused}, though there is another way`);
     return 'refused';
