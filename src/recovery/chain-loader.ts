@@ -141,7 +141,7 @@ export async function loadLink(input: LoadInput, link: ChainLink): Promise<ReadL
   const opened = isCold ? cold.residency.open(link, { whole: cold.whole }) : loadImage(input, link);
   const { image, header, parents } = await opened;
   try {
-    if (isCold && cold.now) await cold.residency.loadAll(image);
+    if (isCold && cold.now) await cold.residency.loadAll(image, link, input);
     checkHeader(input, link, header);
   } catch (error) {
     image.release();

@@ -72,7 +72,7 @@ export async function openSnapshotFile(
 /** Loads some slices of a file in one task; they are the caller's, in the order of the indexes. */
 export async function loadSlices(
   { path, verification = 'standard' }: SnapshotFile,
-  slices: readonly { readonly index: number; readonly record: SliceRecord }[],
+  slices: readonly PlacedSlice[],
   { pool, slabs, signal }: Pick<LoadTools, 'pool' | 'slabs' | 'signal'>,
 ): Promise<readonly SliceDescriptor[]> {
   const lent = lend(
@@ -98,8 +98,31 @@ export async function loadWhole(file: SnapshotFile, on: LoadTools): Promise<Load
   const { partBytes = partBytesDefault } = on;
   if (file.bytes !== undefined && file.bytes <= partBytes) return loadAtOnce(file, on);
   const opened = await openSnapshotFile(file, on);
-  const load = new FileLoad(file, on);
-  return { ...opened, slices: await load.run(opened.records) };
+  const kept = opened.records.map((record, index) => ({ index, record }));
+  return { ...opened, slices: await new FileLoad(file, on).run({ kept, checked: [] }) };
+}
+
+/** A slice by its place in the file. */
+export interface PlacedSlice {
+  readonly index: number;
+  readonly record: SliceRecord;
+}
+
+/** Slices of a file whose footer has been read. */
+export interface SlicesToLoad {
+  /** The caller's afterwards. */
+  readonly kept: readonly PlacedSlice[];
+  /** Only read and checked: no more of them is held than is under way. */
+  readonly checked: readonly PlacedSlice[];
+}
+
+/** Loads slices of a file, in their order, as a load of the whole file does. */
+export function loadSome(
+  file: SnapshotFile,
+  slices: SlicesToLoad,
+  on: LoadTools,
+): Promise<readonly SliceDescriptor[]> {
+  return new FileLoad(file, on).run(slices);
 }
 
 /** A small file, which is opened once. */
@@ -178,15 +201,16 @@ class FileLoad {
     this.#queue = on.queue ?? new LoadQueue(on.pool.threadsMax);
   }
 
-  async run(records: readonly SliceRecord[]): Promise<SliceDescriptor[]> {
+  async run({ kept, checked }: SlicesToLoad): Promise<SliceDescriptor[]> {
     const { signal, slabs } = this.#on;
     const stop = (): void => this.#fail(signal?.reason);
     if (signal?.aborted === true) stop();
     signal?.addEventListener('abort', stop);
     try {
       const { partBytes = partBytesDefault } = this.#on;
-      const parts = partsOf(records, partBytes).map((part) => this.#part(part));
-      const [slices] = await Promise.all([Promise.all(parts), this.#digest()]);
+      const parts = partsOf(kept, partBytes).map((part) => this.#part(part));
+      const checks = partsOf(checked, partBytes).map((part) => this.#check(part));
+      const [slices] = await Promise.all([Promise.all(parts), this.#digest(), ...checks]);
       const loaded = slices.flat();
       if (this.#failure === undefined) return loaded;
       for (const { buffer } of loaded) slabs.release(buffer);
@@ -213,6 +237,10 @@ class FileLoad {
     });
   }
 
+  async #check(part: Part): Promise<void> {
+    for (const { buffer } of await this.#part(part)) this.#on.slabs.release(buffer);
+  }
+
   async #digest(): Promise<void> {
     const { path, sha256, verification } = this.#file;
     if (verification !== 'full' || sha256 === undefined) return;
@@ -235,18 +263,18 @@ class FileLoad {
 }
 
 interface Part extends LoadedPart {
-  readonly slices: readonly { readonly index: number; readonly record: SliceRecord }[];
+  readonly slices: readonly PlacedSlice[];
 }
 
-/** Runs of neighbouring slices. */
-function partsOf(records: readonly SliceRecord[], partBytes: number): Part[] {
+/** Runs of slices that are neighbours in what is to be loaded. */
+function partsOf(all: readonly PlacedSlice[], partBytes: number): Part[] {
   const parts: Part[] = [];
-  let slices: { index: number; record: SliceRecord }[] = [];
+  let slices: PlacedSlice[] = [];
   let dataBytes = 0;
-  for (const [index, record] of records.entries()) {
-    slices.push({ index, record });
-    dataBytes += record.dataBytes;
-    if (dataBytes < partBytes && index < records.length - 1) continue;
+  for (const [i, slice] of all.entries()) {
+    slices.push(slice);
+    dataBytes += slice.record.dataBytes;
+    if (dataBytes < partBytes && i < all.length - 1) continue;
     parts.push({ slices, ...sumOf(slices.map((slice) => slice.record)) });
     slices = [];
     dataBytes = 0;

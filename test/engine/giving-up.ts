@@ -61,7 +61,7 @@ export async function giveUp(
 }
 
 /** Handles that are open. */
-function countHandles(fs: FaultyFileSystem): { open: number } {
+export function countHandles(fs: FaultyFileSystem): { open: number } {
   const count = { open: 0 };
   const real = fs.open.bind(fs);
   fs.open = async (path: string, mode: OpenMode): Promise<FileHandle> => {

@@ -9,7 +9,7 @@ import type { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { openEngine, type EngineOptions, type OpeningProgress } from '../../src/engine/index.ts';
 import { digests, errorOf, noise, open, worldOn, type World } from './engine-fixture.ts';
-import { giveUp, type GivenUp, type HowToEnd } from './giving-up.ts';
+import { countHandles, giveUp, type GivenUp, type HowToEnd } from './giving-up.ts';
 
 const options: Partial<EngineOptions> = {
   compression: 'none',
@@ -17,13 +17,16 @@ const options: Partial<EngineOptions> = {
   prefetch: 'aggressive',
 };
 
-/** A closed store: a base, a delta, and commits behind them. */
-async function closedStore(): Promise<World> {
+/** A closed store: a base, a delta, and commits behind them; and a state that stays in its files. */
+async function closedStore(large = 0): Promise<World> {
   const world = worldOn();
   const engine = await open(world, options);
   const state = engine.operator('op').value('v');
   for (let n = 0; n < 3; n++) {
     for (let i = 0; i < 50; i++) state.set(`k${n} ${i}`, noise(300, i));
+    for (let i = 0; i < large; i++) {
+      engine.operator('op').value('large', { resident: false }).set(`${n} ${i}`, noise(300, i));
+    }
     await engine.commit();
     if (n < 2) await engine.checkpoint();
   }
@@ -78,6 +81,38 @@ describe('an opening that is given up', () => {
     expect(ended).toBeGreaterThan(20 / step);
     expect(codes.indexOf(undefined)).toBe(ended);
   });
+
+  test.each([
+    ['signal', 'ABORTED', 'standard'],
+    ['time', 'TIMEOUT', 'standard'],
+    ['signal', 'ABORTED', 'full'],
+  ] as const)(
+    'by %s, %s, while slices are loaded beside a state that stays in files, %s: none is loaded any more',
+    async (how, code, verification) => {
+      const store = await closedStore(60);
+      const before = await digests(store.fs);
+      const abort = new AbortController();
+      let ended = false;
+      let behind = 0;
+      store.fs.before = ({ call, path, bytes = 0 }) => {
+        if (call !== 'read' || !path.includes('/snapshots/') || bytes < 10_000) return;
+        if (ended) behind++;
+        ended = true;
+        if (how === 'signal') abort.abort();
+        else store.clock.advance(500);
+      };
+      const handles = countHandles(store.fs);
+      const limits = { signal: abort.signal, timeoutMs: 500, verification };
+      expect((await errorOf(open(store, { ...options, ...limits }))).code).toBe(code);
+      expect(ended).toBe(true);
+      expect([behind, handles.open, store.clock.timerCount]).toEqual([0, 0, 0]);
+      store.fs.before = () => {};
+      expect(await digests(store.fs)).toEqual(before);
+      const engine = await open(store, { ...options, verification });
+      expect(engine.operator('op').value('v').get('k1 49')).toEqual(noise(300, 49));
+      await engine.close();
+    },
+  );
 
   test('of a new directory: no store is there, or a whole one', async () => {
     const seen = new Set<string>();
@@ -142,6 +177,22 @@ describe('progress of an opening', () => {
     expect(last('replay')).toMatchObject(replayed);
     await engine.close();
   });
+});
+
+test('progress beside a state that stays in its files: what is loaded, and with full what is checked', async () => {
+  const store = await closedStore(50);
+  for (const [verification, share] of [
+    ['standard', [0.4, 0.6]],
+    ['full', [0.9, 1]],
+  ] as const) {
+    const seen: OpeningProgress[] = [];
+    const onProgress = (progress: OpeningProgress): void => void seen.push(progress);
+    const engine = await open(store, { ...options, verification, onProgress });
+    const { bytes, bytesTotal } = seen.findLast(({ phase }) => phase === 'load')!;
+    expect(bytes / bytesTotal!).toBeGreaterThan(share[0]);
+    expect(bytes / bytesTotal!).toBeLessThanOrEqual(share[1]);
+    await engine.close();
+  }
 });
 
 const order: readonly string[] = ['plan', 'load', 'replay', 'openLog'];

@@ -50,7 +50,6 @@ describe('what a rebuild takes from files', () => {
   test.each([
     ['header', { lastTimestamp: 7 }],
     ['place in the chain', { kind: 'delta' }],
-    ['name', { sha256: '0'.repeat(64) }],
   ])('a record that means a snapshot of another %s: another way is taken', async (_, wrong) => {
     const { world, newest } = await stored();
     const record = '/store/checkpoints/0000000002.json';

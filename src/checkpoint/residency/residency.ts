@@ -12,7 +12,7 @@ import { AbortedError, TidemarkError, toStorageError } from '../../errors.ts';
 import type { FileHandle, FileSystem } from '../../fs/file-system.ts';
 import { BlockCache } from '../../snapshot/block-cache.ts';
 import { ColdFile, type ColdFileWatcher } from '../../snapshot/cold-file.ts';
-import { Image, type ImageSlice } from '../../snapshot/image.ts';
+import { Image } from '../../snapshot/image.ts';
 import type { SlabPool } from '../../snapshot/slab-pool.ts';
 import type { SliceDescriptor } from '../../snapshot/slice.ts';
 import type { SnapshotHeader } from '../../snapshot/snapshot-format.ts';
@@ -21,7 +21,12 @@ import { SnapshotReader, type Verification } from '../../snapshot/snapshot-reade
 import { sliceEnd, type SliceRecord } from '../../snapshot/snapshot-footer.ts';
 import { assert, must } from '../../std/assert.ts';
 import type { TableDefinition } from '../../state/table-definition.ts';
-import { loadSlices } from '../../threads/snapshot-load.ts';
+import {
+  loadSlices,
+  loadSome,
+  type LoadTools,
+  type PlacedSlice,
+} from '../../threads/snapshot-load.ts';
 import type { TaskPool } from '../../threads/task-pool.ts';
 import type { ChainLink } from '../checkpoint-record.ts';
 import type { LocalCopy, SnapshotTransfer } from '../snapshot-transfer.ts';
@@ -196,13 +201,23 @@ export class Residency implements ColdFileWatcher {
     }
   }
 
-  /** Loads all slices of an image that belong in memory, before anything is served. */
-  async loadAll(image: Image): Promise<void> {
+  /**
+   * Loads all slices of an image that belong in memory, before anything is served. With `full` the
+   * others are read and checked as well, and the digest compared. Ends at the signal.
+   */
+  async loadAll(image: Image, { sha256 }: Pick<ChainLink, 'sha256'>, on: LoadTools): Promise<void> {
+    const held = must(image.file && this.#held.get(image.file), 'the image is read from a file');
     const { dropped } = this;
-    const isKept = ({ facts }: ImageSlice): boolean => !dropped.includes(facts.table);
-    const indexes = [...image.slices.keys()].filter((index) => isKept(image.slices[index]!));
-    this.#loadsMax = Math.max(this.#loadsMax, this.#in.pool.threadsMax);
-    await this.load(indexes.map((index) => ({ image, index })));
+    const { verification } = this.#in;
+    const slices = held.image.slices.map(({ cold }, index) => {
+      return { index, record: must(cold, 'a slice is in its file').record };
+    });
+    const isKept = ({ record }: PlacedSlice): boolean => !dropped.includes(record.table);
+    const kept = slices.filter(isKept);
+    const checked = verification === 'full' ? slices.filter((slice) => !isKept(slice)) : [];
+    const file = { path: held.copy.path, sha256, verification };
+    const loaded = await loadSome(file, { kept, checked }, on);
+    loaded.forEach((descriptor, i) => this.#install(held, kept[i]!.index, descriptor));
   }
 
   /** Loads slices before all others; resolves when they are in memory or nobody needs them. */
