@@ -189,8 +189,8 @@ test('progress beside a state that stays in its files: what is loaded, and with 
     const onProgress = (progress: OpeningProgress): void => void seen.push(progress);
     const engine = await open(store, { ...options, verification, onProgress });
     const { bytes, bytesTotal } = seen.findLast(({ phase }) => phase === 'load')!;
-    expect(bytes / bytesTotal!).toBeGreaterThan(share[0]);
-    expect(bytes / bytesTotal!).toBeLessThanOrEqual(share[1]);
+    expect(bytes / bytesTotal).toBeGreaterThan(share[0]);
+    expect(bytes / bytesTotal).toBeLessThanOrEqual(share[1]);
     await engine.close();
   }
 });
