@@ -70,14 +70,20 @@ export async function firstRead(fresh, rounds) {
         `${median(of(name)).toFixed(digits)} (${Math.max(...of(name)).toFixed(digits)})`;
       console.log(
         `  ${mode.padEnd(10)} open ${text('openMs')} ms, open and first read ${text('firstReadMs')} ms, of the processor ${text('cpuMs')} ms; ` +
+          `both again in the same process ${text('againMs')} ms; ` +
           `reads meanwhile p50 ${text('coldP50Us')} µs, p99 ${text('coldP99Us', 0)} µs; all in memory after ${text('residentMs', 0)} ms; ` +
           `hot p50 ${text('hotP50Us', 2)} µs`,
       );
     }
-    points.push({ size, ms: median(runs.adaptive.map((run) => run.firstReadMs)) });
+    const ms = (name) => median(runs.adaptive.map((run) => run[name]));
+    points.push({ size, ms: ms('firstReadMs'), againMs: ms('againMs') });
     fs.rmSync(dir, { recursive: true, force: true });
   }
-  if (points.length > 1) console.log(`  ${fitText(points)}`);
+  if (points.length > 1) {
+    console.log(`  adaptive: ${fitText(points)}`);
+    const again = points.map(({ size, againMs }) => ({ size, ms: againMs }));
+    console.log(`  adaptive, again in the same process: ${fitText(again)}`);
+  }
 }
 
 /** The straight line through the points that leaves least squares. */
@@ -89,7 +95,7 @@ function fitText(points) {
     (n * sum(({ size, ms }) => size * ms) - sx * sy) /
     (n * sum(({ size }) => size * size) - sx * sx);
   const at0 = (sy - slope * sx) / n;
-  return `adaptive: ${at0.toFixed(1)} ms + ${slope.toFixed(2)} ms a GB; 10 GB by this line: ${(at0 + 10 * slope).toFixed(1)} ms`;
+  return `${at0.toFixed(1)} ms + ${slope.toFixed(2)} ms a GB; 10 GB by this line: ${(at0 + 10 * slope).toFixed(1)} ms`;
 }
 
 export async function heap(fresh) {
