@@ -181,3 +181,53 @@ export async function young(): Promise<{ closed: Sample; running: Sample }> {
   const closed = run.sample('closed', await run.remember(), limits);
   return { closed, running };
 }
+
+/** Moments of a store's life while it runs: openings, rotations, checkpoints, collections, going back. */
+export async function lifeOf(): Promise<Sample[]> {
+  const run = new Run();
+  const samples: Sample[] = [];
+  let limits = new Map([[1, Number.MAX_SAFE_INTEGER]]);
+  const note = async (what: string): Promise<void> => {
+    samples.push(run.sample(what, await run.remember(), limits));
+  };
+  await run.open();
+  await note('a first opening');
+  await run.commits(1, 100);
+  await note('a first commit');
+  await run.commits(4, 2000);
+  await note('a rotation');
+  await run.checkpoint();
+  await note('a first checkpoint');
+  await run.commits(3, 2000);
+  await run.checkpoint({ kind: 'base' });
+  await run.commits(3, 1500);
+  await run.checkpoint({ kind: 'base' });
+  await run.commits(1, 300);
+  await run.checkpoint({ kind: 'base' });
+  await run.engine.collect();
+  await note('a collection');
+  await run.commits(1, 300, 'os');
+  await run.engine.close();
+  await note('a close');
+  await run.open();
+  await note('an opening without a commit');
+  await run.commits(1, 300, 'os');
+  await run.checkpoint({ kind: 'delta' });
+  await run.engine.merge({ strategy: 'optimal' });
+  await note('a merge');
+  await run.commits(2, 300);
+  const forkLsn = run.model.lsn - 1;
+  await run.engine.close();
+  await run.open({ recoverTo: { lsn: forkLsn } });
+  run.model.backTo(forkLsn);
+  run.timeline = 2;
+  limits = new Map([
+    [1, forkLsn],
+    [2, Number.MAX_SAFE_INTEGER],
+  ]);
+  await note('going back');
+  await run.commits(1, 300, 'os');
+  await note('a commit on another timeline');
+  await run.engine.close();
+  return samples;
+}
