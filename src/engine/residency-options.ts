@@ -2,8 +2,6 @@
  * Options of what is in memory, and when it gets there.
  */
 import type { Verification } from '../snapshot/tasks.ts';
-import { cachedBlocksLeast } from '../snapshot/block-cache.ts';
-import { blockBytes } from '../snapshot/snapshot-format.ts';
 import { badOption, knownOnly, oneOf, wholeNumber } from '../std/option-checks.ts';
 import { rankOperators, type OperatorOrder } from '../checkpoint/residency/load-order.ts';
 
@@ -32,7 +30,7 @@ export interface ResidencyOptions {
    */
   readonly prefetch?: Prefetch;
   /**
-   * Bytes of blocks that are kept of slices that are not in memory, at least 1 MiB.
+   * Bytes that are kept of slices that are not in memory, at least 1 MiB: blocks, and where blocks stand.
    * @defaultValue 67108864 (64 MiB)
    */
   readonly cacheBytesMax?: number;
@@ -57,6 +55,7 @@ export const residencyOptionNames: readonly (keyof ResidencyOptions)[] = [
 ];
 
 const modes = ['none', 'sequential', 'adaptive', 'aggressive'] as const;
+const cacheBytesLeast = 1024 * 1024;
 const cacheBytesDefault = 64 * 1024 * 1024;
 const priorityMost = 1_000_000;
 
@@ -69,7 +68,7 @@ export function resolveResidencyOptions(
     cacheBytesMax: wholeNumber(
       'cacheBytesMax',
       options.cacheBytesMax ?? cacheBytesDefault,
-      cachedBlocksLeast * blockBytes,
+      cacheBytesLeast,
     ),
     operators: resolveOperators(options.operators),
   };

@@ -21,6 +21,46 @@ export interface BlockPlace extends BlockRecord {
   readonly slabAt: number;
 }
 
+/** One block in the file. */
+export type StoredBlock = Omit<BlockPlace, 'slabAt'>;
+
+/** The places of the blocks of a slice in little memory: they are kept for slices that stay in files. */
+export class BlockTable {
+  readonly count: number;
+  /** Of memory. */
+  readonly bytes: number;
+  readonly #from: number;
+  /** Offsets from the first block at which blocks end; those of a slice fit into 32 bits. */
+  readonly #ends: Uint32Array;
+  readonly #rawBytes: Uint32Array;
+  readonly #crcs: Uint32Array;
+  readonly #codecs: Uint8Array;
+
+  constructor(places: readonly BlockPlace[], from: number) {
+    this.count = places.length;
+    this.#from = from;
+    this.#ends = Uint32Array.from(places, ({ offset, storedBytes }) => offset + storedBytes - from);
+    this.#rawBytes = Uint32Array.from(places, ({ rawBytes }) => rawBytes);
+    this.#crcs = Uint32Array.from(places, ({ crc }) => crc);
+    this.#codecs = Uint8Array.from(places, ({ codec }) => codec);
+    const arrays = [this.#ends, this.#rawBytes, this.#crcs, this.#codecs];
+    this.bytes = arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** Undefined: there is no such block. */
+  at(index: number): StoredBlock | undefined {
+    if (index >= this.count) return undefined;
+    const start = index === 0 ? 0 : this.#ends[index - 1]!;
+    return {
+      offset: this.#from + start,
+      storedBytes: this.#ends[index]! - start,
+      rawBytes: this.#rawBytes[index]!,
+      crc: this.#crcs[index]!,
+      codec: this.#codecs[index]!,
+    };
+  }
+}
+
 /** Bytes of the file that hold the block table of a slice, half-open. */
 export function blockTableRange(slice: SliceRecord): {
   readonly from: number;
@@ -58,7 +98,7 @@ export function decodeBlockPlaces(
 }
 
 /** Throws unless the stored bytes of a block have its CRC. */
-export function checkBlock(block: BlockPlace, stored: Uint8Array, path: string): void {
+export function checkBlock(block: StoredBlock, stored: Uint8Array, path: string): void {
   const actual = checksum(stored);
   if (actual === block.crc) return;
   const details = { expected: block.crc, actual };
@@ -67,7 +107,7 @@ export function checkBlock(block: BlockPlace, stored: Uint8Array, path: string):
 
 /** Decompresses a block into a target of exactly its size. */
 export function unpackBlock(
-  block: BlockPlace,
+  block: StoredBlock,
   stored: Uint8Array,
   target: Uint8Array,
   file: { readonly path: string; readonly ownCodecs: readonly string[] },

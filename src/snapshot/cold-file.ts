@@ -8,11 +8,12 @@ import { toStorageError, type TidemarkError } from '../errors.ts';
 import type { FileHandle } from '../fs/file-system.ts';
 import type { BlockCache } from './block-cache.ts';
 import {
+  BlockTable,
   blockTableRange,
   checkBlock,
   decodeBlockPlaces,
   unpackBlock,
-  type BlockPlace,
+  type StoredBlock,
 } from './block-places.ts';
 import { ColdSlice } from './cold-slice.ts';
 import type { SnapshotFooter } from './snapshot-footer.ts';
@@ -72,18 +73,18 @@ export class ColdFile {
   }
 
   /** Where the blocks of a slice are. */
-  readPlaces(index: number): BlockPlace[] {
+  readPlaces(index: number): BlockTable {
     const { record } = this.slices[index]!;
     const { from, to } = blockTableRange(record);
     return this.#guard(index, () => {
       const table = new Uint8Array(to - from);
       this.#read(table, from);
-      return decodeBlockPlaces(table, record, this.path);
+      return new BlockTable(decodeBlockPlaces(table, record, this.path), record.offset);
     });
   }
 
   /** Reads a block of a slice into a target that has at least its size. */
-  readBlock(index: number, block: BlockPlace, into: Uint8Array): void {
+  readBlock(index: number, block: StoredBlock, into: Uint8Array): void {
     const { checks, footer } = this.#in;
     this.#guard(index, () => {
       const target = into.subarray(0, block.rawBytes);

@@ -7,8 +7,8 @@
  */
 import type { TidemarkError } from '../errors.ts';
 import { readU16, readU32 } from '../std/bytes.ts';
-import type { BlockOwner, CachedBlock } from './block-cache.ts';
-import type { BlockPlace } from './block-places.ts';
+import type { BlockOwner, CachedBlock, TableOwner } from './block-cache.ts';
+import type { BlockTable } from './block-places.ts';
 import type { ColdFile } from './cold-file.ts';
 import { compareEntries, compareKeys, Entry, entryKeyStart, readEntry } from './entry.ts';
 import { entryHeaderBytes } from './entry-format.ts';
@@ -20,7 +20,8 @@ const SMALL_BYTES = 4096;
 const BLOCK_SHIFT = 16;
 const BLOCK_MASK = blockBytes - 1;
 
-export class ColdSlice implements BlockOwner {
+export class ColdSlice implements BlockOwner, TableOwner {
+  tableUsed = false;
   readonly record: SliceRecord;
   readonly file: ColdFile;
   readonly #index: number;
@@ -30,7 +31,8 @@ export class ColdSlice implements BlockOwner {
   readonly #directoryAt: number;
   readonly #blocks: (CachedBlock | undefined)[] = [];
   readonly #entry = new Entry();
-  #places: readonly BlockPlace[] | undefined;
+  #places: BlockTable | undefined;
+  #cached = 0;
   #fault: TidemarkError | undefined;
   #used = false;
 
@@ -124,12 +126,25 @@ export class ColdSlice implements BlockOwner {
   drop(): void {
     const { cache } = this.file;
     for (const block of this.#blocks) if (block) cache.drop(block);
-    this.#blocks.length = 0;
-    this.#places = undefined;
+    this.#cached = 0;
+    cache.dropTable(this);
+    this.tableTaken();
   }
 
   blockTaken(index: number): void {
     this.#blocks[index] = undefined;
+    this.#cached--;
+    this.#trim();
+  }
+
+  tableTaken(): void {
+    this.#places = undefined;
+    this.#trim();
+  }
+
+  /** A slice of which nothing is kept has no places for it either. */
+  #trim(): void {
+    if (this.#cached === 0 && !this.#places) this.#blocks.length = 0;
   }
 
   #bucket(hash: number): number {
@@ -208,8 +223,7 @@ export class ColdSlice implements BlockOwner {
   #load(index: number): CachedBlock {
     if (this.#fault) throw this.#fault;
     const { file } = this;
-    this.#places ??= file.readPlaces(this.#index);
-    const place = this.#places[index];
+    const place = this.#table().at(index);
     // Only a block that was not checked can lead behind the last one.
     if (!place) throw this.#malformed(`has no block ${index}`);
     const block = file.cache.take(this, index);
@@ -220,7 +234,19 @@ export class ColdSlice implements BlockOwner {
       throw error;
     }
     this.#blocks[index] = block;
+    this.#cached++;
     return block;
+  }
+
+  #table(): BlockTable {
+    let table = this.#places;
+    if (!table) {
+      table = this.file.readPlaces(this.#index);
+      this.#places = table;
+      this.file.cache.holdTable(this, table.bytes);
+    }
+    this.tableUsed = true;
+    return table;
   }
 
   #malformed(what: string): TidemarkError {

@@ -3,6 +3,7 @@ import { StorageError, type TidemarkError } from '../../src/errors.ts';
 import type { FileHandle } from '../../src/fs/file-system.ts';
 import { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
 import { BlockCache, cachedBlocksLeast } from '../../src/snapshot/block-cache.ts';
+import { blockTableRange } from '../../src/snapshot/block-places.ts';
 import { ColdFile } from '../../src/snapshot/cold-file.ts';
 import { Entry } from '../../src/snapshot/entry.ts';
 import { ops } from '../../src/snapshot/entry-format.ts';
@@ -299,4 +300,33 @@ describe('damage', () => {
     expect(failed.details).toEqual({ path, errno: 'EIO' });
     expect(file.cache.bytes).toBe(0);
   });
+});
+
+test('more slices than tables are kept for: each is read again when it is needed, and the bound holds', async () => {
+  const { image, file, handle } = await openCold(fs, { blocks: 0 });
+  const tables = file.slices.map(({ record }) => blockTableRange(record).from);
+  expect(tables.length).toBeGreaterThan(2);
+  const reads: number[] = [];
+  const readNow = handle.readNow.bind(handle);
+  handle.readNow = (target, offset) => {
+    if (tables.includes(offset)) reads.push(offset);
+    return readNow(target, offset);
+  };
+  const warm = await openWarm();
+  for (let round = 0; round < 3; round++) {
+    for (const key of keys) {
+      const [cold, entry] = [new Entry(), new Entry()];
+      expect(image.find(probeOf(16, key), cold)).toBe(warm.find(probeOf(16, key), entry));
+      expect(textOf(cold)).toBe(textOf(entry));
+    }
+    expect(textsOf(image.cursor({ table: 17 }))).toEqual(textsOf(warm.cursor({ table: 17 })));
+    const bytes = file.cache.bytes - cachedBlocksLeast * blockBytes;
+    // One table of a slice of 400 KB, and no more.
+    expect(bytes).toBeGreaterThan(0);
+    expect(bytes).toBeLessThan(300);
+  }
+  expect(reads.length).toBeGreaterThan(3 * tables.length);
+  image.release();
+  expect(file.cache.bytes).toBeLessThanOrEqual(cachedBlocksLeast * blockBytes);
+  warm.release();
 });
