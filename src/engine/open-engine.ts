@@ -145,7 +145,10 @@ async function withOpening<T>(
   const run = new OpeningRun('opening', options.opening, on.clock);
   try {
     run.check();
-    const lock = await lockDirectory(on.fs, options.dir);
+    // Taking the lock would make the directory.
+    const { dir, recoverTo } = options;
+    if (recoverTo && !(await on.fs.stat(dir))) throw nothingToGoBackIn(dir);
+    const lock = await lockDirectory(on.fs, dir);
     const opening = new Opening(options, { ...on, run }, codec, lock);
     try {
       return await act(opening);
@@ -159,6 +162,11 @@ async function withOpening<T>(
   } finally {
     run.end();
   }
+}
+
+function nothingToGoBackIn(dir: string): InvalidArgumentError {
+  const message = `directory is no store, there is nothing to go back in: ${dir}`;
+  return new InvalidArgumentError('NOT_A_STORE', message, { path: dir });
 }
 
 class Opening {
@@ -383,10 +391,7 @@ class Opening {
       await holdIdentity(fs, dir);
       return found;
     }
-    if (this.#options.recoverTo) {
-      const message = `directory is no store, there is nothing to go back in: ${dir}`;
-      throw new InvalidArgumentError('NOT_A_STORE', message, { path: dir });
-    }
+    if (this.#options.recoverTo) throw nothingToGoBackIn(dir);
     this.#writes();
     return createIdentity(fs, dir, 'engine', keyGroups ?? keyGroupsDefault, random, place);
   }

@@ -19,6 +19,7 @@ import { storeCall } from '../checkpoint/store-call.ts';
 import type { CodecModule } from '../codec/compression-modules.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
+import { assertOutside } from '../recovery/empty-directory.ts';
 import {
   limitNames,
   withinLimits,
@@ -229,8 +230,10 @@ async function salvage(
   run: LimitedCall,
 ): Promise<SalvageReport> {
   const { to, optimistic = false } = options;
+  const location = locationOf(options);
+  assertOutside(to, resolve(location.dir));
   const assumed = { random: on.random, keyGroups: keyGroupsDefault };
-  const { fs, files } = await rebuildRecords(on, locationOf(options), { run, assumed });
+  const { fs, files } = await rebuildRecords(on, location, { run, assumed });
   const seen = { ...on, fs };
   const { source, where } = await locate(options, seen, run);
   const found = await examineStoreWith(where, seen, (input, { objects }) => survey(input, objects));

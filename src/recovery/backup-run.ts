@@ -11,6 +11,7 @@ import { parseRecordName } from '../checkpoint/checkpoint-record.ts';
 import { CorruptionError } from '../errors.ts';
 import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
+import { assertOutside } from './empty-directory.ts';
 import { readInventory, type BackupInventory } from './backup-source.ts';
 import { BackupTarget } from './backup-target.ts';
 import { CopyRun, type CopyComponents, type CopyLimits, type CopyProgress } from './copy-run.ts';
@@ -61,6 +62,7 @@ export interface BackupReport {
 export async function runBackup(order: BackupOrder, on: CopyComponents): Promise<BackupReport> {
   const startedAt = on.clock.monotonicMs();
   const source = sourceOf(on, order.from);
+  assertOutside(order.to, source.dir);
   const identity = await readEngineIdentity(source);
   const run = new CopyRun('backup', order.limits, on);
   let target: BackupTarget | undefined;

@@ -1,9 +1,10 @@
 /*
  * Whether a directory is free for a store to be made in: it holds nothing, or only what an attempt
- * before has left before it put anything.
+ * before has left before it put anything; and it is no part of a store that is read meanwhile.
  */
 import type { FileSystem } from '../fs/file-system.ts';
 import { temporarySuffix } from '../fs/replace-file.ts';
+import { badOption } from '../std/option-checks.ts';
 import { lockName } from '../wal/identity.ts';
 
 /** Directories of a store. */
@@ -15,6 +16,15 @@ export const storeDirectories: readonly string[] = [
   'staging',
   '~staging',
 ];
+
+/**
+ * A copy of a store cannot be in it: what collects, keeps or moves the one would take the other along. The
+ * directory of the store itself is not free in the first place.
+ * @throws InvalidArgumentError INVALID_OPTION
+ */
+export function assertOutside(to: string, dir: string): void {
+  if (to.startsWith(`${dir}/`)) throw badOption('to', `is inside the store in ${dir}`, to);
+}
 
 /** The first name in a directory that is in the way; `mark` is the file that an attempt begins with. */
 export async function findInTheWay(

@@ -21,6 +21,7 @@ import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import type { FileHandle } from '../fs/file-system.ts';
 import { chainStart } from '../wal/chain-value.ts';
+import { assertOutside } from './empty-directory.ts';
 import { finishSegment } from './backup-target.ts';
 import { CopyRun, type CopyComponents, type CopyLimits } from './copy-run.ts';
 import {
@@ -86,6 +87,7 @@ export interface ForkReport {
 export async function runFork(order: ForkOrder, on: CopyComponents): Promise<ForkReport> {
   const startedAt = on.clock.monotonicMs();
   const source = sourceOf(on, order.from);
+  assertOutside(order.to, source.dir);
   const parent = await readEngineIdentity(source);
   const run = new CopyRun('fork', order.limits, on);
   let store: NewStore | undefined;

@@ -12,6 +12,7 @@ import { IncompatibleError } from '../errors.ts';
 import { toHex } from '../std/bytes.ts';
 import { runMerge, type MergedSnapshot } from '../threads/merge-run.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
+import { assertOutside } from './empty-directory.ts';
 import { CopyRun, type CopyComponents, type CopyLimits } from './copy-run.ts';
 import { aroundDamage, readingChain, type Without } from './around-damage.ts';
 import { planMoment } from './moment-at.ts';
@@ -193,11 +194,12 @@ interface SettledStore extends FoundStore {
 }
 
 /** Opens nothing but identities: stores that do not fit together are refused before anything is done. */
-async function findStores({ from }: RestoreOrder, on: CopyComponents): Promise<FoundStore[]> {
+async function findStores({ from, to }: RestoreOrder, on: CopyComponents): Promise<FoundStore[]> {
   const found: FoundStore[] = [];
   const isOneOfSeveral = from.length > 1;
   for (const { location, target, keyGroups } of from) {
     const source = sourceOf(on, location);
+    assertOutside(to, source.dir);
     const identity = await readEngineIdentity(source);
     found.push({ source, identity, target, keyGroups, isOneOfSeveral });
   }
