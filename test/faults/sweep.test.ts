@@ -16,10 +16,10 @@ const all = process.env['TIDEMARK_FAULTS'] === 'all';
 const strides: Readonly<Record<string, number>> = {
   'any call, EIO': 47,
   'a write, ENOSPC': 17,
-  'an open or list, EMFILE': 17,
-  'a name, EACCES': 23,
+  'an open or list, EMFILE': 29,
+  'a name, EACCES': 37,
   'a short write, then ENOSPC': 7,
-  'a short read': 13,
+  'a short read': 23,
   'a sync, pages clean and not on the disk': 3,
   'a sync of a directory': 3,
   'free space cannot be told': 2,

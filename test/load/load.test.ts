@@ -1,5 +1,5 @@
 /*
- * Some time of mixed work at full speed (TIDEMARK_LOAD_SECONDS, 20; a minute in continuous integration): what has to stay
+ * Some time of mixed work at full speed (TIDEMARK_LOAD_SECONDS, 10; a minute in continuous integration): what has to stay
  * bounded does. The second half of the run is held to the most that the first half took, so a leak
  * shows however fast the machine is. Latencies are printed by load.mjs, and not judged.
  */
@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 
 const run = promisify(execFile);
 const program = fileURLToPath(new URL('load.mjs', import.meta.url));
-const seconds = Number(process.env['TIDEMARK_LOAD_SECONDS'] ?? 20);
+const seconds = Number(process.env['TIDEMARK_LOAD_SECONDS'] ?? 10);
 
 interface Sample {
   readonly commits: number;

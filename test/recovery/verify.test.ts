@@ -132,7 +132,7 @@ describe('a flipped byte', () => {
         await store.flip(path, offset);
       }
     }
-  });
+  }, 180_000);
 
   test('in a group of the log: its offset and first LSN', async () => {
     const store = await filled();
