@@ -13,9 +13,10 @@ import { assert } from '../std/assert.ts';
 import { BlockPacker, type SnapshotCompression } from './block-packer.ts';
 import { MergeIterator } from './merge-iterator.ts';
 import { overlaps, partOf, type MergeRange } from './merge-ranges.ts';
-import { collectSlices } from './merge-sink.ts';
+import { collectSlices, type SinkTools } from './merge-sink.ts';
 import type { RunCursor, TableRules } from './run-cursor.ts';
 import { SliceCursor } from './slice-cursor.ts';
+import { damageBehind } from './slice-damage.ts';
 import { packSlice, type PackedRecord } from './slice-encoder.ts';
 import { Slice, type SliceDescriptor } from './slice.ts';
 import {
@@ -83,10 +84,18 @@ export async function mergeRange(
   input: MergeRangeInput,
   context: TaskContext,
 ): Promise<MergeRangeOutput> {
+  const tools = startTask(input, context);
+  try {
+    return await mergeAndPack(input, tools);
+  } catch (error) {
+    throw await damageBehind(error, [...input.inputs, ...(input.older ?? [])].flat(), tools.turns);
+  }
+}
+
+async function mergeAndPack(input: MergeRangeInput, tools: SinkTools): Promise<MergeRangeOutput> {
   const { inputs, range, base, lastTimestamp, groupBits, rules } = input;
   const { keepSlices, dropTables = [] } = input;
   const keeps = ({ table }: SliceDescriptor): boolean => keepSlices && !dropTables.includes(table);
-  const tools = startTask(input, context);
   const packer = new BlockPacker(input.compression);
   assert(!base || input.older === undefined, 'below a base there is nothing');
   const older = input.older && { older: new OlderChain(input.older, groupBits) };

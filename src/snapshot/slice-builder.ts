@@ -66,6 +66,9 @@ export class SliceBuilder {
     const at = this.#length;
     const size = entryBytes(entry);
     const index = this.#entryCount;
+    // Only a slice that nobody checked has an entry that ends elsewhere: no memory is asked for it.
+    if (at + size > this.#bytes.length)
+      assert(isInside(entry), 'an entry ends where its slice does');
     this.#reserve(at + size, index);
     if (index === 0) this.#table = entry.table;
     const keyAt = writeEntryHeader(entry, this.#view, at, size);
@@ -98,6 +101,7 @@ export class SliceBuilder {
       count = Math.max(1, count);
     }
     const end = endOf(slice, from + count);
+    assert(start <= end && end <= bytes.length, 'a run of entries stands in its slice');
     const at = this.#length;
     this.#reserve(at + end - start, index + count - 1);
     this.#table = table;
@@ -185,6 +189,10 @@ export class SliceBuilder {
   }
 }
 
+function isInside({ bytes, keyStart, valueEnd }: Entry): boolean {
+  return keyStart <= valueEnd && valueEnd <= bytes.length;
+}
+
 /** Offset behind the entry before an index. */
 function endOf({ pointers, bytes }: Slice, index: number): number {
   return index < pointers.length ? pointers[index]! : bytes.length;
@@ -215,6 +223,9 @@ export function fillDirectory(
   let filled = 0;
   for (let i = 0; i < hashes.length; i++) {
     const bucket = (hashes[i]! - firstHash) >>> bucketShift;
+    if (filled > bucket) continue;
+    // Of a slice that nobody checked: a hash out of order is a bucket billions away.
+    assert(bucket < directory.length, 'hashes of a slice ascend', { bucket });
     while (filled <= bucket) directory[filled++] = i;
   }
   while (filled < directory.length) directory[filled++] = hashes.length;

@@ -12,6 +12,7 @@ import { ColdFile } from '../../src/snapshot/cold-file.ts';
 import { Entry } from '../../src/snapshot/entry.ts';
 import { operatorIds, ops } from '../../src/snapshot/entry-format.ts';
 import { Image, setProbe } from '../../src/snapshot/image.ts';
+import { mergeRange } from '../../src/snapshot/merge-tasks.ts';
 import { PointFold } from '../../src/snapshot/point-fold.ts';
 import { SlabPool } from '../../src/snapshot/slab-pool.ts';
 import { SliceBuilder } from '../../src/snapshot/slice-builder.ts';
@@ -213,6 +214,30 @@ describe('slices', () => {
         return outcome !== undefined;
       },
     });
+  });
+
+  test('in memory, mutated and not checked: merged, or damage', async () => {
+    const samples = slices.map(bytesOf);
+    const options = { lastTimestamp: 100, groupBits, rules: [] };
+    const range = { from: { table: 0, hash: 0 }, to: { table: 1000, hash: 0 } };
+    for (const [i, descriptor] of slices.entries()) {
+      await fuzz({
+        samples: [samples[i]!],
+        runs: Math.ceil(900 / slices.length),
+        seal: (bytes) => sized(bytes, samples[i]!.length),
+        decode: async (bytes) => {
+          const buffer = new SharedArrayBuffer(bytes.length);
+          new Uint8Array(buffer).set(bytes);
+          const inputs = [slices.with(i, { ...descriptor, buffer })];
+          const compression = { codec: 'none' };
+          const input = { ...options, inputs, range, compression, base: false, keepSlices: true };
+          const outcome = await outcomeOfTask(() =>
+            withinMemory(2_000_000, () => mergeRange(fs, input, context)),
+          );
+          return outcome !== undefined;
+        },
+      });
+    }
   });
 
   test('a file, mutated, checksums mended: looked into where it is, or damage', async () => {
