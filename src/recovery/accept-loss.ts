@@ -118,6 +118,9 @@ async function giveUp(
   input.run.check();
   const told = { from: from ?? null, reachedLsn, lost: lost ?? null, missing, why };
   const keptIn = await keepStore({ fs, dir, objects: on.objects }, told);
+  // From here on it is finished: a caller who is told that it was given up has lost nothing.
+  input.run.check();
+  input.run.end();
   await on.begin?.();
   const id = checkpoints.nextId();
   const record = recordOf(input, on, { ...chosen, ...written, id, keptIn });

@@ -3,7 +3,8 @@
  * directory, with the same names inside, so that whatever reads a store reads the copy. Files that
  * are never written again are given a second name where the file system has such; a collection then
  * takes the first one only. The newest segments are copied: the opening that goes on behind one seals
- * and cuts it in place.
+ * and cuts it in place. One that the disk cannot read whole has a second name all the same: nothing goes
+ * on behind what cannot be read.
  *
  * Durability: every name is synced before `given-up.json` is put, which says that the copy is whole.
  * A copy without it was cut off by a crash, and the next attempt goes on with it. Nothing here ever
@@ -86,10 +87,21 @@ async function keepLog(fs: FileSystem, from: string, to: string): Promise<void> 
     const path = `${from}/${name}`;
     if ((await fs.stat(path))?.kind !== 'file' || name.endsWith(temporarySuffix)) continue;
     const isChanging = parseSegmentName(name) !== undefined && !settled.has(name);
-    if (isChanging) await writeFile(fs, `${to}/${name}`, readFile(fs, path));
-    else await keepFile(fs, path, `${to}/${name}`);
+    const isCopied = isChanging && (await copyWhole(fs, path, `${to}/${name}`));
+    if (!isCopied) await keepFile(fs, path, `${to}/${name}`);
   }
   await fs.syncDirectory(to);
+}
+
+/** False: the disk cannot read all of it. */
+async function copyWhole(fs: FileSystem, from: string, to: string): Promise<boolean> {
+  try {
+    await writeFile(fs, to, readFile(fs, from));
+    return true;
+  } catch (error) {
+    if (errnoOf(error) !== 'EIO') throw error;
+    return false;
+  }
 }
 
 async function keepObjects({ fs, objects }: KeptStore, prefix: string, to: string): Promise<void> {

@@ -11,8 +11,9 @@ import { decodeGroupHeader, groupAlignment, groupHeaderBytes, groupKinds } from 
 import { listLog, openSegmentFile, type SegmentFile } from './log-directory.ts';
 import type { LogPosition, LogRange } from './log-position.ts';
 import type { LowWater } from './low-water.ts';
+import { isUnreadable, readReadable } from './readable-range.ts';
 import { segmentHeaderBytes, type SegmentHeader } from './segment-format.ts';
-import { GroupScanner, readFileRange, type Border } from './segment-scan.ts';
+import { GroupScanner, type Border } from './segment-scan.ts';
 
 /** What can be read of the log from a place on. */
 export interface LogReach {
@@ -61,7 +62,7 @@ export async function reachLog(
     // What is behind the place where a timeline was left is of another future.
     const left = forkIn(ancestry, header);
     const limit = due?.end ?? left?.end ?? Number.POSITIVE_INFINITY;
-    const bytes = await readFileRange(fs, path, border.offset, limit);
+    const { bytes, isWhole } = await readReadable(fs, path, border.offset, limit);
     const scanner = new GroupScanner(bytes, border.offset, header.salt, border);
     let group = scanner.next();
     while (group && group.kind !== groupKinds.seal && scanner.border.offset < limit) {
@@ -78,7 +79,8 @@ export async function reachLog(
       // The frames at the fork that both have can stand in a group that goes on behind it.
       const lsn = Math.min(border.lsn, left?.lsn ?? border.lsn);
       const end = { ...border, lsn };
-      return { ranges, end, why: `${path} ${whyEnded(end, scanner.fault, next)}` };
+      const fault = isWhole ? scanner.fault : 'cannot be read from the disk';
+      return { ranges, end, why: `${path} ${whyEnded(end, fault, next)}` };
     }
     segment = next;
     border = firstBorder(next);
@@ -114,7 +116,8 @@ export async function extentOfLog(
   const last = segments.at(-1);
   if (last?.header.number !== newest.number) return { ...known, isOpen: true };
   const swept = await sweep(fs, last);
-  return { ...known, lastLsn: Math.max(lastLsn, swept.lastLsn), isOpen: swept.sealed };
+  const isOpen = swept.sealed || !swept.isWhole;
+  return { ...known, lastLsn: Math.max(lastLsn, swept.lastLsn), isOpen };
 }
 
 interface ReadableSegments {
@@ -136,7 +139,7 @@ async function readableSegments(
     try {
       segments.push(await openSegmentFile(fs, directory, name));
     } catch (error) {
-      if (!(error instanceof CorruptionError)) throw error;
+      if (!(error instanceof CorruptionError || isUnreadable(error))) throw error;
     }
   }
   return { segments, newest: listing.segments.at(-1), numberMax: listing.numberMax };
@@ -193,8 +196,8 @@ function whyEnded(
 async function sweep(
   fs: FileSystem,
   { path, header }: SegmentFile,
-): Promise<{ lastLsn: number; sealed: boolean }> {
-  const bytes = await readFileRange(fs, path, 0);
+): Promise<{ lastLsn: number; sealed: boolean; isWhole: boolean }> {
+  const { bytes, isWhole } = await readReadable(fs, path, 0);
   let lastLsn = 0;
   let sealed = false;
   for (let at = segmentHeaderBytes; at + groupHeaderBytes <= bytes.length; at += groupAlignment) {
@@ -203,5 +206,5 @@ async function sweep(
     lastLsn = Math.max(lastLsn, group.durableLsn, group.firstLsn + group.recordCount - 1);
     sealed ||= group.kind === groupKinds.seal;
   }
-  return { lastLsn, sealed };
+  return { lastLsn, sealed, isWhole };
 }

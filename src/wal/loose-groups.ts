@@ -17,8 +17,8 @@ import {
 } from './group-format.ts';
 import { listLog } from './log-directory.ts';
 import type { LogRecord } from './log-records.ts';
+import { readReadable } from './readable-range.ts';
 import { decodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
-import { readFileRange } from './segment-scan.ts';
 
 /**
  * Sound records above an LSN, segment by segment; one LSN may come more than once. Those of other
@@ -33,7 +33,7 @@ export async function* readLooseRecords(
   for (const { name, timeline } of (await listLog(fs, directory, ancestry)).segments) {
     const throughLsn = must(partOf(ancestry, timeline), 'a listing is of its ancestry').throughLsn;
     const path = `${directory}/${name}`;
-    const bytes = await readFileRange(fs, path, 0);
+    const { bytes } = await readReadable(fs, path, 0);
     const salt = saltOf(bytes, path);
     // Without the salt of its header no group of a segment can be told from what stood there before.
     if (!salt) continue;

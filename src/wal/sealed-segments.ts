@@ -11,7 +11,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { groupHeaderBytes } from './group-format.ts';
 import { listLog, openSegmentFile, type SegmentFile } from './log-directory.ts';
 import { encodeMark } from './marks.ts';
-import { readFileRange } from './segment-scan.ts';
+import { isUnreadable, readReadable } from './readable-range.ts';
 
 /** Names of the segments in a directory that nothing will ever change. */
 export async function settledSegments(fs: FileSystem, directory: string): Promise<Set<string>> {
@@ -39,7 +39,8 @@ async function isSettled(
     const { end: offset, lastLsn: lsn } = predecessor;
     const mark = encodeMark('seal', salt, { offset, lsn, chain }, lsn);
     const end = offset + groupHeaderBytes;
-    if (Buffer.compare(await readFileRange(fs, path, offset, end), mark) !== 0) continue;
+    const { bytes } = await readReadable(fs, path, offset, end);
+    if (Buffer.compare(bytes, mark) !== 0) continue;
     const isPassed = later.some((file) => (file.header.predecessor?.lastLsn ?? 0) > lsn);
     if (isPassed || fileBytes === end) return true;
   }
@@ -55,6 +56,7 @@ async function readable(
     return await openSegmentFile(fs, directory, name);
   } catch (error) {
     if (error instanceof CorruptionError || error instanceof IncompatibleError) return undefined;
+    if (isUnreadable(error)) return undefined;
     throw error;
   }
 }

@@ -380,6 +380,8 @@ export class Residency implements ColdFileWatcher {
     }
     for (const { reject } of held.waiting.values()) reject(error);
     held.waiting.clear();
+    // The threads are ending with the engine: nothing has failed, and nothing is tried once more.
+    if (error instanceof AbortedError) return;
     // Whatever it was, it goes on being served from the file; what is used next is tried once more.
     this.#queue.remove(held.image);
     this.#queue.add(held.image, false);
