@@ -11,8 +11,9 @@ const config: ViteUserConfig = defineConfig({
     globalSetup: ['test/tools/build.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // For what hangs: on a machine that does much else, a test takes many times what it takes alone.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 30_000,
   },
 });
