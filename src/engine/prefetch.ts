@@ -5,7 +5,7 @@
 import type { SlicePlace } from '../checkpoint/residency/load-queue.ts';
 import type { Residency } from '../checkpoint/residency/residency.ts';
 import { mapKeyOf, type Key } from '../codec/key.ts';
-import type { MapKey } from '../state/growing-map.ts';
+import type { MapKey } from '../state/key-hash.ts';
 import { badOption, knownOnly } from '../std/option-checks.ts';
 import type { StateSpace } from '../state/state-space.ts';
 import { yieldNow } from '../threads/turns.ts';

@@ -3,7 +3,8 @@
  * delete, or the resolved result of operands; reading stops at it. Cells of committed changes are
  * never changed in place, so a snapshot of a memtable is a reference to it.
  */
-import { GrowingMap, type MapKey } from './growing-map.ts';
+import { GrowingMap } from './growing-map.ts';
+import type { MapKey } from './key-hash.ts';
 import type { WriteTimes } from './write-options.ts';
 
 /** A value, a resolved counter, or a delete (`value` is `deleted`). */

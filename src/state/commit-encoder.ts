@@ -12,7 +12,7 @@ import {
 } from '../snapshot/commit-format.ts';
 import { entryFlags } from '../snapshot/entry-format.ts';
 import { writeU16, writeU32, writeU64 } from '../std/bytes.ts';
-import type { MapKey } from './growing-map.ts';
+import type { MapKey } from './key-hash.ts';
 
 const START_BYTES = 64 * 1024;
 /** A larger buffer is let go after its commit. */

@@ -4,11 +4,8 @@
  * entries copies them all at once; here a step moves one bucket. Up to `plainEntriesMax` entries it
  * is a JS Map and hashes nothing. Insertion order is not kept.
  */
-import { keyHash } from './key-hash.ts';
 import { HashBucket } from './hash-bucket.ts';
-
-/** Keys of memtables: what `mapKeyOf` gives. */
-export type MapKey = string | number | bigint | boolean;
+import { keyHash, type MapKey } from './key-hash.ts';
 
 /** A JS Map knows the hash of a text that it has seen; beyond this it loses to misses of the cache. */
 const plainEntriesMax = 16_384;

@@ -4,7 +4,7 @@
  * key is compared only where the whole hash is the same, and a lookup that finds nothing reads the
  * slots alone. Of its own, since a JS Map hashes each new key once more, out of line.
  */
-import type { MapKey } from './growing-map.ts';
+import type { MapKey } from './key-hash.ts';
 
 const capacityLeast = 16;
 /** Stands in a slot whose entry was deleted; in a slot that was never used stands 0. */

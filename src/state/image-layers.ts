@@ -7,7 +7,7 @@ import { hashBytes, type HashSeed } from '../codec/hash.ts';
 import { Entry } from '../snapshot/entry.ts';
 import { setProbe, type Image } from '../snapshot/image.ts';
 import { PointFold } from '../snapshot/point-fold.ts';
-import type { MapKey } from './growing-map.ts';
+import type { MapKey } from './key-hash.ts';
 
 export class ImageLayers {
   readonly seed: HashSeed;

@@ -4,7 +4,9 @@
  * made to collide.
  */
 import { systemRandom } from '../std/random.ts';
-import type { MapKey } from './growing-map.ts';
+
+/** Keys of memtables: what `mapKeyOf` gives. */
+export type MapKey = string | number | bigint | boolean;
 
 const seedBytes = new Uint8Array(4);
 systemRandom.fill(seedBytes);

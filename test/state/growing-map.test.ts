@@ -4,9 +4,9 @@
  */
 import { array, assert, boolean, constantFrom, integer, property, record } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GrowingMap, type MapKey } from '../../src/state/growing-map.ts';
+import { GrowingMap } from '../../src/state/growing-map.ts';
 import { HashBucket } from '../../src/state/hash-bucket.ts';
-import { keyHash } from '../../src/state/key-hash.ts';
+import { keyHash, type MapKey } from '../../src/state/key-hash.ts';
 
 const sorted = (entries: Iterable<[MapKey, number]>): [string, number][] =>
   [...entries]
