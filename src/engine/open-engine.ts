@@ -18,7 +18,7 @@ import {
 import { createValueCodec, type ValueCodec } from '../codec/value.ts';
 import { registerCodecs } from '../codec/compression-modules.ts';
 import { BlockPacker } from '../snapshot/block-packer.ts';
-import { ConflictError, InvalidArgumentError, systemFailure, toStorageError } from '../errors.ts';
+import { ConflictError, systemFailure, toStorageError } from '../errors.ts';
 import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { MemoryFileSystem } from '../fs/memory-file-system.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
@@ -61,7 +61,13 @@ import {
   type ResolvedEngineOptions,
 } from './options.ts';
 import { PositionTable } from './positions.ts';
-import { prepareRewind, recoverWhole, type PreparedRewind } from './rewind.ts';
+import {
+  nothingToGoBackIn,
+  prepareRewind,
+  recoverWhole,
+  refuseNothing,
+  type PreparedRewind,
+} from './rewind.ts';
 import type { Rebuild } from './rebuild.ts';
 import { loadReserved } from './reserved-tables.ts';
 
@@ -145,9 +151,8 @@ async function withOpening<T>(
   const run = new OpeningRun('opening', options.opening, on.clock);
   try {
     run.check();
-    // Taking the lock would make the directory.
     const { dir, recoverTo } = options;
-    if (recoverTo && !(await on.fs.stat(dir))) throw nothingToGoBackIn(dir);
+    if (recoverTo) await refuseNothing(on.fs, dir);
     const lock = await lockDirectory(on.fs, dir);
     const opening = new Opening(options, { ...on, run }, codec, lock);
     try {
@@ -162,11 +167,6 @@ async function withOpening<T>(
   } finally {
     run.end();
   }
-}
-
-function nothingToGoBackIn(dir: string): InvalidArgumentError {
-  const message = `directory is no store, there is nothing to go back in: ${dir}`;
-  return new InvalidArgumentError('NOT_A_STORE', message, { path: dir });
 }
 
 class Opening {

@@ -24,7 +24,7 @@ import {
   timelineSource,
   Timelines,
 } from '../checkpoint/timelines/timelines.ts';
-import { CorruptionError } from '../errors.ts';
+import { CorruptionError, InvalidArgumentError } from '../errors.ts';
 import type { FileSystem } from '../fs/file-system.ts';
 import { planMoment } from '../recovery/moment-at.ts';
 import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
@@ -42,7 +42,7 @@ import { toHex } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
 import type { Random } from '../std/random.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import type { StoreIdentity } from '../wal/identity.ts';
+import { directoryError, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { applyOpening } from '../wal/opening-segment.ts';
 
 /** What is gone back in; the directory is locked, the store open. */
@@ -58,6 +58,26 @@ export interface RewindInput {
   /** Of the segment that the opening of the current timeline makes. */
   readonly roomBytes: number;
   readonly target: CheckedTarget;
+}
+
+/**
+ * Refuses a directory that is no store, before a lock is taken in it.
+ * @throws InvalidArgumentError NOT_A_STORE: nothing was made
+ */
+export async function refuseNothing(fs: FileSystem, dir: string): Promise<void> {
+  let isThere: boolean;
+  try {
+    isThere = (await fs.stat(dir)) !== undefined;
+  } catch (error) {
+    throw directoryError(error, 'look at', dir);
+  }
+  if (isThere && (await readIdentity(fs, dir))) return;
+  throw nothingToGoBackIn(dir);
+}
+
+export function nothingToGoBackIn(dir: string): InvalidArgumentError {
+  const message = `directory is no store, there is nothing to go back in: ${dir}`;
+  return new InvalidArgumentError('NOT_A_STORE', message, { path: dir });
 }
 
 /** A timeline that can begin. */

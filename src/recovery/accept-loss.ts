@@ -109,18 +109,22 @@ async function giveUp(
   // A way that cannot be gone after all is found out before anything is written for good.
   const stagedPath = transfer.stagedPath('accepted-loss');
   const state = await readState(input, chosen);
+  const told = { from: from ?? null, reachedLsn, lost: lost ?? null, missing, why };
   let written: WrittenState;
+  let keptIn: string;
   try {
     written = await writeState(input, on, { ...chosen, state, stagedPath });
+    input.run.check();
+    keptIn = await keepStore({ fs, dir, objects: on.objects }, told);
+    // From here on it is finished: a caller who is told that it was given up has lost nothing.
+    input.run.check();
+    input.run.end();
+  } catch (error) {
+    await transfer.discard(stagedPath);
+    throw error;
   } finally {
     for (const { buffer } of state.tail) input.slabs.release(buffer);
   }
-  input.run.check();
-  const told = { from: from ?? null, reachedLsn, lost: lost ?? null, missing, why };
-  const keptIn = await keepStore({ fs, dir, objects: on.objects }, told);
-  // From here on it is finished: a caller who is told that it was given up has lost nothing.
-  input.run.check();
-  input.run.end();
   await on.begin?.();
   const id = checkpoints.nextId();
   const record = recordOf(input, on, { ...chosen, ...written, id, keptIn });

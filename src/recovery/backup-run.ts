@@ -8,7 +8,7 @@
  */
 import { pinsOf } from '../checkpoint/retention/retention-pins.ts';
 import { parseRecordName } from '../checkpoint/checkpoint-record.ts';
-import { CorruptionError } from '../errors.ts';
+import { ConflictError, CorruptionError } from '../errors.ts';
 import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { assertOutside } from './empty-directory.ts';
@@ -63,6 +63,10 @@ export async function runBackup(order: BackupOrder, on: CopyComponents): Promise
   const startedAt = on.clock.monotonicMs();
   const source = sourceOf(on, order.from);
   assertOutside(order.to, source.dir);
+  if (order.to === source.dir) {
+    const message = `the copy would be the store itself: ${order.to}`;
+    throw new ConflictError('STATE_EXISTS', message, { path: order.to });
+  }
   const identity = await readEngineIdentity(source);
   const run = new CopyRun('backup', order.limits, on);
   let target: BackupTarget | undefined;

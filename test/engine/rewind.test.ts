@@ -217,7 +217,10 @@ describe('an engine that is opened at an earlier moment', () => {
   test('a new store, and recover: false: refused', async () => {
     const world = worldOn();
     expect(await codeOf(reopened(world, { recoverTo: { lsn: 1 } }))).toBe('NOT_A_STORE');
-    expect(await pathsIn(world.fs, 'wal')).toEqual([]);
+    expect(await world.fs.stat('/store')).toBeUndefined();
+    await world.fs.makeDirectory('/store');
+    expect(await codeOf(reopened(world, { recoverTo: { lsn: 1 } }))).toBe('NOT_A_STORE');
+    expect(await world.fs.list('/store')).toEqual([]);
     const error = await errorOf(reopened(world, { recoverTo: 'latest', recover: false }));
     expect(error).toMatchObject({ code: 'INVALID_OPTION', details: { option: 'recoverTo' } });
   });

@@ -214,7 +214,11 @@ describe('a backup that is refused', () => {
     await (await store.fs.open(`${to}/notes`, 'create')).close();
     expect(await codeOf(backedUp(store))).toBe('STATE_EXISTS');
     expect(await store.fs.list(to)).toEqual(['notes']);
-    expect(await codeOf(backedUp(store, { to: dir }))).toBe('STATE_EXISTS');
+    const itself = await errorOf(backedUp(store, { to: dir }));
+    expect([itself.code, itself.message]).toEqual([
+      'STATE_EXISTS',
+      `the copy would be the store itself: ${dir}`,
+    ]);
   });
 
   test('into a copy that was opened for writing: STATE_EXISTS, and the copy stays', async () => {

@@ -158,7 +158,8 @@ describe('repair', () => {
       repairStoreWith({ dir }, world),
     );
     const seen = new Set<string>();
-    for (const fs of cuts) {
+    // Every second: a repair, an opening and two verifications follow each.
+    for (const fs of cuts.filter((_, i) => i % 2 === 0)) {
       const state = JSON.stringify(await digests(fs));
       if (seen.has(state)) continue;
       seen.add(state);
