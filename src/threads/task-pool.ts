@@ -19,7 +19,7 @@ export interface TaskPool {
   readonly threadsMax: number;
   /** Milliseconds for which threads have been busy, all together; undefined where there are none. */
   readonly busyMs: number | undefined;
-  /** A task whose signal is aborted ends with ABORTED at its next turn. */
+  /** A task whose signal is aborted ends with ABORTED at its next turn, and one before it begins is none. */
   run<N extends TaskName>(
     name: N,
     input: TaskInput<N>,
@@ -27,6 +27,11 @@ export interface TaskPool {
   ): Promise<TaskOutput<N>>;
   /** Cancels what runs and ends the threads; those that are idle when they have come to rest. */
   close(): Promise<void>;
+}
+
+/** A small task would be done before it has a turn. */
+function assertWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new AbortedError('ABORTED', 'the task was cancelled');
 }
 
 /** Runs tasks in this thread, over the given file system. */
@@ -53,6 +58,7 @@ export class InlinePool implements TaskPool {
     signal?: AbortSignal,
   ): Promise<TaskOutput<N>> {
     if (this.#closed) throw new AbortedError('ABORTED', 'the engine is closing');
+    assertWanted(signal);
     const cancelled = (): boolean => this.#closed || signal?.aborted === true;
     const context = { yieldNow: this.#yieldIn ?? yieldNow, cancelled };
     const task = tasks[name] as (
@@ -196,6 +202,7 @@ export class ThreadPool implements TaskPool {
     signal?: AbortSignal,
   ): Promise<TaskOutput<N>> {
     if (this.#closing) throw new AbortedError('ABORTED', 'the engine is closing');
+    assertWanted(signal);
     return this.#leastLoaded().run(name, input, signal) as Promise<TaskOutput<N>>;
   }
 

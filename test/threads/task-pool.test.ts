@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { openEngine, type Engine } from '../../src/engine/index.ts';
+import { listCheckpoints, mergeStore, openEngine, type Engine } from '../../src/engine/index.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
 import { CorruptionError, type TidemarkError } from '../../src/errors.ts';
 import { nodeFileSystem } from '../../src/fs/node-file-system.ts';
@@ -119,6 +119,34 @@ describe('tasks', () => {
     expect(ended).toHaveLength(1);
     expect(errors.map(({ code }) => code)).toEqual(Array.from({ length: 6 }, () => 'IO'));
     await pool.close();
+  });
+});
+
+describe('what is given up before it begins', () => {
+  test('a task: ABORTED, of threads and inline, and nothing is done', async () => {
+    for (const pool of [new ThreadPool(1), new InlinePool(nodeFileSystem)]) {
+      const signal = AbortSignal.abort();
+      const error = await errorOf(pool.run('loadSnapshot', { path: '/nowhere' }, signal));
+      expect([error.code, error.message]).toEqual(['ABORTED', 'the task was cancelled']);
+      await pool.close();
+    }
+  });
+
+  test('mergeStore: ABORTED with the reason, and the chain stays; without a signal it merges', async () => {
+    await inDirectory(async (dir) => {
+      const engine = await openEngine({ dir, ...small });
+      for (let n = 0; n < 3; n++) {
+        engine.operator('op').value('v').set(n, noise(2000, n));
+        await engine.commit();
+        await engine.checkpoint();
+      }
+      await engine.close();
+      const reason = new Error('enough');
+      const error = await errorOf(mergeStore({ dir, signal: AbortSignal.abort(reason) }));
+      expect([error.code, error.cause]).toEqual(['ABORTED', reason]);
+      expect((await listCheckpoints({ dir })).checkpoints).toHaveLength(3);
+      expect((await mergeStore({ dir })).record?.chain).toHaveLength(1);
+    });
   });
 });
 
