@@ -33,18 +33,19 @@ test(
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Sample);
-    expect(samples.length).toBe(20);
+    expect(samples.length).toBeGreaterThanOrEqual(20);
     const last = samples.at(-1)!;
-    expect(last.commits).toBeGreaterThan(1000);
-    expect(last.views).toBeGreaterThan(2);
-    expect(last.changes).toBeGreaterThan(last.commits / 2);
+    expect(last.commits).toBeGreaterThanOrEqual(1000);
+    expect(last.views).toBeGreaterThanOrEqual(4);
+    expect(last.changes).toBeGreaterThan(last.commits / 3);
     const most = (part: readonly Sample[], of: (sample: Sample) => number): number =>
       Math.max(...part.map(of));
-    const half = samples.slice(0, 10);
-    const later = samples.slice(10);
+    const half = samples.slice(0, samples.length / 2);
+    const later = samples.slice(samples.length / 2);
     // Room for what comes and goes: a merge, a collection that has not run yet.
     const bounded: [string, (sample: Sample) => number, number][] = [
-      ['resident memory, MiB', ({ rssMiB }) => rssMiB, 128],
+      // In its first seconds a process has not had what it needs yet.
+      ['resident memory, MiB', ({ rssMiB }) => rssMiB, seconds < 60 ? 256 : 128],
       ['heap, MiB', ({ heapMiB }) => heapMiB, 96],
       ['handles', ({ handles = 0 }) => handles, 12],
       ['threads', ({ threads = 0 }) => threads, 2],
@@ -54,5 +55,5 @@ test(
       expect(most(later, of), name).toBeLessThanOrEqual(most(half, of) + slack);
     }
   },
-  seconds * 1000 + 60_000,
+  seconds * 1000 + 300_000,
 );
