@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
+import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import { SeededRandom, SimulatedClock } from '../../src/testing/index.ts';
 import { openLogWith, type Log, type OpenLogOptions } from '../../src/wal/log.ts';
 import {
@@ -23,7 +24,7 @@ import { check, typed, type Outcome } from './judge.ts';
 import { Model } from './model.ts';
 import { survivingProof } from './proof.ts';
 import type { Sample } from './stores.ts';
-import { longStride, oneIn, sweep, tell, timeout } from './sweep.ts';
+import { expectMore, longStride, oneIn, sweep, tell, timeout } from './sweep.ts';
 
 const limits = new Map([[1, Number.MAX_SAFE_INTEGER]]);
 
@@ -126,7 +127,11 @@ async function judgeLog(damage: Damage, lsnMost: number): Promise<Outcome> {
   const after = await typed(readAll(again));
   check('code' in found || 'value' in after, 'what was read before is damaged when opened again');
   await again.close();
-  return { lsn, reports };
+  if (lsn < lsnMost || reports.length > 0) return { lsn, reports };
+  // Nobody has said a word: then this finds it, or nobody needs it.
+  const on = { fs: await diskOf(damage.files), clock: new SimulatedClock() };
+  const checked = await typed(verifyStoreWith({ dir }, on));
+  return { lsn, reports, verified: 'code' in checked ? checked.code : checked.value };
 }
 
 function* allOf(sample: Sample): Damages {
@@ -154,11 +159,11 @@ for (const logCompression of ['none', 'lz4'] as const) {
         const { lsn } = sample.model;
         const counts = await sweep(sample, allOf(sample), (damage) => judgeLog(damage, lsn));
         tell(`log, ${logCompression}, ${sample.name}`, counts);
-        expect(counts.tried).toBeGreaterThan(300);
-        expect(counts.refused).toBeGreaterThan(100);
-        expect(counts.reported).toBeGreaterThan(20);
+        expectMore(counts, 'tried', 300);
+        expectMore(counts, 'refused', 100);
+        expectMore(counts, 'reported', 20);
         // Groups of a few bytes: a lost sector takes several of them, with the mark that proved them.
-        expect(counts.unseen).toBeGreaterThan(0);
+        expectMore(counts, 'unseen', 0);
         expect(counts.unseen).toBeLessThan(10);
       }
     },

@@ -4,19 +4,19 @@
 import { expect, test } from 'vitest';
 import { duplicates, oldCopies, overwritten, removals, swaps } from './damages.ts';
 import { everyKind } from './stores.ts';
-import { oneIn, sweep, tell, timeout } from './sweep.ts';
+import { expectMore, oneIn, sweep, tell, timeout } from './sweep.ts';
 
 for (const name of ['closed', 'running'] as const) {
   test(`two files of a kind are swapped, or one overwritten, ${name}`, { timeout }, async () => {
     const sample = (await everyKind())[name];
     const counts = await sweep(sample, oneIn(3, swaps(sample)));
     tell(`swapped files, ${name}`, counts);
-    expect(counts.tried).toBeGreaterThan(25);
-    expect(counts.refused).toBeGreaterThan(5);
+    expectMore(counts, 'tried', 25);
+    expectMore(counts, 'refused', 5);
     expect(counts).toMatchObject({ cut: 0, unseen: 0 });
     const more = await sweep(sample, oneIn(6, overwritten(sample)));
     tell(`overwritten files, ${name}`, more);
-    expect(more.tried).toBeGreaterThan(25);
+    expectMore(more, 'tried', 25);
     expect(more).toMatchObject({ cut: 0, unseen: 0 });
   });
 
@@ -24,7 +24,7 @@ for (const name of ['closed', 'running'] as const) {
     const sample = (await everyKind())[name];
     const counts = await sweep(sample, duplicates(sample));
     tell(`files under two names, ${name}`, counts);
-    expect(counts.tried).toBeGreaterThan(50);
+    expectMore(counts, 'tried', 50);
     expect(counts).toMatchObject({ cut: 0, unseen: 0 });
   });
 
@@ -32,8 +32,8 @@ for (const name of ['closed', 'running'] as const) {
     const sample = (await everyKind())[name];
     const counts = await sweep(sample, removals(sample));
     tell(`files removed, ${name}`, counts);
-    expect(counts.tried).toBe(sample.files.size);
-    expect(counts.refused).toBeGreaterThan(3);
+    expectMore(counts, 'tried', sample.files.size - 1);
+    expectMore(counts, 'refused', 3);
     expect(counts).toMatchObject({ cut: 0, unseen: 0 });
   });
 
@@ -44,7 +44,7 @@ for (const name of ['closed', 'running'] as const) {
       const sample = (await everyKind())[name];
       const counts = await sweep(sample, oldCopies(sample));
       tell(`old copies, ${name}`, counts);
-      expect(counts.tried).toBeGreaterThan(40);
+      expectMore(counts, 'tried', 40);
       expect(counts.unseen).toBeLessThanOrEqual(2);
     },
   );

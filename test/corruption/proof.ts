@@ -6,6 +6,7 @@
 import { parseRecordName } from '../../src/checkpoint/checkpoint-record.ts';
 import { checksum } from '../../src/codec/checksum.ts';
 import { decodeSealedJson } from '../../src/codec/sealed-json.ts';
+import { readU32 } from '../../src/std/bytes.ts';
 import {
   decodeGroupHeader,
   groupAlignment,
@@ -83,9 +84,18 @@ function provedIn(bytes: Uint8Array, { salt, predecessor }: SegmentHeader): numb
   const lsns = [predecessor?.lastLsn ?? 0];
   for (let at = segmentHeaderBytes; at + groupHeaderBytes <= bytes.length; at += groupAlignment) {
     const group = decodeGroupHeader(bytes, at, salt, at);
-    if (typeof group !== 'string') lsns.push(group.durableLsn);
+    if (typeof group !== 'string' && isSealed(bytes, at, salt)) lsns.push(group.durableLsn);
   }
   return lsns;
+}
+
+/** The checksum of a group header, worked out here once more: the decoder is what is tested. */
+function isSealed(bytes: Uint8Array, at: number, salt: Uint8Array): boolean {
+  const place = Buffer.alloc(16);
+  place.set(salt);
+  place.writeBigUInt64LE(BigInt(at), 8);
+  const end = at + groupHeaderBytes - 4;
+  return checksum(bytes, at, end, checksum(place, 0, 16)) === readU32(bytes, end);
 }
 
 function recordOf(path: string, bytes: Uint8Array): { lsn: number; timeline: number } | undefined {

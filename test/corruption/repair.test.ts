@@ -2,7 +2,7 @@
  * Whatever looks at a damaged store beside engines and readers, and the repair of it: a typed error, or
  * a store that opens at the commit that the report says, with a copy of everything as it was.
  */
-import { expect, test } from 'vitest';
+import { test } from 'vitest';
 import { repairStoreWith, type RepairReport } from '../../src/engine/repair-store.ts';
 import { collectStoreWith } from '../../src/engine/retention-store.ts';
 import type { ErrorCode } from '../../src/errors.ts';
@@ -20,7 +20,7 @@ import { stateOf } from './model.ts';
 import { neededEnd } from './needed.ts';
 import { survivingProof } from './proof.ts';
 import { everyKind, openOn, type Sample } from './stores.ts';
-import { oneIn, sweep, tell, timeout } from './sweep.ts';
+import { expectMore, oneIn, sweep, tell, timeout } from './sweep.ts';
 
 const codes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([...damageCodes, 'OUT_OF_RETENTION']);
 
@@ -114,8 +114,8 @@ test(
       judgeRepair(closed, damage),
     );
     tell('repairs', counts);
-    expect(counts.tried).toBeGreaterThan(40);
-    expect(counts.reported).toBeGreaterThan(10);
-    expect(counts.cut).toBeGreaterThan(3);
+    expectMore(counts, 'tried', 40);
+    expectMore(counts, 'reported', 10);
+    expectMore(counts, 'cut', 3);
   },
 );

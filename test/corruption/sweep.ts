@@ -3,6 +3,7 @@
  * of headers and a stride of the rest; with TIDEMARK_CORRUPTION=1 every byte is tried (with 7 one of
  * seven), and every disk is looked at by readers too. A failure tells the command that repeats it.
  */
+import { expect } from 'vitest';
 import type { Damage } from './damages.ts';
 import { judge, type Outcome } from './judge.ts';
 import { kindOf } from './kinds.ts';
@@ -69,6 +70,15 @@ export async function sweep(
 export function* oneIn<T>(every: number, all: Iterable<T>): Generator<T> {
   let at = 0;
   for (const one of all) if (isLong || at++ % every === 0) yield one;
+}
+
+/** Demands that something happened more often than that; not where only some disks were tried. */
+export function expectMore<N extends string>(
+  counts: Readonly<Record<N, number>>,
+  name: N,
+  than: number,
+): void {
+  if (only === undefined) expect(counts[name], name).toBeGreaterThan(than);
 }
 
 /** Tells how much was tried, for those who read the run. */
