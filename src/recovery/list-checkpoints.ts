@@ -5,6 +5,7 @@ import { withSystemFailures } from '../errors.ts';
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
 import { knownOnly } from '../std/option-checks.ts';
+import { limitNames, withinLimits, type CallLimits } from './limited-call.ts';
 import { inspectCheckpoints, type InspectedCheckpoint } from './inspect.ts';
 import type { InspectionFault } from './inspect-log.ts';
 import {
@@ -28,20 +29,23 @@ export interface CheckpointList {
  *
  * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
  * @throws CorruptionError CORRUPT_STORE
+ * @throws AbortedError ABORTED, TIMEOUT
  */
-export function listCheckpoints(location: StoreLocation): Promise<CheckpointList> {
+export function listCheckpoints(options: StoreLocation & CallLimits): Promise<CheckpointList> {
   const on = { fs: nodeFileSystem, clock: systemClock };
-  return withSystemFailures('listing checkpoints', () => listCheckpointsWith(location, on));
+  return withSystemFailures('listing checkpoints', () => listCheckpointsWith(options, on));
 }
 
 /** As {@link listCheckpoints}, over given components. */
 export async function listCheckpointsWith(
-  location: StoreLocation,
+  options: StoreLocation & CallLimits,
   components: ReaderComponents,
 ): Promise<CheckpointList> {
-  knownOnly(location, locationNames);
-  const source = sourceOf(components, location);
-  const { storeId } = await readEngineIdentity(source);
-  const faults: InspectionFault[] = [];
-  return { checkpoints: await inspectCheckpoints(source, storeId, faults), faults };
+  knownOnly(options, [...locationNames, ...limitNames]);
+  return withinLimits('list of checkpoints', options, components.clock, async (run) => {
+    const source = sourceOf(components, options, run);
+    const { storeId } = await readEngineIdentity(source);
+    const faults: InspectionFault[] = [];
+    return { checkpoints: await inspectCheckpoints(source, storeId, faults), faults };
+  });
 }

@@ -9,6 +9,7 @@ import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { systemClock } from '../std/clock.ts';
 import { knownOnly } from '../std/option-checks.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
+import { limitNames, withinLimits, type CallLimits } from './limited-call.ts';
 import { orFault } from './inspect.ts';
 import type { InspectionFault } from './inspect-log.ts';
 import { findKeptLog } from './kept-log.ts';
@@ -61,18 +62,21 @@ export interface TimelineList {
  *
  * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
  * @throws CorruptionError CORRUPT_STORE
+ * @throws AbortedError ABORTED, TIMEOUT
  */
-export function listTimelines(location: StoreLocation): Promise<TimelineList> {
-  return listTimelinesWith(location, { fs: nodeFileSystem, clock: systemClock });
+export function listTimelines(options: StoreLocation & CallLimits): Promise<TimelineList> {
+  return listTimelinesWith(options, { fs: nodeFileSystem, clock: systemClock });
 }
 
 /** As {@link listTimelines}, over given components. */
 export async function listTimelinesWith(
-  location: StoreLocation,
+  options: StoreLocation & CallLimits,
   components: ReaderComponents,
 ): Promise<TimelineList> {
-  knownOnly(location, locationNames);
-  return listTimelinesOf(sourceOf(components, location));
+  knownOnly(options, [...locationNames, ...limitNames]);
+  return withinLimits('list of timelines', options, components.clock, (run) =>
+    listTimelinesOf(sourceOf(components, options, run)),
+  );
 }
 
 /** The timelines of a source. */

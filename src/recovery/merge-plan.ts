@@ -18,12 +18,13 @@ import {
 import { nodeFileSystem } from '../fs/node-file-system.ts';
 import { knownOnly, oneOf } from '../std/option-checks.ts';
 import { systemClock } from '../std/clock.ts';
-import { locationNames, sourceOf, type StoreLocation } from './reader-moment.ts';
+import { limitNames, withinLimits, type CallLimits } from './limited-call.ts';
+import { locationNames, sourceOf, type ReaderSource, type StoreLocation } from './reader-moment.ts';
 import { readStateMoment, releaseMoment } from './state-moment.ts';
 import type { ReaderComponents } from './reader.ts';
 
 /** Options of `planStoreMerge`. */
-export interface MergePlanOptions extends StoreLocation {
+export interface MergePlanOptions extends StoreLocation, CallLimits {
   /** @defaultValue that of the newest record */
   readonly strategy?: MergeStrategy;
 }
@@ -47,6 +48,7 @@ export interface StoreMergePlan {
  * Plans a merge; another process may have the store open.
  * @throws InvalidArgumentError INVALID_OPTION, NOT_A_STORE
  * @throws CorruptionError when the newest moment cannot be read
+ * @throws AbortedError ABORTED, TIMEOUT
  */
 export function planStoreMerge(options: MergePlanOptions): Promise<StoreMergePlan> {
   return planStoreMergeWith(options, { fs: nodeFileSystem, clock: systemClock });
@@ -57,10 +59,19 @@ export async function planStoreMergeWith(
   options: MergePlanOptions,
   components: ReaderComponents,
 ): Promise<StoreMergePlan> {
-  knownOnly(options, [...locationNames, 'strategy']);
+  knownOnly(options, [...locationNames, ...limitNames, 'strategy']);
   const { strategy } = options;
   if (strategy !== undefined) oneOf('strategy', strategy, mergeStrategies);
-  const moment = await readStateMoment(sourceOf(components, options));
+  return withinLimits('plan of a merge', options, components.clock, (run) =>
+    planMergeOf(sourceOf(components, options, run), strategy),
+  );
+}
+
+async function planMergeOf(
+  source: ReaderSource,
+  strategy: MergeStrategy | undefined,
+): Promise<StoreMergePlan> {
+  const moment = await readStateMoment(source);
   try {
     const { record, plan: log, images } = moment;
     const logBytes = log.ranges.reduce((sum, range) => sum + range.end - range.start, 0);

@@ -6,6 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { repairStoreWith, salvageStoreWith } from '../../src/engine/repair-store.ts';
 import { diffStoreWith } from '../../src/recovery/diff.ts';
 import { inspectStoreWith } from '../../src/recovery/inspect.ts';
+import { listCheckpointsWith } from '../../src/recovery/list-checkpoints.ts';
+import { listTimelinesWith } from '../../src/recovery/list-timelines.ts';
+import { planStoreMergeWith } from '../../src/recovery/merge-plan.ts';
 import { planStoreRestoreWith } from '../../src/recovery/plan-store.ts';
 import { tuneStoreWith } from '../../src/recovery/tune-store.ts';
 import { verifyStoreWith } from '../../src/recovery/verify.ts';
@@ -19,6 +22,9 @@ const dir = '/store';
 const calls: Record<string, (world: World, options: object) => Promise<unknown>> = {
   inspectStore: (world, options) => inspectStoreWith({ dir, ...options }, world),
   planStoreRestore: (world, options) => planStoreRestoreWith({ dir, ...options }, world),
+  planStoreMerge: (world, options) => planStoreMergeWith({ dir, ...options }, world),
+  listCheckpoints: (world, options) => listCheckpointsWith({ dir, ...options }, world),
+  listTimelines: (world, options) => listTimelinesWith({ dir, ...options }, world),
   tuneStore: (world, options) => tuneStoreWith({ dir, ...options }, world),
   repairStore: (world, options) => repairStoreWith({ dir, dryRun: true, ...options }, world),
   salvageStore: (world, options) => salvageStoreWith({ dir, to: '/saved', ...options }, world),
@@ -36,6 +42,15 @@ describe.each(Object.entries(calls))('%s', (_, call) => {
     const world = await fourCommits();
     const error = await errorOf(Promise.resolve().then(() => call(world, options)));
     expect(error).toMatchObject({ code: 'INVALID_OPTION', details: { option } });
+  });
+
+  test('by a signal in the middle of its calls: ABORTED', async () => {
+    const calls = async (at: number): Promise<[string | undefined, number]> => {
+      const given = await giveUp(await fourCommits(), { at, how: 'signal' }, call);
+      return [given.code, given.calls];
+    };
+    const [code, count] = await calls(0);
+    expect([code, (await calls(Math.ceil(count / 2)))[0]]).toEqual([undefined, 'ABORTED']);
   });
 
   test('without limits: it takes as long as it takes, and leaves no timer', async () => {
