@@ -246,7 +246,7 @@ describe('records that do not fit', () => {
     ['a chain without base', /is a delta where a base/, (r) => (r.chain[0]!.kind = 'delta')],
     ['a link that ends early', /before it starts/, (r) => (r.chain.at(-1)!.lastLsn = -0)],
     ['a link past the record', /past that of the record/, (r) => (r['lsn'] = r.position.lsn = 5)],
-    ['a link of another digest', /not of its digest/, (r) => (r.chain[0]!.sha256 = 'ab')],
+    ['a link of another digest', /names no snapshot/, (r) => (r.chain[0]!.sha256 = 'ab')],
     ['other key groups', /64 key groups, the store 128/, (r) => (r['keyGroups'] = 64)],
     ['a position elsewhere', /position is at LSN 3/, (r) => (r.position.lsn = 3)],
     ['a parent behind it', /parent 99 is not before/, (r) => (r['parent'] = 99)],
