@@ -3,8 +3,9 @@
  * identity, records of timelines, the low-water record. Found first, in an overlay of the files, so
  * that a dry run and a salvage see the store as it would be; a repair then writes them.
  *
- * The low-water record that is made names the oldest segment that is there: what it may have said
- * above that was only that still less is needed.
+ * The low-water record that is made names the oldest segment that is there, whether it can be read or
+ * not: what it may have said above that was only that still less is needed, and what it is raised over is
+ * deleted by the next opening.
  */
 import { encodeTimeline, timelineName } from '../checkpoint/timelines/timeline-record.ts';
 import { Timelines } from '../checkpoint/timelines/timelines.ts';
@@ -147,10 +148,12 @@ async function lowWaterIn(source: ReaderSource, timelines: Timelines, add: Add):
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error;
     const { segments } = await listLog(source.fs, directory, timelines.ancestry());
+    const [oldest] = segments;
     for (const { name } of segments) {
       const header = await headerOf(source.fs, directory, name);
-      if (!header) continue;
-      const { timeline, firstLsn: lsn, number: segment } = header;
+      if (!header || !oldest) continue;
+      const { timeline, number: segment } = oldest;
+      const { firstLsn: lsn } = header;
       await add(`wal/${lowWaterName}`, encodeLowWater({ timeline, lsn, segment }), error);
       return true;
     }

@@ -4,7 +4,9 @@
  * that segment is kept. Reads only.
  *
  * The first groups of that segment are the frames that both share of a group, then comes a proof mark
- * (O3), before anything is served: so the LSN at the first mark is the last one that both have.
+ * (O3), before anything is served: so the LSN at the first mark is the last one that both have. Not so
+ * where a crash came before anything of the timeline was proved: then a later opening has made its first
+ * segment, and what it copied is the timeline's own. The chain values of the frames tell the two apart.
  */
 import type { TimelineRecord } from '../checkpoint/timelines/timeline-record.ts';
 import type { Timelines } from '../checkpoint/timelines/timelines.ts';
@@ -12,6 +14,8 @@ import { CorruptionError, IncompatibleError, NotFoundError } from '../errors.ts'
 import { decodeCommitHeader } from '../snapshot/commit-format.ts';
 import { toHex } from '../std/bytes.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
+import { sameChain } from '../wal/chain-value.ts';
+import { readCopies } from '../wal/frame-copies.ts';
 import { groupKinds } from '../wal/group-format.ts';
 import { listLog, openSegmentFile, type SegmentFile } from '../wal/log-directory.ts';
 import { readRecords } from '../wal/log-records.ts';
@@ -19,7 +23,7 @@ import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { GroupScanner, readFileRange, type Border } from '../wal/segment-scan.ts';
 import { logDirectoryOf, readLogMoment, type ReaderSource } from './reader-moment.ts';
 
-/** The record; undefined: its first segment is not kept, or cannot be read. */
+/** The record; undefined: its first segment, or what that goes on from, is not kept or cannot be read. */
 export async function rebuildTimeline(
   source: ReaderSource,
   identity: StoreIdentity,
@@ -30,11 +34,13 @@ export async function rebuildTimeline(
   const before = first?.header.predecessor;
   if (!first || !before || before.timeline >= id) return undefined;
   const { header } = first;
-  const shared = await throughFirstMark(source, first);
+  const copied = await throughFirstMark(source, first);
   const parent = (await segmentsOf(source, before.timeline)).find(
     (file) => file.header.number === before.number,
   );
   const due = { offset: before.end, lsn: before.lastLsn, chain: header.chain };
+  const shared = await sharedWith(source, parent, due, copied);
+  if (!shared) return undefined;
   const isForeign = parent && Buffer.compare(parent.header.storeId, identity.storeId) !== 0;
   const borders = parent ? await bordersAt(source, parent, due, shared.lsn) : undefined;
   const { at, behind } = borders ?? { at: due, behind: due };
@@ -99,6 +105,33 @@ async function throughFirstMark({ fs }: ReaderSource, file: SegmentFile): Promis
     ({ border } = scanner);
   }
   return border;
+}
+
+/**
+ * Behind the frames that both timelines have, of those that one of them begins with; undefined: what the other
+ * has there cannot be read.
+ */
+async function sharedWith(
+  { fs }: ReaderSource,
+  parent: SegmentFile | undefined,
+  due: Border,
+  copied: Border,
+): Promise<Border | undefined> {
+  if (copied.lsn === due.lsn) return due;
+  if (!parent) return undefined;
+  const bytes = await readFileRange(fs, parent.path, due.offset);
+  const scanner = scannerOf(parent, bytes, due);
+  let before = due;
+  while (scanner.border.lsn < copied.lsn) {
+    before = scanner.border;
+    const group = scanner.next();
+    if (group && group.kind !== groupKinds.seal) continue;
+    const isEnd = group || bytes.subarray(before.offset - due.offset).every((byte) => byte === 0);
+    return isEnd ? due : undefined;
+  }
+  const cut = { end: scanner.border.offset, throughLsn: copied.lsn };
+  const last = (await readCopies(fs, parent, before, cut)).at(-1);
+  return last && sameChain(last.header.chain, copied.chain) ? copied : due;
 }
 
 /**

@@ -11,7 +11,8 @@ import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import { readIdentity } from '../../src/wal/identity.ts';
 import { readLowWater } from '../../src/wal/low-water.ts';
 import { codeOf, digests, open, pathsIn, worldOn, type World } from '../engine/engine-fixture.ts';
-import { cutEverywhere, flipMiddle, shortLog } from './damaged-worlds.ts';
+import { flipByte } from '../tools/flip-byte.ts';
+import { cutEverywhere, flipInLog, flipMiddle, shortLog } from './damaged-worlds.ts';
 
 const dir = '/store';
 const identity = `${dir}/store.json`;
@@ -221,4 +222,54 @@ describe('a file that cannot be made anew', () => {
     expect(await digests(world.fs)).toMatchObject(before);
     expect(await lastIn(world, { dir: '/saved' })).toBe('b26');
   });
+});
+
+describe('a timeline of which nothing was proved when the power went', () => {
+  /** LSN 3 was given on both; the first segment of the second one begins with its own LSN 3. */
+  async function cutStore(): Promise<World> {
+    const world = worldOn();
+    const engine = await opened(world);
+    await commit(engine, 'a', 1);
+    await commit(engine, 'a', 1);
+    await engine.checkpoint();
+    await commit(engine, 'a', 1);
+    await engine.checkpoint();
+    await engine.close();
+    const back = await opened(world, { recoverTo: { lsn: 2 } });
+    await commit(back, 'b', 1);
+    const cut = worldOn(await world.fs.crash('kept'));
+    await back.close();
+    expect(await lastIn(cut)).toBe('b3');
+    return cut;
+  }
+
+  test('its record is of where it began, and not of what the other one had at the same LSN', async () => {
+    const world = await cutStore();
+    const was = decodeTimeline(await world.fs.read(timeline), timeline);
+    await flipMiddle(world, timeline);
+    await repairStoreWith({ dir }, world);
+    const { fork, forkTimestamp } = decodeTimeline(await world.fs.read(timeline), timeline);
+    expect({ fork, forkTimestamp }).toEqual({ fork: was.fork, forkTimestamp: was.forkTimestamp });
+    expect(await lastIn(world)).toBe('b3');
+    expect(await lastIn(world, { recoverTo: { timeline: 1 } })).toBe('a3');
+  });
+
+  test('what the other one has there is damaged: no record is made', async () => {
+    const world = await cutStore();
+    await flipMiddle(world, timeline);
+    await flipInLog(world, 'a3');
+    expect(await codeOf(repairStoreWith({ dir }, world))).toBe('CORRUPT_RECORD');
+  });
+});
+
+test('the low-water record and the header of the oldest segment: what is there stays', async () => {
+  const world = await store();
+  const [oldest] = (await pathsIn(world.fs, 'wal')).filter((path) => path.endsWith('.wal'));
+  await flipMiddle(world, lowWater);
+  await flipByte(world.fs, oldest!, 20);
+  const bytes = await world.fs.read(oldest!);
+  await repairStoreWith({ dir }, world);
+  expect(await lastIn(world)).toBe('b26');
+  expect(await world.fs.read(oldest!)).toEqual(bytes);
+  expect(JSON.stringify(await faultsIn(world))).toContain(oldest);
 });
