@@ -264,7 +264,7 @@ describe('a timeline of which nothing was proved when the power went', () => {
 
 test('the low-water record and the header of the oldest segment: what is there stays', async () => {
   const world = await store();
-  const [oldest] = (await pathsIn(world.fs, 'wal')).filter((path) => path.endsWith('.wal'));
+  const oldest = (await pathsIn(world.fs, 'wal')).find((path) => path.endsWith('.wal'));
   await flipMiddle(world, lowWater);
   await flipByte(world.fs, oldest!, 20);
   const bytes = await world.fs.read(oldest!);
