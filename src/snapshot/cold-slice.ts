@@ -132,8 +132,9 @@ export class ColdSlice implements BlockOwner, TableOwner {
   }
 
   blockTaken(index: number): void {
+    // One that was about to be read is not counted yet.
+    if (this.#blocks[index]) this.#cached--;
     this.#blocks[index] = undefined;
-    this.#cached--;
     this.#trim();
   }
 
@@ -230,7 +231,8 @@ export class ColdSlice implements BlockOwner, TableOwner {
     try {
       file.readBlock(this.#index, place, block.bytes);
     } catch (error) {
-      file.cache.drop(block);
+      // Whoever was told of the damage may have read others meanwhile, and one of those have taken it.
+      if (block.owner === this && block.index === index) file.cache.drop(block);
       throw error;
     }
     this.#blocks[index] = block;
