@@ -40,6 +40,7 @@ export function addCopies(
     .argument('<dir>')
     .argument('<name>')
     .argument('<to>', 'directory that does not exist, or is empty')
+    .option('--timeline <id>', timelineHelp, parseCount)
     .option('--threads <count>', 'threads at most (default: all cores)', parseThreads)
     .option('--timeout <seconds>', 'give up after so long (default: 300)', parseSeconds)
     .action(async (dir: string, savepoint: string, to: string, options: RestoreVerbOptions) => {

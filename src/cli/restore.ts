@@ -14,7 +14,7 @@ import type { Output } from './output.ts';
 import { withProgress, type Streams } from './progress.ts';
 import { formatBytes, formatTime, toJson } from './render.ts';
 
-/** Options of the verbs; `export-savepoint` has no moment and no parts. */
+/** Options of the verbs; `export-savepoint` has no moment but a timeline, and no parts. */
 export interface RestoreVerbOptions extends CommonOptions, AtOptions {
   readonly operators?: readonly string[];
   readonly keyGroups?: KeyGroupRange;
@@ -55,9 +55,10 @@ export async function exportSavepointTo(
   where: { readonly dir: string; readonly savepoint: string; readonly to: string },
   options: RestoreVerbOptions,
 ): Promise<number> {
-  const { json } = options;
+  const { json, timeline } = options;
+  const of = timeline === undefined ? {} : { timeline };
   const report = await withProgress(stderr, json, (show) =>
-    exportSavepoint({ ...where, ...storeOf(options), ...limitsOf(options), ...show }),
+    exportSavepoint({ ...where, ...of, ...storeOf(options), ...limitsOf(options), ...show }),
   );
   await printRestore(output, report, json);
   return status.fine;

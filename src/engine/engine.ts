@@ -6,7 +6,7 @@ import type { ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 import type { CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
 import { plainRequest } from '../checkpoint/checkpointer-input.ts';
 import type { Key } from '../codec/key.ts';
-import { InvalidArgumentError, NotFoundError } from '../errors.ts';
+import { InvalidArgumentError } from '../errors.ts';
 import type { HistoryVersion } from '../recovery/history.ts';
 import type { TimelineList } from '../recovery/list-timelines.ts';
 import type { ChangedCommit, ChangeOptions } from '../recovery/change-feed.ts';
@@ -32,7 +32,7 @@ import { mergeCall, mergeOutcome, type MergeCallOptions, type MergeOutcome } fro
 import { Operators } from './operators.ts';
 import type { Positions } from './positions.ts';
 import { dryRunOf, type CollectOptions, type CollectionReport } from './retention.ts';
-import { checkSavepointFree, findSavepoint } from './savepoints.ts';
+import { checkSavepointFree, existingSavepoint } from './savepoints.ts';
 import type { CopyOptions } from './restore-store.ts';
 import type { StateHolder } from './state-holders.ts';
 import { callSynchronously } from './synchronous-call.ts';
@@ -240,10 +240,7 @@ export class Engine {
    */
   async dropSavepoint(name: string): Promise<void> {
     this.#life.assertWritable();
-    const found = await findSavepoint(this.#parts, name);
-    if (!found) {
-      throw new NotFoundError('SAVEPOINT_NOT_FOUND', `there is no savepoint ${name}`, { name });
-    }
+    const found = await existingSavepoint(this.#parts, name);
     this.#life.assertWritable();
     await this.#parts.checkpointer.drop(found.id);
   }

@@ -85,6 +85,8 @@ export interface ExportSavepointOptions
   extends StoreLocation, CopyOptions, Pick<RestoreOptions, 'to' | 'threadsMax' | 'codecs'> {
   /** Name of the savepoint. */
   readonly savepoint: string;
+  /** The timeline that the savepoint is on. @defaultValue the current one */
+  readonly timeline?: number;
 }
 
 export const copyNames: readonly (keyof CopyOptions)[] = ['signal', 'timeoutMs', 'onProgress'];
@@ -180,13 +182,15 @@ export async function exportSavepointWith(
   options: ExportSavepointOptions,
   on: CopyComponents,
 ): Promise<RestoreReport> {
-  const own = ['to', 'threadsMax', 'codecs', 'savepoint'];
+  const own = ['to', 'threadsMax', 'codecs', 'savepoint', 'timeline'];
   knownOnly(options, [...locationNames, ...copyNames, ...own]);
-  const { dir, store, savepoint, ...rest } = options;
+  const { dir, store, savepoint, timeline, ...rest } = options;
   const from = store === undefined ? { dir } : { dir, store };
   // Checked here, so that an error names this call's own option.
   checkTarget({ savepoint }, 'savepoint');
-  return restoreWith({ ...rest, from, target: { savepoint } }, on);
+  if (timeline !== undefined) wholeNumber('timeline', timeline, 1);
+  const target = timeline === undefined ? { savepoint } : { savepoint, timeline };
+  return restoreWith({ ...rest, from, target }, on);
 }
 
 /** Limits of a copy, checked. */

@@ -4,6 +4,7 @@
  */
 import type { CheckpointStore, ListedCheckpoint } from '../checkpoint/checkpoint-store.ts';
 import { ConflictError } from '../errors.ts';
+import { savepointNotFound } from '../recovery/not-found.ts';
 import { checkName } from '../state/operator.ts';
 import { isOf, type Ancestry } from '../wal/ancestry.ts';
 
@@ -29,4 +30,18 @@ export async function checkSavepointFree(place: SavepointPlace, name: string): P
   const found = await findSavepoint(place, name);
   if (!found || !isOf(place.ancestry, found)) return;
   throw new ConflictError('SAVEPOINT_EXISTS', `there is a savepoint ${name} already`, { name });
+}
+
+/** The savepoint of a name. @throws NotFoundError SAVEPOINT_NOT_FOUND, which lists those there are */
+export async function existingSavepoint(
+  place: SavepointPlace,
+  name: string,
+): Promise<ListedCheckpoint> {
+  const found = await findSavepoint(place, name);
+  if (found) return found;
+  const all = await place.checkpoints.list();
+  const savepoints = all.flatMap(({ savepoint, dropped }) =>
+    savepoint === undefined || dropped ? [] : [savepoint],
+  );
+  throw savepointNotFound(name, savepoints);
 }

@@ -55,7 +55,8 @@ export interface ChangeOptions {
   readonly from?: number;
   /**
    * In place of `from`: the position of the last commit that was handled. Where the store has been
-   * taken back to before it since, the feed ends with TIMELINE_LEFT at once. @defaultValue none
+   * taken back to before it since, or it is above the last commit of its timeline, the feed ends with
+   * TIMELINE_LEFT at once. @defaultValue none
    */
   readonly after?: { readonly timeline: number; readonly lsn: number };
   /**
@@ -273,8 +274,13 @@ class ChangeFeed {
   }
 
   /** What has been given has to be in the past of what comes. */
-  #checkTimeline({ ancestry, timelines }: LogMoment): void {
+  #checkTimeline({ ancestry, timelines, lsn, record }: LogMoment): void {
     const { after } = this.#in.options;
+    const lastLsn = Math.max(lsn, record?.lsn ?? 0);
+    // Only durable commits are given out, and those are here: it is of what a copy was made before.
+    if (this.#timeline === undefined && after?.timeline === ancestry.timeline) {
+      if (after.lsn > lastLsn) throw aboveTheEnd(after, lastLsn);
+    }
     const before =
       this.#timeline === undefined
         ? after
@@ -354,6 +360,17 @@ class ChangeFeed {
     const view = this.#view;
     return view ? { ...commit, effects: view.apply(record, tables) } : commit;
   }
+}
+
+function aboveTheEnd(
+  { timeline, lsn }: { readonly timeline: number; readonly lsn: number },
+  lastLsn: number,
+): ConflictError {
+  return new ConflictError(
+    'TIMELINE_LEFT',
+    `LSN ${lsn} of timeline ${timeline} is above its last commit, ${lastLsn}: commits that were given are not in this store`,
+    { timeline, lsn, forkLsn: lastLsn, current: timeline },
+  );
 }
 
 function timelineLeft(

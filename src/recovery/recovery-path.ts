@@ -87,10 +87,13 @@ export function skippedFault(error: TidemarkError, path: string): SkippedFault {
   return { path: typeof told === 'string' ? told : path, code: error.code, what: error.message };
 }
 
+/** Ways that lose operators are not looked for unless that is asked for. */
+const noWay = 'no way is left to all operators, with optimistic there may be one to the sound ones';
+
 /** The error of an opening that every way would make lose commits; nothing was changed. */
 export function lossError(first: TidemarkError, paths: readonly LosingPath[]): TidemarkError {
   const ways = paths.map(pathText).join('; ');
-  const text = paths.length === 0 ? 'no way is left' : `every way would lose commits: ${ways}`;
+  const text = paths.length === 0 ? noWay : `every way would lose commits: ${ways}`;
   const message = `${first.message}; ${text}`;
   const details = { ...first.details, paths };
   const Class = classes.find((candidate) => first instanceof candidate) ?? CorruptionError;

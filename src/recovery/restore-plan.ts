@@ -191,9 +191,10 @@ function outOfRetention(input: PlanInput, retained: RetainedRange): NotFoundErro
   const named = nameOf(target);
   const isToCome = target.kind === 'timestamp' && target.number > now;
   const every = fromLsn === undefined ? 'no commit by itself' : `every commit from LSN ${fromLsn}`;
+  const records = oldestLsn === undefined ? 'no checkpoint' : `checkpoints from LSN ${oldestLsn}`;
   return new NotFoundError(
     'OUT_OF_RETENTION',
-    `${named} ${isToCome ? 'is still to come' : 'cannot be restored'}: what is kept is ${every} to ${lastLsn}, and checkpoints from LSN ${oldestLsn ?? 'none'}`,
+    `${named} ${isToCome ? 'is still to come' : 'cannot be restored'}: what is kept is ${every} to ${lastLsn}, and ${records}`,
     { target: named, fromLsn, fromTimestamp, lastLsn, oldestLsn, oldestTimestamp },
   );
 }

@@ -159,6 +159,12 @@ describe('savepoints', () => {
     expect((await engine.checkpoints()).map(({ dropped }) => dropped)).toEqual([true]);
     expect(await codeOf(engine.dropSavepoint('before'))).toBe('SAVEPOINT_NOT_FOUND');
     expect((await engine.checkpoint({ savepoint: 'before' })).lsn).toBe(1);
+    const mistyped = await errorOf(engine.dropSavepoint('befor'));
+    expect([mistyped.code, mistyped.details['savepoints']]).toEqual([
+      'SAVEPOINT_NOT_FOUND',
+      ['before'],
+    ]);
+    expect(mistyped.message).toContain('there is before');
     await engine.close();
   });
 

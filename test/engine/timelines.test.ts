@@ -211,6 +211,21 @@ describe('a feed of changes', () => {
       details: { timeline: 1, lsn: 6, forkLsn: 5, current: 2 },
     });
     expect(await codeOf(behind(7, 6))).toBe('TIMELINE_LEFT');
+    // A copy from before that commit, or another store: what was given is not in it.
+    expect(await behind(2, 9)).toEqual([]);
+    expect(await errorOf(behind(2, 10))).toMatchObject({
+      code: 'TIMELINE_LEFT',
+      details: { timeline: 2, lsn: 10, forkLsn: 9, current: 2 },
+    });
+    const engine = await opened(world);
+    expect(await codeOf(engine.changes({ after: { timeline: 2, lsn: 10 } }).next())).toBe(
+      'TIMELINE_LEFT',
+    );
+    await commit(engine, 'b', 1);
+    expect(await rest(engine.changes({ follow: false, after: { timeline: 2, lsn: 9 } }))).toEqual([
+      '2:10',
+    ]);
+    await engine.close();
     const both = { dir, from: 1, after: { timeline: 1, lsn: 1 } };
     expect(await codeOf(() => followStoreWith(both, world))).toBe('INVALID_OPTION');
   });

@@ -170,6 +170,7 @@ describe('every way loses commits', () => {
     const before = await digests(world.fs);
     const error = await errorOf(open(world, accepting));
     expect([error.code, error.details['paths']]).toEqual(['CORRUPT_RECORD', []]);
+    expect(error.message).toContain('with optimistic there may be one');
     expect(await digests(world.fs)).toEqual(before);
   });
 

@@ -136,6 +136,23 @@ describe('a restore of everything', () => {
     );
   });
 
+  test('of a savepoint of a timeline that was left: it is named', async () => {
+    const store = await filled(4);
+    let engine = await store.open();
+    await engine.checkpoint({ savepoint: 'mine' });
+    await engine.close();
+    engine = await store.open({ recoverTo: { lsn: 2 } });
+    await engine.close();
+    const call = { dir, savepoint: 'mine', to };
+    const error = await errorOf(exportSavepointWith(call, on(store)));
+    expect([error.code, error.details['timeline']]).toEqual(['SAVEPOINT_NOT_FOUND', 1]);
+    const wrong = { ...call, timeline: '1' as never };
+    expect((await errorOf(exportSavepointWith(wrong, on(store)))).details['option']).toBe(
+      'timeline',
+    );
+    expect((await exportSavepointWith({ ...call, timeline: 1 }, on(store))).lsn).toBe(4);
+  });
+
   test('of a store whose snapshots are elsewhere: the copy has its own', async () => {
     const store = new TestStore();
     // An engine closes the store that it was given.
