@@ -4,8 +4,9 @@
  */
 import type { SlicePlace } from '../checkpoint/residency/load-queue.ts';
 import type { Residency } from '../checkpoint/residency/residency.ts';
-import { mapKeyOf, type Key } from '../codec/key.ts';
+import type { Key } from '../codec/key.ts';
 import type { MapKey } from '../state/key-hash.ts';
+import { keyIn } from '../state/keys.ts';
 import { badOption, knownOnly } from '../std/option-checks.ts';
 import type { StateSpace } from '../state/state-space.ts';
 import { yieldNow } from '../threads/turns.ts';
@@ -62,12 +63,13 @@ function checkRequest(request: PrefetchRequest): {
     throw badOption('state', 'is one of an operator, which is not given', state);
   }
   if (keys === undefined) return { operator, state, keys };
-  if (state === undefined)
+  if (operator === undefined || state === undefined)
     throw badOption('keys', 'are those of a state, which is not given', keys);
   if (typeof keys === 'string' || typeof keys[Symbol.iterator] !== 'function') {
     throw badOption('keys', 'must be a list of keys', keys);
   }
-  return { operator, state, keys: [...keys].map((key) => mapKeyOf(key)) };
+  const table = { definition: { operator, state } };
+  return { operator, state, keys: [...keys].map((key) => keyIn(table, key)) };
 }
 
 interface Facts {

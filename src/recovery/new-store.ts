@@ -17,7 +17,13 @@ import type { FileLock, FileSystem } from '../fs/file-system.ts';
 import { createFile } from '../fs/replace-file.ts';
 import { toHex } from '../std/bytes.ts';
 import { FileObjectStore } from '../store/file-store.ts';
-import { directoryError, identityName, lockName, writeIdentity } from '../wal/identity.ts';
+import {
+  directoryError,
+  identityName,
+  lockName,
+  restoringName,
+  writeIdentity,
+} from '../wal/identity.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { lockDirectory } from '../wal/log.ts';
 import type { TimelineFork } from '../wal/ancestry.ts';
@@ -26,8 +32,6 @@ import { writeLowWater, type LowWater } from '../wal/low-water.ts';
 import { startLog } from '../wal/start-log.ts';
 import type { CopyComponents } from './copy-run.ts';
 import { clearDirectory, findInTheWay, storeDirectories } from './empty-directory.ts';
-
-export const restoringName = 'RESTORING';
 
 /** What a fork takes over of what is said of its parent's log. */
 export interface ForkedLog {

@@ -62,6 +62,10 @@ const unfinished: readonly string[] = [
   'timelines',
 ];
 
+/** The mark of a directory that a restore or fork is being made in (recovery/new-store.ts). */
+export const restoringName = 'RESTORING';
+const unfinishedCopy = `the restore or fork into it is not finished (${restoringName}): if it does not run any more, do it again into this directory, or delete it`;
+
 /** Reads the identity; undefined in an empty directory; NOT_A_STORE where other files are. */
 export async function readIdentity(
   fs: FileSystem,
@@ -77,6 +81,10 @@ export async function readIdentity(
   if (names.includes(claimedName)) throw await claimedError(fs, directory);
   if (!names.includes(identityName)) {
     const foreign = names.find((name) => !unfinished.includes(name));
+    // With a suffix too: the mark on its way.
+    if (names.some((name) => name.startsWith(restoringName))) {
+      throw notAStore(directory, unfinishedCopy);
+    }
     if (foreign !== undefined) throw notAStore(directory, `it holds ${foreign}`);
     await refuseLostIdentity(fs, directory, names);
     return undefined;

@@ -108,6 +108,13 @@ describe('export-savepoint', () => {
     );
     expect(missing.status).toBe(2);
   });
+
+  test('with --timeline: one of that timeline', async () => {
+    const named = ['export-savepoint', store, 'third', join(directory, 'third-of')];
+    const other = await run(...named, '--timeline', '7');
+    expect([other.status, other.stderr.split(':')[1]]).toEqual([2, ' TIMELINE_NOT_FOUND']);
+    expect((await run(...named, '--timeline', '1')).status).toBe(0);
+  });
 });
 
 describe('split and join', () => {

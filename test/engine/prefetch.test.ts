@@ -244,6 +244,11 @@ describe('engine.prefetch', () => {
     const { engine } = await opened(world, { prefetch: 'none' });
     const before = engine.stats().residency.coldBytes;
     await engine.prefetch({ operator: 'none', state: 'text', keys: [1] });
+    const wrong = { operator: 'flights', state: 'text', keys: [{} as never] };
+    expect(await errorOf(engine.prefetch(wrong))).toMatchObject({
+      code: 'INVALID_KEY',
+      details: { operator: 'flights', state: 'text', what: 'key' },
+    });
     await engine.prefetch({ operator: 'flights' });
     const { coldBytes } = engine.stats().residency;
     expect(coldBytes).toBeLessThan(before - 300_000);

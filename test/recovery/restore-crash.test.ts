@@ -11,7 +11,7 @@ import { openReaderWith } from '../../src/recovery/reader.ts';
 import { encodeSealedJson } from '../../src/codec/sealed-json.ts';
 import { verifyStoreWith } from '../../src/recovery/verify.ts';
 import { readIdentity } from '../../src/wal/identity.ts';
-import { open, worldOn, type World } from '../engine/engine-fixture.ts';
+import { errorOf, open, worldOn, type World } from '../engine/engine-fixture.ts';
 import { changes, type CrashChoice, type FaultyFileSystem } from '../tools/faulty-file-system.ts';
 import { SeededRandom } from '../tools/seeded-random.ts';
 
@@ -81,16 +81,21 @@ test('a power loss at any change: refused, nothing or whole, and it can be done 
   const world = await source();
   const cuts = await cutEverywhere(world, () => restoreWith({ from, to }, world));
   const found = new Map<string, number>();
+  const says = new Set<string>();
   for (const fs of cuts) {
     const judged = await judge(fs);
     found.set(judged, (found.get(judged) ?? 0) + 1);
     if (judged === 'whole') continue;
+    if (judged === 'refused') {
+      says.add((await errorOf(openReaderWith({ dir: to }, worldOn(fs, undefined, 5)))).message);
+    }
     const next = worldOn(fs, undefined, 9);
     await restoreWith({ from, to }, next);
     expect(await judge(fs)).toBe('whole');
     expect(await fs.list(to)).not.toContain('RESTORING');
   }
   expect([...found.keys()].sort()).toEqual(['nothing', 'refused', 'whole']);
+  expect([...says]).toEqual([expect.stringContaining('is not finished (RESTORING)')]);
   expect(cuts.length).toBeGreaterThan(60);
 });
 
