@@ -51,7 +51,7 @@ export interface Fault {
   readonly call?: FileCallName | readonly FileCallName[];
   /** A path, or a pattern that it has to match. */
   readonly path?: string | RegExp;
-  /** Strikes the nth call that matches, from 1, and no other. */
+  /** Strikes the nth call that matches, from 1, and no other; so not with `from` or `every`. */
   readonly nth?: number;
   /** Strikes the nth call that matches and each one behind it. */
   readonly from?: number;
@@ -194,6 +194,9 @@ function checkFault(fault: Fault): void {
     if (fault[name] !== undefined) wholeNumber(name, fault[name], 1);
   }
   const { name, probability, path, call, error, act, delayMs, bytes, pages, afterwards } = fault;
+  if (fault.nth !== undefined && (fault.from !== undefined || fault.every !== undefined)) {
+    throw badOption('nth', 'cannot be with from or every', fault.nth);
+  }
   if (name !== undefined && typeof name !== 'string') throw badOption('name', 'must be text', name);
   if (probability !== undefined && !(probability >= 0 && probability <= 1)) {
     throw badOption('probability', 'must be from 0 to 1', probability);

@@ -72,6 +72,8 @@ test.each<[string, object]>([
   ['delayMs', { delayMs: -1 }],
   ['act', { act: 'stop' }],
   ['times', { times: 0, error: 'EIO' }],
+  ['nth', { nth: 2, every: 3, error: 'EIO' }],
+  ['nth', { nth: 2, from: 3, error: 'EIO' }],
   ['fault.nht', { nht: 1, error: 'EIO' }],
 ])('a fault with a bad %s (%#): INVALID_OPTION', async (option, fault) => {
   const fs = new SimulatedFileSystem();
