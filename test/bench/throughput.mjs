@@ -113,7 +113,7 @@ export async function throughput({ fresh, rounds, median }) {
   // go, and gives it out again without a page fault, unless it is told a fixed threshold.
   if (process.env.MALLOC_MMAP_THRESHOLD_ === undefined) {
     const measure = fileURLToPath(new URL('./measure.mjs', import.meta.url));
-    const env = { ...process.env, MALLOC_MMAP_THRESHOLD_: '131072' };
+    const env = { ...process.env, MALLOC_MMAP_THRESHOLD_: '4194304' };
     execFileSync(process.execPath, ['--expose-gc', measure, 'throughput'], {
       env,
       stdio: 'inherit',
