@@ -79,7 +79,7 @@ export async function runBackup(order: BackupOrder, on: CopyComponents): Promise
     run.check();
     const { inventory, snapshots, bytes } = copied;
     const copiedRecords = await target.publish(inventory);
-    const droppedFiles = inventory.isSure ? await target.drop(inventory) : 0;
+    const droppedFiles = await target.drop(inventory);
     const verifiedBytes = order.verify ? await verify(order.to, on, run) : undefined;
     return {
       dir: order.to,

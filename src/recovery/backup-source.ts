@@ -104,13 +104,16 @@ export async function readInventory(
   const dropped = (await objects.list(checkpointPrefix))
     .map(({ name }) => name)
     .filter((name) => parseRecordName(name)?.dropped === true);
-  const { records, isSure } = await readRecords(objects, toHex(identity.storeId));
+  const { records: read, isSure } = await readRecords(objects, toHex(identity.storeId));
   const sizes = new Map(
     (await objects.list(snapshotPrefix)).map(({ name, bytes }) => [name, bytes]),
   );
-  const whole = records.filter(({ chain }) =>
-    chain.every(({ name, bytes }) => sizes.get(name) === bytes),
-  );
+  const isWhole = ({ chain }: CheckpointRecord): boolean =>
+    chain.every(({ name, bytes }) => sizes.get(name) === bytes);
+  // A record that was collected since goes before its snapshots (R1): it lacks nothing.
+  const listed = new Set(read.every(isWhole) ? [] : await listRecordIds(objects));
+  const records = read.filter((record) => isWhole(record) || listed.has(record.id));
+  const whole = records.filter(isWhole);
   const names = new Set(whole.flatMap(({ chain }) => chain.map(({ name }) => name)));
   const moment = await readLogMoment(source, source.fs, identity, {
     without: unusable(records, whole),

@@ -246,23 +246,14 @@ export class BackupTarget {
     return put;
   }
 
-  /** Deletes what the source has given up; how many objects and segments. */
+  /**
+   * Deletes what the source has given up; how many objects and segments. Objects stay where a record of
+   * the source could not be read: one that is here may be needed. The log goes as the source's does: what
+   * is below it leads nowhere.
+   */
   async drop(inventory: BackupInventory): Promise<number> {
-    const { records, dropped, timelines, snapshots, segments, lowWater } = inventory;
-    const kept = new Set([...records, ...timelines, ...snapshots].map(({ name }) => name));
-    for (const name of dropped) kept.add(name);
-    let count = 0;
-    const remove = async (names: readonly string[]): Promise<void> => {
-      for (const name of names) {
-        if (kept.has(name)) continue;
-        await storeCall('delete', name, () => this.#objects.delete(name));
-        count++;
-      }
-    };
-    const inCheckpoints = await this.#namesOf(checkpointPrefix);
-    await remove(inCheckpoints.filter((name) => parseRecordName(name)?.dropped === false));
-    await remove(inCheckpoints.filter((name) => parseRecordName(name)?.dropped === true));
-    await remove(await this.#namesOf(snapshotPrefix));
+    const { segments, lowWater, isSure } = inventory;
+    let count = isSure ? await this.#dropObjects(inventory) : 0;
     const { fs } = this.#on;
     const before = await readLowWater(fs, this.#log);
     if (lowWater && lowWater.lsn !== before?.lsn) await writeLowWater(fs, this.#log, lowWater);
@@ -274,17 +265,35 @@ export class BackupTarget {
     ];
     for (const name of gone) await fs.unlink(`${this.#log}/${name}`);
     if (gone.length > 0) await fs.syncDirectory(this.#log);
-    await remove(await this.#namesOf(timelinePrefix));
+    const timelines = new Set(inventory.timelines.map(({ name }) => name));
+    if (isSure) count += await this.#remove(timelinePrefix, (name) => !timelines.has(name));
     await this.#writeManifest({ ...this.#manifest, segments: [...names] });
     return count + gone.length;
   }
 
-  get #log(): string {
-    return `${this.#dir}/wal`;
+  /** Records, then the marks of those that were dropped, then snapshots. */
+  async #dropObjects({ records, dropped, snapshots }: BackupInventory): Promise<number> {
+    const kept = new Set([...records, ...snapshots].map(({ name }) => name));
+    for (const name of dropped) kept.add(name);
+    const isGone = (name: string): boolean => !kept.has(name);
+    const isMark = (name: string): boolean => parseRecordName(name)?.dropped === true;
+    const isRecord = (name: string): boolean => parseRecordName(name)?.dropped === false;
+    return (
+      (await this.#remove(checkpointPrefix, (name) => isRecord(name) && isGone(name))) +
+      (await this.#remove(checkpointPrefix, (name) => isMark(name) && isGone(name))) +
+      (await this.#remove(snapshotPrefix, isGone))
+    );
   }
 
-  async #namesOf(prefix: string): Promise<string[]> {
-    return (await this.#objects.list(prefix)).map(({ name }) => name);
+  /** Deletes objects of a prefix; how many. */
+  async #remove(prefix: string, isGone: (name: string) => boolean): Promise<number> {
+    const gone = (await this.#objects.list(prefix)).map(({ name }) => name).filter(isGone);
+    for (const name of gone) await storeCall('delete', name, () => this.#objects.delete(name));
+    return gone.length;
+  }
+
+  get #log(): string {
+    return `${this.#dir}/wal`;
   }
 
   /** A segment that no backup has put here is of somebody who opened the copy. */

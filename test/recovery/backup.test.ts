@@ -4,6 +4,8 @@
 import { describe, expect, test } from 'vitest';
 import { backupWith, type BackupOptions } from '../../src/engine/backup-store.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
+import type { FileSystem } from '../../src/fs/file-system.ts';
+import type { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
 import type { BackupReport } from '../../src/recovery/backup-run.ts';
 import type { CopyComponents, CopyProgress } from '../../src/recovery/copy-run.ts';
 import { openReaderWith } from '../../src/recovery/reader.ts';
@@ -189,6 +191,62 @@ describe('a backup', () => {
       await backedUp(store, { to: '/fresh' });
       expect(await contentOf(store, '/fresh')).toEqual(due);
     }
+  });
+
+  test('again when the log has been trimmed past the copy and a record has gone bad: whole, without a gap', async () => {
+    const store = await filled();
+    await backedUp(store);
+    const before = await namesIn(store, to, 'wal');
+    const engine = await store.open({ ...smallSegments, retention: { checkpoints: 2 } });
+    for (let base = 0; base < 4; base++) {
+      await fill(engine, 30);
+      await engine.checkpoint({ kind: 'base' });
+      await engine.collect();
+    }
+    await engine.close();
+    const now = await namesIn(store, dir, 'wal');
+    expect(now[0]! > before.at(-1)!.replace('-', '.')).toBe(true);
+    const [oldest] = (await store.fs.list(`${dir}/checkpoints`)).toSorted();
+    await store.flip(`${dir}/checkpoints/${oldest}`, 40);
+    const report = await backedUp(store);
+    expect(report.droppedFiles).toBeGreaterThan(0);
+    expect(await namesIn(store, to, 'wal')).toEqual(now);
+    expect(await contentOf(store, to)).toEqual(await contentOf(store, dir));
+  });
+
+  test('beside a collection that takes a record and its snapshot meanwhile: as if it had come before', async () => {
+    const store = new TestStore();
+    const engine = await store.open({ ...smallSegments, retention: false });
+    await fill(engine, 10);
+    await engine.checkpoint({ kind: 'base' });
+    await fill(engine, 10);
+    await engine.checkpoint({ kind: 'base' });
+    await engine.close();
+    await backedUp(store);
+    // Those of the first chain: the base begins another one.
+    const oldest = async (part: string): Promise<string[]> => {
+      const names = await store.fs.list(`${dir}/${part}`);
+      return names
+        .filter((name) => /0000000[12](\.json)?$/.test(name))
+        .map((name) => `${dir}/${part}/${name}`);
+    };
+    const collected = [...(await oldest('checkpoints')), ...(await oldest('snapshots'))];
+    expect(collected).toHaveLength(4);
+    const list = async (path: string): Promise<string[]> => {
+      const isMet = path === `${dir}/snapshots`;
+      for (const gone of isMet ? collected.splice(0) : []) await store.fs.unlink(gone);
+      return store.fs.list(path);
+    };
+    const fs: FileSystem = new Proxy(store.fs, {
+      get(target, name: keyof MemoryFileSystem) {
+        if (name === 'list') return list;
+        const found: unknown = target[name];
+        return typeof found === 'function' ? found.bind(target) : found;
+      },
+    });
+    const report = await backupWith({ from: { dir }, to }, { ...on(store), fs });
+    expect(report.droppedFiles).toBe(4);
+    await expectSame(store);
   });
 
   test('verify: false checks nothing', async () => {
