@@ -112,7 +112,8 @@ export class RebuildWays {
       const copies: LocalCopy[] = [];
       const release = async (): Promise<void> => {
         unpin();
-        for (const copy of copies) await copy.discard();
+        // One that cannot be removed now keeps no other: the next opening removes staged files.
+        await Promise.allSettled(copies.map((copy) => copy.discard()));
       };
       try {
         return { lsn, record, sources: await this.#sources({ plan, copies }), release };

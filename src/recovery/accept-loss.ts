@@ -120,7 +120,8 @@ async function giveUp(
     input.run.check();
     input.run.end();
   } catch (error) {
-    await transfer.discard(stagedPath);
+    // What cannot be removed now is a staged file: the next opening removes those.
+    await transfer.discard(stagedPath).catch(() => {});
     throw error;
   } finally {
     for (const { buffer } of state.tail) input.slabs.release(buffer);

@@ -3,7 +3,6 @@
  * before ends, none past the LSN of the record.
  */
 import type { ChainLink, CheckpointRecord } from '../checkpoint/checkpoint-record.ts';
-import { parseSnapshotName } from '../checkpoint/checkpoint-record.ts';
 
 /** The first link that does not fit, and why. */
 export interface ChainFault {
@@ -21,9 +20,6 @@ export function findChainFault(record: CheckpointRecord): ChainFault | undefined
     }
     if (link.lastLsn < link.fromLsn) {
       return { link, what: `ends at LSN ${link.lastLsn} before it starts` };
-    }
-    if (parseSnapshotName(link.name)?.sha256 !== link.sha256) {
-      return { link, what: 'has a name that is not of its digest' };
     }
     ({ lastLsn } = link);
   }

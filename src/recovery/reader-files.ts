@@ -91,25 +91,21 @@ export class ReadOnlyFiles implements FileSystem {
   }
 }
 
-/** A file whose reading can be ended between two reads; closing it never is. */
-class CheckedHandle implements FileHandle {
+/** An open file of a reader: whatever would change it is refused. */
+class ReadOnlyHandle implements FileHandle {
   readonly #handle: FileHandle;
   readonly #path: string;
-  readonly #check: () => void;
 
-  constructor(handle: FileHandle, path: string, check: () => void) {
+  constructor(handle: FileHandle, path: string) {
     this.#handle = handle;
     this.#path = path;
-    this.#check = check;
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {
-    this.#check();
     return this.#handle.read(target, position);
   }
 
   readNow(target: Uint8Array, position: number): number {
-    this.#check();
     return this.#handle.readNow(target, position);
   }
 
@@ -138,45 +134,29 @@ class CheckedHandle implements FileHandle {
   }
 }
 
+/** A file whose reading can be ended between two reads; closing it never is. */
+class CheckedHandle extends ReadOnlyHandle {
+  readonly #check: () => void;
+
+  constructor(handle: FileHandle, path: string, check: () => void) {
+    super(handle, path);
+    this.#check = check;
+  }
+
+  override async read(target: Uint8Array, position: number): Promise<number> {
+    this.#check();
+    return super.read(target, position);
+  }
+
+  override readNow(target: Uint8Array, position: number): number {
+    this.#check();
+    return super.readNow(target, position);
+  }
+}
+
 /** A pinned file as one of its users sees it: closing leaves it open. */
-class PinnedHandle implements FileHandle {
-  readonly #handle: FileHandle;
-  readonly #path: string;
-
-  constructor(handle: FileHandle, path: string) {
-    this.#handle = handle;
-    this.#path = path;
-  }
-
-  read(target: Uint8Array, position: number): Promise<number> {
-    return this.#handle.read(target, position);
-  }
-
-  readNow(target: Uint8Array, position: number): number {
-    return this.#handle.readNow(target, position);
-  }
-
-  size(): Promise<number> {
-    return this.#handle.size();
-  }
-
-  async close(): Promise<void> {}
-
-  async write(): Promise<void> {
-    throw refused('write', this.#path);
-  }
-
-  async writeThrough(): Promise<void> {
-    throw refused('write', this.#path);
-  }
-
-  async sync(): Promise<void> {
-    throw refused('sync', this.#path);
-  }
-
-  async truncate(): Promise<void> {
-    throw refused('truncate', this.#path);
-  }
+class PinnedHandle extends ReadOnlyHandle {
+  override async close(): Promise<void> {}
 }
 
 function refused(action: string, path: string): InternalError {
