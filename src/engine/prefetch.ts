@@ -9,7 +9,7 @@ import type { MapKey } from '../state/key-hash.ts';
 import { keyIn } from '../state/keys.ts';
 import { badOption, knownOnly } from '../std/option-checks.ts';
 import type { StateSpace } from '../state/state-space.ts';
-import { yieldNow } from '../threads/turns.ts';
+import { yieldNow } from '../std/turns.ts';
 
 /** What is to be brought into memory; nothing said: everything. */
 export interface PrefetchRequest {

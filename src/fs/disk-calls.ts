@@ -25,6 +25,18 @@ export interface DiskCalls {
   link(existing: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   stat(path: string): Promise<Stats>;
+  /** Left out where all calls hold the calling thread. */
+  readonly held?: HeldCalls;
+}
+
+/** What durable writes that hold the calling thread need. */
+export interface HeldCalls {
+  /** As `write`. */
+  readonly write: (fd: number, source: Uint8Array, at: number, bytes: number, to: number) => number;
+  /** For durations. */
+  readonly nowMs: () => number;
+  /** Lets other work of this thread go on. */
+  readonly turn: () => Promise<void>;
 }
 
 /** The read that holds the calling thread, of either set. */

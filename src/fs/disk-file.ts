@@ -5,8 +5,9 @@
  * refused here (EBADF), and `close` waits for the calls under way: neither can reach another file.
  */
 import { assert } from '../std/assert.ts';
-import { openFlags, readNow, type DiskCalls } from './disk-calls.ts';
+import { openFlags, readNow, type DiskCalls, type HeldCalls } from './disk-calls.ts';
 import type { FileHandle } from './file-system.ts';
+import { HeldWrites } from './held-writes.ts';
 import { checkOffset, systemError } from './system-error.ts';
 
 /** Buffers that one `writev` takes (IOV_MAX of Linux and macOS). */
@@ -25,6 +26,7 @@ export class DiskFile implements FileHandle {
   #whenIdle: (() => void) | undefined;
   /** Of the file opened for `writeThrough`; undefined: two calls instead. */
   #through: Promise<number | undefined> | undefined;
+  readonly #held = new HeldWrites();
 
   constructor(calls: DiskCalls, fd: number, path: string) {
     this.#calls = calls;
@@ -57,8 +59,9 @@ export class DiskFile implements FileHandle {
     return this.#run('write', async () => {
       this.#through ??= this.#openThrough();
       const fd = await this.#through;
-      await this.#write(source, position, fd ?? this.#fd);
-      if (fd === undefined) await this.#calls.fdatasync(this.#fd);
+      if (fd !== undefined) return this.#writeThrough(source, position, fd);
+      await this.#write(source, position, this.#fd);
+      await this.#calls.fdatasync(this.#fd);
     });
   }
 
@@ -94,6 +97,33 @@ export class DiskFile implements FileHandle {
     return ArrayBuffer.isView(source)
       ? this.#writeOne(source, position, fd)
       : this.#writeMany(source, position, fd);
+  }
+
+  /** At once, or by a thread of the pool (held-writes.ts). */
+  async #writeThrough(
+    source: Uint8Array | readonly Uint8Array[],
+    position: number,
+    fd: number,
+  ): Promise<void> {
+    const calls = this.#calls.held;
+    if (!calls) return this.#write(source, position, fd);
+    const began = calls.nowMs();
+    const held = ArrayBuffer.isView(source) && this.#held.allow(source.byteLength);
+    if (held) this.#writeNow(calls, source, position, fd);
+    else await this.#write(source, position, fd);
+    this.#held.took(calls.nowMs() - began, held);
+    // A caller that goes on in a microtask, and writes again, would keep everything else waiting.
+    if (held) await calls.turn();
+  }
+
+  #writeNow(calls: HeldCalls, source: Uint8Array, position: number, fd: number): void {
+    checkOffset(position, 'write', this.#path);
+    for (let done = 0; done < source.byteLength;) {
+      const bytes = source.byteLength - done;
+      const written = calls.write(fd, source, done, bytes, position + done);
+      this.#checkProgress(written, bytes);
+      done += written;
+    }
   }
 
   /**

@@ -5,6 +5,8 @@
  */
 import fs from 'node:fs';
 
+import { systemClock } from '../std/clock.ts';
+import { yieldNow } from '../std/turns.ts';
 import type { DiskCalls } from './disk-calls.ts';
 import { DiskFileSystem } from './disk-file-system.ts';
 import type { FileSystem } from './file-system.ts';
@@ -33,6 +35,11 @@ export const asynchronousCalls: DiskCalls = {
     promised((done: Done<void>) => fs.link(existing, to, done as fs.NoParamCallback)),
   unlink: (path) => promised((done: Done<void>) => fs.unlink(path, done as fs.NoParamCallback)),
   stat: (path) => promised((done) => fs.stat(path, done)),
+  held: {
+    write: (fd, source, at, bytes, to) => fs.writeSync(fd, source, at, bytes, to),
+    nowMs: () => systemClock.monotonicMs(),
+    turn: yieldNow,
+  },
 };
 
 /** The file system of the machine; its calls leave the event loop free. */

@@ -28,7 +28,7 @@ import { toHex } from '../std/bytes.ts';
 import type { Clock } from '../std/clock.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { checkPlace, placeOf } from '../store/store-place.ts';
-import { yieldNow } from '../threads/turns.ts';
+import { yieldNow } from '../std/turns.ts';
 import { assertKnown, isOf, type Ancestry } from '../wal/ancestry.ts';
 import { assertEngine, directoryError, readIdentity, type StoreIdentity } from '../wal/identity.ts';
 import { planOpening, type OpeningPlan } from '../wal/log-opening.ts';

@@ -3,7 +3,7 @@
  * order drawn from a seed, so that each of several calls under way may be the first. Given the same
  * seed and the same program, the order is the same.
  */
-import { yieldNow } from '../threads/turns.ts';
+import { yieldNow } from '../std/turns.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 /** Lets calls go on in a random order. */

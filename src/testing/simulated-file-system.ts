@@ -22,7 +22,7 @@ import {
 import { systemError } from '../fs/system-error.ts';
 import { systemClock, type Clock } from '../std/clock.ts';
 import { badOption, knownOnly, oneOf, wholeNumber } from '../std/option-checks.ts';
-import { yieldNow } from '../threads/turns.ts';
+import { yieldNow } from '../std/turns.ts';
 import { CallScheduler } from './call-scheduler.ts';
 import { allDropped, allKept, randomChoice, type CrashChoice } from './crash-fate.ts';
 import { CrashPoint, type DiskImage } from './crash-point.ts';

@@ -9,7 +9,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { errorFromPlain } from './error-transfer.ts';
 import { restingThreads, type RestingThreads } from './resting-threads.ts';
 import type { TaskReply } from './task-messages.ts';
-import { yieldNow } from './turns.ts';
+import { yieldNow } from '../std/turns.ts';
 import { tasks, type TaskInput, type TaskName, type TaskOutput } from './tasks.ts';
 import { startWorker, type WorkerThread } from './worker-thread.ts';
 

@@ -10,7 +10,7 @@ import type { FileSystem } from '../fs/file-system.ts';
 import { must } from '../std/assert.ts';
 import { errorToPlain } from './error-transfer.ts';
 import type { TaskReply, TaskRequest, WorkerRequest } from './task-messages.ts';
-import { yieldNow } from './turns.ts';
+import { yieldNow } from '../std/turns.ts';
 import { tasks, type TaskContext, type TaskName } from './tasks.ts';
 
 const port = must(parentPort, 'the worker has a parent');

@@ -25,7 +25,7 @@ export const layers: readonly string[] = [
 const besides: Readonly<Record<string, readonly string[]>> = {
   cli: ['engine/index.ts', 'wal/log.ts', 'checkpoint/library/snapshot-library.ts', 'errors.ts'],
   demo: ['engine/index.ts', 'wal/log.ts', 'errors.ts'],
-  testing: ['std/', 'fs/', 'store/', 'threads/turns.ts', 'engine/open-engine.ts', 'errors.ts'],
+  testing: ['std/', 'fs/', 'store/', 'engine/open-engine.ts', 'errors.ts'],
 };
 
 /** Modules of Node that only their seams may import. */

@@ -26,7 +26,7 @@ import { Turns } from '../../snapshot/task-context.ts';
 import { must } from '../../std/assert.ts';
 import { definitionToPlain, type TableDefinition } from '../../state/table-definition.ts';
 import { versionOf } from '../../state/value-versions.ts';
-import { yieldNow } from '../../threads/turns.ts';
+import { yieldNow } from '../../std/turns.ts';
 import { badOption, knownOnly, wholeNumber } from '../../std/option-checks.ts';
 import type { ArenaEntry } from './snapshot-arena.ts';
 import { checkLineage } from './snapshot-chain.ts';

@@ -4,7 +4,7 @@
 import { AbortedError } from '../../errors.ts';
 import { Turns } from '../../snapshot/task-context.ts';
 import type { Clock } from '../../std/clock.ts';
-import { yieldNow } from '../../threads/turns.ts';
+import { yieldNow } from '../../std/turns.ts';
 import { badOption, wholeNumber } from '../../std/option-checks.ts';
 
 const timeoutMsMost = 2 ** 31 - 1;

@@ -21,7 +21,7 @@ import { Turns } from '../../snapshot/task-context.ts';
 import { fromHex } from '../../std/bytes.ts';
 import { must } from '../../std/assert.ts';
 import type { TableDefinition } from '../../state/table-definition.ts';
-import { yieldNow } from '../../threads/turns.ts';
+import { yieldNow } from '../../std/turns.ts';
 import { badOption, knownOnly, wholeNumber } from '../../std/option-checks.ts';
 import { rulesOf } from '../checkpointer-input.ts';
 import { checkLineage } from './snapshot-chain.ts';

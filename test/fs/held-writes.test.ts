@@ -1,0 +1,135 @@
+import { constants, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import type { DiskCalls } from '../../src/fs/disk-calls.ts';
+import { DiskFileSystem } from '../../src/fs/disk-file-system.ts';
+import { HeldWrites } from '../../src/fs/held-writes.ts';
+import { asynchronousCalls } from '../../src/fs/node-file-system.ts';
+
+/** Quick answers, one after the other. */
+function quick(held: HeldWrites, count: number): void {
+  for (let i = 0; i < count; i++) held.took(0.1, false);
+}
+
+describe('which writes are held', () => {
+  test('none before eight quick answers in a row, small ones then', () => {
+    const held = new HeldWrites();
+    quick(held, 7);
+    expect(held.allow(100)).toBe(false);
+    held.took(5, false);
+    quick(held, 7);
+    expect(held.allow(100)).toBe(false);
+    quick(held, 1);
+    expect(held.allow(64 * 1024)).toBe(true);
+    expect(held.allow(64 * 1024 + 1)).toBe(false);
+  });
+
+  test('one that was slow: twice as many quick answers are wanted, up to a bound', () => {
+    const held = new HeldWrites();
+    for (const wanted of [8, 16, 32, 64, 128, 256]) {
+      quick(held, wanted - 1);
+      expect(held.allow(1)).toBe(false);
+      quick(held, 1);
+      expect(held.allow(1)).toBe(true);
+      held.took(2, true);
+    }
+  });
+
+  test('a slow answer of the pool asks for as many as before; a long quick run for fewer', () => {
+    const held = new HeldWrites();
+    quick(held, 8);
+    held.took(2, true);
+    held.took(2, false);
+    quick(held, 15);
+    expect(held.allow(1)).toBe(false);
+    quick(held, 1);
+    expect(held.allow(1)).toBe(true);
+    quick(held, 240);
+    held.took(2, false);
+    quick(held, 8);
+    expect(held.allow(1)).toBe(true);
+  });
+});
+
+describe.skipIf(process.platform !== 'linux')('held writes of a file', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'tidemark-held-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  /** Notes the writes that hold the thread; each takes at most so many bytes. */
+  function noting(bytesMax: number): { calls: DiskCalls; held: number[] } {
+    const through = new Set<number>();
+    const held: number[] = [];
+    const calls: DiskCalls = {
+      ...asynchronousCalls,
+      open: async (path, flags) => {
+        const fd = await asynchronousCalls.open(path, flags);
+        if ((flags & constants.O_DSYNC) !== 0) through.add(fd);
+        return fd;
+      },
+      // A pool that answers at once, whatever the disk of this machine is doing.
+      write: async (fd, source, at, bytes, to) =>
+        asynchronousCalls.held!.write(fd, source, at, bytes, to),
+      held: {
+        ...asynchronousCalls.held!,
+        write: (fd, source, at, bytes, to) => {
+          expect(through.has(fd)).toBe(true);
+          const some = Math.min(bytes, bytesMax);
+          held.push(asynchronousCalls.held!.write(fd, source, at, some, to));
+          return held.at(-1)!;
+        },
+      },
+    };
+    return { calls, held };
+  }
+
+  test('go through the descriptor that syncs, whole, each after a turn of the loop', async () => {
+    const { calls, held } = noting(3);
+    const path = join(directory, 'file');
+    const handle = await new DiskFileSystem(calls).open(path, 'create');
+    let turns = 0;
+    let turning = setImmediate(function turn() {
+      turns++;
+      turning = setImmediate(turn);
+    });
+    const expected: number[] = [];
+    // More than enough, should the disk answer slowly now and then.
+    for (let i = 0; held.length < 20 && i < 10_000; i++) {
+      await handle.writeThrough(Uint8Array.of(i, i, i, i, i), i * 5);
+      for (let at = 0; at < 5; at++) expected.push(i & 0xff);
+    }
+    clearImmediate(turning);
+    await handle.close();
+    expect(held.length).toBeGreaterThanOrEqual(20);
+    expect([...readFileSync(path)]).toEqual(expected);
+    expect(turns).toBeGreaterThanOrEqual(held.length / 2);
+  });
+
+  test('one that fails: its error, and a closed file stays closed', async () => {
+    const { calls, held } = noting(100);
+    const failing = Object.assign(new Error('disk full'), { code: 'ENOSPC' });
+    let fails = false;
+    const sometimes: DiskCalls = {
+      ...calls,
+      held: {
+        ...calls.held!,
+        write: (...args) => {
+          if (fails) throw failing;
+          return calls.held!.write(...args);
+        },
+      },
+    };
+    const handle = await new DiskFileSystem(sometimes).open(join(directory, 'file'), 'create');
+    for (let i = 0; held.length === 0 && i < 10_000; i++) {
+      await handle.writeThrough(Uint8Array.of(1), i);
+    }
+    fails = true;
+    await expect(handle.writeThrough(Uint8Array.of(1), 0)).rejects.toBe(failing);
+    await handle.close();
+    await expect(handle.writeThrough(Uint8Array.of(1), 0)).rejects.toMatchObject({ code: 'EBADF' });
+  });
+});
