@@ -11,6 +11,7 @@ import {
   EXT_REGEXP,
   EXT_SET,
   EXT_VIEW,
+  HOST_IS_BIG_ENDIAN,
   swapForHost,
   VIEW_KINDS,
 } from './value-format.ts';
@@ -163,8 +164,19 @@ function writeView(index: number, context: WalkContext, value: object, depth: nu
   const view = whole ? new Uint8Array(value) : (value as ArrayBufferView);
   context.writer.ext(EXT_VIEW, view.byteLength + 1);
   context.writer.byte(index);
-  const stored = context.writer.raw(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
-  swapForHost(stored, VIEW_KINDS[index]!.width);
+  context.writer.raw(storedBytes(view, VIEW_KINDS[index]!.width));
+}
+
+/** The bytes of a view, little-endian. */
+function storedBytes(view: ArrayBufferView, width: number): Uint8Array {
+  const bytes =
+    view instanceof Uint8Array
+      ? view
+      : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  if (!HOST_IS_BIG_ENDIAN || width === 1) return bytes;
+  const swapped = Uint8Array.prototype.slice.call(bytes);
+  swapForHost(swapped, width);
+  return swapped;
 }
 
 /** Refuses bytes that belong to somebody else too, can change their length, or are gone. */

@@ -10,13 +10,14 @@ import { EXT_NULL_OBJECT, EXT_TYPE, VALUE_BYTES_MAX, VALUE_DEPTH_MAX } from './v
 import { formatPath, step, STEP_ENCODED, typeOf, type Step } from './value-path.ts';
 import type { TypeDefinition } from './value-type.ts';
 import { MARK } from './value-skip.ts';
-import { ValueTooLarge, ValueWriter } from './value-writer.ts';
+import { ValueTooLarge, ValueWriter, type ByteTarget } from './value-writer.ts';
 
 const { getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } =
   Object;
 const OBJECT = Object.prototype;
 const ARRAY = Array.prototype;
 const BYTES = Uint8Array.prototype;
+const BUFFER = Buffer.prototype;
 /** Ancestors are searched for a cycle at every multiple of this depth: cheap where it is flat. */
 const CYCLE_CHECK_DEPTH = 32;
 
@@ -35,22 +36,37 @@ export class ValueEncoder implements WalkContext {
 
   /** Encodes a value, behind its version where that is above 1. */
   encode(value: unknown, version = 1): Uint8Array {
-    if (this.#busy) {
-      throw new InvalidArgumentError(
-        'INVALID_CALL',
-        'a value cannot be stored while another is being encoded by a registered type',
-      );
-    }
-    this.#busy = true;
+    this.#assertIdle();
     this.writer.start();
+    this.#encode(value, version);
+    return this.writer.finish();
+  }
+
+  /** As `encode`, behind what a target has; of a value that is refused it keeps nothing. */
+  encodeInto(target: ByteTarget, value: unknown, version = 1): void {
+    this.#assertIdle();
+    this.writer.startIn(target);
+    this.#encode(value, version);
+    this.writer.finishIn(target);
+  }
+
+  #assertIdle(): void {
+    if (!this.#busy) return;
+    throw new InvalidArgumentError(
+      'INVALID_CALL',
+      'a value cannot be stored while another is being encoded by a registered type',
+    );
+  }
+
+  #encode(value: unknown, version: number): void {
+    this.#busy = true;
     try {
       if (version > 1) this.#version(version);
       this.write(value, 0);
-      return this.writer.finish();
     } catch (error) {
       this.writer.reset();
       if (!(error instanceof ValueTooLarge)) throw error;
-      return this.refuse(`is larger than ${VALUE_BYTES_MAX} bytes when encoded`, value, 0);
+      this.refuse(`is larger than ${VALUE_BYTES_MAX} bytes when encoded`, value, 0);
     } finally {
       this.#busy = false;
       if (this.#parents.length > 0) this.#parents.length = 0;
@@ -144,9 +160,9 @@ export class ValueEncoder implements WalkContext {
 
   #object(value: object, depth: number): void {
     if (depth % CYCLE_CHECK_DEPTH === 0 && depth > 0) this.#checkDepth(value, depth);
-    const prototype: unknown = getPrototypeOf(value);
-    if (prototype === BYTES && ArrayBuffer.isView(value)) {
-      return writeBuiltIn(this, value, BYTES, depth);
+    const prototype = getPrototypeOf(value) as object | null;
+    if (ArrayBuffer.isView(value) && (prototype === BYTES || prototype === BUFFER)) {
+      return writeBuiltIn(this, value, prototype as object, depth);
     }
     this.#parents[depth] = value;
     if (prototype === OBJECT) this.#plain(value, depth);
@@ -185,7 +201,7 @@ export class ValueEncoder implements WalkContext {
     this.refuse(`is an array with the extra property ${JSON.stringify(extra)}`, value, depth);
   }
 
-  #other(value: object, prototype: unknown, depth: number): void {
+  #other(value: object, prototype: object | null, depth: number): void {
     if (prototype === null) {
       const begin = this.writer.beginExt(EXT_NULL_OBJECT);
       this.noSymbols(value, depth);
@@ -193,8 +209,8 @@ export class ValueEncoder implements WalkContext {
       this.writer.endExt(begin);
       return;
     }
-    const type = this.#types.get(prototype as object);
-    if (type === undefined) writeBuiltIn(this, value, prototype as object, depth);
+    const type = this.#types.get(prototype);
+    if (type === undefined) writeBuiltIn(this, value, prototype, depth);
     else this.#registered(type, value, depth);
   }
 

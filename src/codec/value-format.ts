@@ -92,7 +92,8 @@ export const ERROR_CLASSES: ReadonlyMap<string, new () => Error> = new Map<strin
   ],
 );
 
-const HOST_IS_BIG_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 0;
+/** Whether numbers in views of this machine have to be turned round. */
+export const HOST_IS_BIG_ENDIAN: boolean = new Uint8Array(new Uint16Array([1]).buffer)[0] === 0;
 
 /** Turns elements from the byte order of the host to little-endian, or back, in place. */
 export function swapForHost(

@@ -1,7 +1,7 @@
 /*
- * Bytes of MessagePack scalars and headers, appended to a buffer that is used again. The buffer
- * that is kept stays small: a value that outgrows it gets buffers of its own, which live as long
- * as the caller holds the result. Called by the value encoder only.
+ * Bytes of MessagePack scalars and headers, appended to a buffer that is used again, or to one of the
+ * caller. The buffer that is kept stays small: a value that outgrows it gets buffers of its own,
+ * which live as long as the caller holds the result. Called by the value encoder only.
  */
 import {
   CANONICAL_NAN,
@@ -19,6 +19,13 @@ const SHORT_STRING = 48;
 const scratch = new DataView(new ArrayBuffer(8));
 const scratchBytes = new Uint8Array(scratch.buffer);
 
+/** Bytes that a caller collects; a value that does not fit puts a larger buffer in the place of `bytes`. */
+export interface ByteTarget {
+  bytes: Buffer;
+  /** Where the next byte goes. */
+  at: number;
+}
+
 /** Thrown by `reserve`; the encoder turns it into a refusal that names the path. */
 export class ValueTooLarge extends Error {}
 
@@ -27,10 +34,27 @@ export class ValueWriter {
   #bytes: Buffer = this.#kept;
   #at = 0;
   #safe: number = KEPT_BYTES - HEADROOM;
+  #start = 0;
 
   /** Starts a new value; what `finish` gave out before is written over. */
   start(): void {
+    this.#start = 0;
     this.#at = 0;
+  }
+
+  /** Starts a new value behind what a target has. */
+  startIn({ bytes, at }: ByteTarget): void {
+    this.#bytes = bytes;
+    this.#safe = bytes.length - HEADROOM;
+    this.#start = at;
+    this.#at = at;
+  }
+
+  /** Gives a target the bytes since `startIn`. */
+  finishIn(target: ByteTarget): void {
+    target.bytes = this.#bytes;
+    target.at = this.#at;
+    this.reset();
   }
 
   /** The bytes since `start`, borrowed until the next `start`. */
@@ -150,12 +174,10 @@ export class ValueWriter {
     this.#at += 3;
   }
 
-  /** Appends bytes and returns where they lie, so that the caller can adjust them. */
-  raw(bytes: Uint8Array): Uint8Array {
+  raw(bytes: Uint8Array): void {
     this.reserve(bytes.length);
     this.#bytes.set(bytes, this.#at);
     this.#at += bytes.length;
-    return this.#bytes.subarray(this.#at - bytes.length, this.#at);
   }
 
   /** Makes room for so many bytes and a header. */
@@ -165,8 +187,9 @@ export class ValueWriter {
 
   #grow(bytes: number): void {
     const needed = this.#at + bytes + HEADROOM;
-    if (needed > VALUE_BYTES_MAX) throw new ValueTooLarge();
-    const size = Math.min(VALUE_BYTES_MAX, Math.max(needed, this.#bytes.length * 2));
+    const most = this.#start + VALUE_BYTES_MAX;
+    if (needed > most) throw new ValueTooLarge();
+    const size = Math.min(most, Math.max(needed, this.#bytes.length * 2));
     const larger = Buffer.allocUnsafeSlow(size);
     larger.set(this.#bytes.subarray(0, this.#at));
     this.#bytes = larger;

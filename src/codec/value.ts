@@ -8,6 +8,7 @@ import { isBuiltIn } from './value-built-ins.ts';
 import { ValueDecoder } from './value-decoder.ts';
 import { ValueEncoder } from './value-encoder.ts';
 import type { TypeDefinition } from './value-type.ts';
+import type { ByteTarget } from './value-writer.ts';
 
 export { deepFreeze } from './value-freeze.ts';
 export type { TypeDefinition } from './value-type.ts';
@@ -21,6 +22,8 @@ export interface ValueCodec {
    * is kept; INVALID_CALL from within the `encode` of a registered type.
    */
   encode(value: unknown, version?: number): Uint8Array;
+  /** As `encode`, into the bytes of a target; one that is refused leaves `at` as it was. */
+  encodeInto(target: ByteTarget, value: unknown, version?: number): void;
   /**
    * Decodes a copy of a value without version: nothing of the result aliases `bytes`, which may be shared memory.
    * @throws CorruptionError CORRUPT_SNAPSHOT when the bytes are not those of a value.
@@ -50,6 +53,7 @@ export function createValueCodec(types: readonly TypeDefinition[] = []): ValueCo
   const decoder = new ValueDecoder(byName);
   return {
     encode: (value, version) => encoder.encode(value, version),
+    encodeInto: (target, value, version) => encoder.encodeInto(target, value, version),
     decode: (bytes, start, end) => decoder.decode(bytes, start, end),
   };
 }

@@ -28,8 +28,14 @@ export interface ValueEncoder {
     subKey: MapKey | undefined,
     value: unknown,
   ): Uint8Array;
-  /** CRC of the encoded value when checks are on, else 0. */
-  crcOf(encoded: Uint8Array): number;
+  /** Writes the value of the entry that is open; gives its CRC when checks are on, else 0. */
+  writeValue(
+    encoder: CommitEncoder,
+    table: Table<unknown>,
+    key: MapKey,
+    subKey: MapKey | undefined,
+    value: unknown,
+  ): number;
 }
 
 /** Where cells of a change stand. */
@@ -87,16 +93,9 @@ export class CellChange implements Change {
     if (cell.value === deleted) {
       const { none } = operatorIds;
       const op = ops.delete;
-      encoder.add({
-        table: table.id,
-        op,
-        operator: none,
-        expiry: 0,
-        eventTime: cell.eventTime || moment.eventTime,
-        key,
-        subKey,
-        value: undefined,
-      });
+      const eventTime = cell.eventTime || moment.eventTime;
+      encoder.open(table.id, op, none, 0, eventTime, key, subKey);
+      encoder.close();
       return;
     }
     this.encodePut(encoder, moment);
@@ -104,19 +103,10 @@ export class CellChange implements Change {
 
   encodePut(encoder: CommitEncoder, moment: CommitMoment): void {
     const { cell, key, subKey, table } = this;
-    const value = this.encoder.encodeValue(table, key, subKey, cell.value);
-    cell.crc = this.encoder.crcOf(value);
-    const { expiry } = cell;
-    encoder.add({
-      table: table.id,
-      op: ops.put,
-      operator: operatorIds.none,
-      expiry,
-      eventTime: cell.eventTime || moment.eventTime,
-      key,
-      subKey,
-      value,
-    });
+    const eventTime = cell.eventTime || moment.eventTime;
+    encoder.open(table.id, ops.put, operatorIds.none, cell.expiry, eventTime, key, subKey);
+    cell.crc = this.encoder.writeValue(encoder, table, key, subKey, cell.value);
+    encoder.close();
   }
 
   /** The active memtable held nothing of this key before. */
@@ -190,20 +180,11 @@ export class AppendChange implements Change {
     const table = this.#table;
     const key = this.#key;
     this.#pending.forEach((item, ordinal) => {
-      const value = this.#encoder.encodeValue(table, key, undefined, item.value);
-      item.crc = this.#encoder.crcOf(value);
       const subKey = listSubKey(moment.lsn, ordinal);
-      const { expiry } = item;
-      encoder.add({
-        table: table.id,
-        op: ops.put,
-        operator: operatorIds.none,
-        expiry,
-        eventTime: item.eventTime || moment.eventTime,
-        key,
-        subKey,
-        value,
-      });
+      const eventTime = item.eventTime || moment.eventTime;
+      encoder.open(table.id, ops.put, operatorIds.none, item.expiry, eventTime, key, subKey);
+      item.crc = this.#encoder.writeValue(encoder, table, key, undefined, item.value);
+      encoder.close();
     });
   }
 
@@ -273,16 +254,16 @@ export class ClearKeyChange<C extends MapCell | ListCell> implements Change {
 
   encode(encoder: CommitEncoder, { eventTime }: CommitMoment): void {
     if (this.#owner.replaced || this.#cell.replaced) return;
-    encoder.add({
-      table: this.#table.id,
-      op: ops.clearKey,
-      operator: operatorIds.none,
-      expiry: 0,
+    encoder.open(
+      this.#table.id,
+      ops.clearKey,
+      operatorIds.none,
+      0,
       eventTime,
-      key: this.#key,
-      subKey: undefined,
-      value: undefined,
-    });
+      this.#key,
+      undefined,
+    );
+    encoder.close();
   }
 
   committed(): void {}
@@ -323,16 +304,16 @@ export class ClearTableChange<C extends { replaced: boolean } | Cell> implements
 
   encode(encoder: CommitEncoder, { eventTime }: CommitMoment): void {
     if (this.#cells.replaced) return;
-    encoder.add({
-      table: this.#table.id,
-      op: ops.clearTable,
-      operator: operatorIds.none,
-      expiry: 0,
+    encoder.open(
+      this.#table.id,
+      ops.clearTable,
+      operatorIds.none,
+      0,
       eventTime,
-      key: undefined,
-      subKey: undefined,
-      value: undefined,
-    });
+      undefined,
+      undefined,
+    );
+    encoder.close();
   }
 
   committed(): void {}

@@ -3,6 +3,7 @@
  * thread. The buffer is reused; the record is borrowed until the next `begin`.
  */
 import { encodeKeyInto, keyBytesMax, keyOfMapKey } from '../codec/key.ts';
+import type { ByteTarget } from '../codec/value-writer.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import {
   commitEntryHeaderBytes,
@@ -34,11 +35,16 @@ export interface EncodedChange {
   readonly value: Uint8Array | undefined;
 }
 
-export class CommitEncoder {
-  #buffer = new Uint8Array(START_BYTES);
-  #at = 0;
+/** Bytes are behind those of the record so far while a value is written into it. */
+export class CommitEncoder implements ByteTarget {
+  /** Of the record, up to `at`. */
+  bytes: Buffer = Buffer.allocUnsafeSlow(START_BYTES);
+  at = 0;
   #entries = 0;
   #heldBytes = 0;
+  /** Where the entry that is open starts, and its value. */
+  #entryStart = 0;
+  #valueStart = 0;
   readonly #bytesMax: number;
 
   constructor(bytesMax: number) {
@@ -47,20 +53,20 @@ export class CommitEncoder {
 
   /** Starts a record. */
   begin(timestamp: number, metadata: Uint8Array | undefined): void {
-    if (this.#buffer.length > KEPT_BYTES_MAX) this.#buffer = new Uint8Array(START_BYTES);
+    if (this.bytes.length > KEPT_BYTES_MAX) this.bytes = Buffer.allocUnsafeSlow(START_BYTES);
     const metadataBytes = metadata?.length ?? 0;
-    this.#at = 0;
+    this.at = 0;
     this.#entries = 0;
     this.#heldBytes = 0;
     this.#reserve(commitHeaderBytes + metadataBytes);
-    const buffer = this.#buffer;
-    buffer[0] = commitKind;
-    buffer[1] = commitVersion;
-    writeU16(buffer, 2, 0);
-    writeU64(buffer, 8, timestamp);
-    writeU32(buffer, 16, metadataBytes);
-    if (metadata) buffer.set(metadata, commitHeaderBytes);
-    this.#at = commitHeaderBytes + metadataBytes;
+    const { bytes } = this;
+    bytes[0] = commitKind;
+    bytes[1] = commitVersion;
+    writeU16(bytes, 2, 0);
+    writeU64(bytes, 8, timestamp);
+    writeU32(bytes, 16, metadataBytes);
+    if (metadata) bytes.set(metadata, commitHeaderBytes);
+    this.at = commitHeaderBytes + metadataBytes;
   }
 
   get entryCount(): number {
@@ -79,64 +85,103 @@ export class CommitEncoder {
 
   add(change: EncodedChange): void {
     const { table, op, operator, expiry, eventTime, key, subKey, value } = change;
-    const valueBytes = value?.length ?? 0;
-    this.#reserve(commitEntryHeaderBytes + 16 + 2 * (keyBytesMax + 16) + valueBytes);
-    const buffer = this.#buffer;
-    const start = this.#at;
+    this.open(table, op, operator, expiry, eventTime, key, subKey);
+    if (value) this.append(value);
+    this.close();
+  }
+
+  /** Starts an entry; its value is written behind it. */
+  open(
+    table: number,
+    op: number,
+    operator: number,
+    expiry: number,
+    eventTime: number,
+    key: MapKey | undefined,
+    subKey: MapKey | Uint8Array | undefined,
+  ): void {
+    this.#reserve(commitEntryHeaderBytes + 16 + 2 * (keyBytesMax + 16));
+    const { bytes } = this;
+    const start = this.at;
     let at = start + commitEntryHeaderBytes;
     if (expiry !== 0) {
-      writeU64(buffer, at, expiry);
+      writeU64(bytes, at, expiry);
       at += 8;
     }
     if (eventTime !== 0) {
-      writeU64(buffer, at, eventTime);
+      writeU64(bytes, at, eventTime);
       at += 8;
     }
     const keyStart = at;
-    if (key !== undefined) at = encodeMapKey(key, buffer, at);
+    if (key !== undefined) at = encodeMapKey(key, bytes, at);
     const keyEnd = at;
     if (subKey instanceof Uint8Array) {
-      buffer.set(subKey, at);
+      bytes.set(subKey, at);
       at += subKey.length;
     } else if (subKey !== undefined) {
-      at = encodeMapKey(subKey, buffer, at);
+      at = encodeMapKey(subKey, bytes, at);
     }
-    const subKeyEnd = at;
-    if (value) buffer.set(value, at);
-    writeU32(buffer, start, table);
-    writeU32(buffer, start + 4, valueBytes);
-    writeU16(buffer, start + 8, keyEnd - keyStart);
-    writeU16(buffer, start + 10, subKeyEnd - keyEnd);
-    buffer[start + 12] = op;
-    buffer[start + 13] = operator;
-    buffer[start + 14] =
+    writeU32(bytes, start, table);
+    writeU16(bytes, start + 8, keyEnd - keyStart);
+    writeU16(bytes, start + 10, at - keyEnd);
+    bytes[start + 12] = op;
+    bytes[start + 13] = operator;
+    bytes[start + 14] =
       (subKey === undefined ? 0 : entryFlags.subKey) |
       (expiry === 0 ? 0 : entryFlags.expiry) |
       (eventTime === 0 ? 0 : entryFlags.eventTime);
-    buffer[start + 15] = 0;
-    this.#at = at + valueBytes;
+    bytes[start + 15] = 0;
+    this.#entryStart = start;
+    this.#valueStart = at;
+    this.at = at;
+  }
+
+  /** Appends to the value of the entry that is open. */
+  append(value: Uint8Array): void {
+    this.#reserve(value.length);
+    this.bytes.set(value, this.at);
+    this.at += value.length;
+  }
+
+  /** Of the entry that is open, so far; borrowed. */
+  get value(): Uint8Array {
+    return this.bytes.subarray(this.#valueStart, this.at);
+  }
+
+  get valueBytes(): number {
+    return this.at - this.#valueStart;
+  }
+
+  /** Ends the entry that is open. */
+  close(): void {
+    this.#refuseTooLarge(this.at);
+    writeU32(this.bytes, this.#entryStart + 4, this.valueBytes);
     this.#entries++;
   }
 
   /** The record. */
   finish(): Uint8Array {
-    writeU32(this.#buffer, 4, this.#entries);
-    return this.#buffer.subarray(0, this.#at);
+    writeU32(this.bytes, 4, this.#entries);
+    return new Uint8Array(this.bytes.buffer, 0, this.at);
   }
 
   #reserve(bytes: number): void {
-    const needed = this.#at + bytes;
-    if (needed <= this.#buffer.length) return;
-    if (needed > this.#bytesMax + START_BYTES + 4 * keyBytesMax) {
-      throw new InvalidArgumentError(
-        'COMMIT_TOO_LARGE',
-        `commit is larger than commitBytesMax: ${this.#bytesMax} bytes`,
-        { bytesMax: this.#bytesMax },
-      );
-    }
-    const larger = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
-    larger.set(this.#buffer.subarray(0, this.#at), 0);
-    this.#buffer = larger;
+    const needed = this.at + bytes;
+    if (needed <= this.bytes.length) return;
+    this.#refuseTooLarge(needed);
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2));
+    larger.set(this.bytes.subarray(0, this.at), 0);
+    this.bytes = larger;
+  }
+
+  /** What is reserved may be more than is needed; the log refuses by the bytes that there are. */
+  #refuseTooLarge(bytes: number): void {
+    if (bytes <= this.#bytesMax + START_BYTES + 4 * keyBytesMax) return;
+    throw new InvalidArgumentError(
+      'COMMIT_TOO_LARGE',
+      `commit is larger than commitBytesMax: ${this.#bytesMax} bytes`,
+      { bytesMax: this.#bytesMax },
+    );
   }
 }
 

@@ -14,6 +14,7 @@ import type { Clock } from '../std/clock.ts';
 import { BlobCounter } from './blob-totals.ts';
 import { deleted, type Cell, type ListCell, type MapCell, type MapKey } from './cells.ts';
 import type { ValueEncoder } from './changes.ts';
+import type { CommitEncoder } from './commit-encoder.ts';
 import { ImageLayers } from './image-layers.ts';
 import { decodeInt64 } from './operand-changes.ts';
 import { readStored } from './stored-value.ts';
@@ -269,8 +270,25 @@ export class StateSpace implements ValueEncoder {
     } catch (error) {
       throw this.#placed(error, table, key, subKey);
     }
-    this.checkSize(table, key, subKey, encoded);
+    this.checkSize(table, key, subKey, encoded.length);
     return encoded;
+  }
+
+  writeValue(
+    encoder: CommitEncoder,
+    table: Table<unknown>,
+    key: MapKey,
+    subKey: MapKey | undefined,
+    value: unknown,
+  ): number {
+    try {
+      if (table.definition.kind === 'blob') encoder.append(value as Uint8Array);
+      else this.codec.encodeInto(encoder, value, versionOf(table.definition));
+    } catch (error) {
+      throw this.#placed(error, table, key, subKey);
+    }
+    this.checkSize(table, key, subKey, encoder.valueBytes);
+    return this.checks ? this.crcOf(encoder.value) : 0;
   }
 
   /** Refuses a key and a value that are larger than a record may be. */
@@ -278,12 +296,12 @@ export class StateSpace implements ValueEncoder {
     table: Table<unknown>,
     key: MapKey,
     subKey: MapKey | undefined,
-    encoded: Uint8Array,
+    valueBytes: number,
   ): void {
     // Keys are measured only where they can matter.
-    if (encoded.length + 2 * keyBytesMax <= this.#recordBytesMax) return;
+    if (valueBytes + 2 * keyBytesMax <= this.#recordBytesMax) return;
     const keyBytes = bytesOfKey(key) + (subKey === undefined ? 0 : bytesOfKey(subKey));
-    const bytes = encoded.length + keyBytes;
+    const bytes = valueBytes + keyBytes;
     if (bytes <= this.#recordBytesMax) return;
     const { operator, state } = table.definition;
     throw new InvalidArgumentError(

@@ -63,8 +63,8 @@ export function patchValue(space: StateSpace, table: Table<Cell>, of: PatchOf): 
   const isAlive = open || before.expiry === 0 || before.expiry > space.now();
   const stored = patched(patch, isAlive ? before.bytes : undefined);
   const operand = open ? composed(open.patch, patch) : patch;
-  space.checkSize(table, key, undefined, stored);
-  space.checkSize(table, key, undefined, operand);
+  space.checkSize(table, key, undefined, stored.length);
+  space.checkSize(table, key, undefined, operand.length);
   const value = decodeVersioned(space.codec, stored, 0, stored.length);
   if (before.isOlder) {
     // A patch is for values of its own version: what it makes is logged as a whole.
