@@ -4,7 +4,7 @@
  * the same transaction replaced logs nothing: the clear covers it.
  */
 import { operatorIds, ops } from '../snapshot/entry-format.ts';
-import { writeU32 } from '../std/bytes.ts';
+import { writeU32BigEndian } from '../std/bytes.ts';
 import {
   deleted,
   emptyListCell,
@@ -229,11 +229,6 @@ export function listSubKey(lsn: number, ordinal: number): Uint8Array {
   writeU32BigEndian(listKey, 4, lsn >>> 0);
   writeU32BigEndian(listKey, 8, ordinal);
   return listKey;
-}
-
-function writeU32BigEndian(bytes: Uint8Array, at: number, value: number): void {
-  writeU32(bytes, at, value);
-  bytes.subarray(at, at + 4).reverse();
 }
 
 /** All sub-keys of a map's key, or all items of a list's key, cleared. */

@@ -6,7 +6,7 @@ import type { Key } from '../codec/key.ts';
 import { deleted, openCell, type Cell, type MapKey } from './cells.ts';
 import { keyIn } from './keys.ts';
 import { isAlive, valueBefore, type Before } from './operand-base.ts';
-import { CounterChange, refuseNumber, safeCounter } from './operand-changes.ts';
+import { CounterChange, refuseNumber, safeSum } from './operand-changes.ts';
 import { countLive, scan } from './scan.ts';
 import type { StateSpace } from './state-space.ts';
 import type { Table } from './table.ts';
@@ -38,14 +38,14 @@ export class CounterState {
       throw refuseNumber(table, key, 'safe whole numbers', amount);
     }
     const mapKey = keyIn(this.#table, key);
-    const now = space.now();
     const times = timesOf(options, this.#ttlMs, space);
     const before = valueBefore<number>(space, table, mapKey);
+    const previous = table.active.cells.get(mapKey);
     // What the open transaction added is logged as one operand: it is one sum, whatever its expiry.
-    const isOpen = table.active.cells.get(mapKey)?.lsn === 0;
-    const start = before && (isOpen || isAlive(before, now)) ? before.value : 0;
-    const value = safeCounter(BigInt(start) + BigInt(amount), table, key);
-    this.#changeOf(mapKey, before).add(amount, value, times);
+    const isOpen = previous?.lsn === 0;
+    const start = before && (isOpen || this.#isLive(before)) ? before.value : 0;
+    const value = safeSum(start, amount, table, key);
+    this.#changeOf(mapKey, previous, before).add(amount, value, times);
     return value;
   }
 
@@ -92,14 +92,22 @@ export class CounterState {
     const space = this.#space;
     space.assertOpen();
     const before = valueBefore<number>(space, this.#table, keyIn(this.#table, key));
-    return isAlive(before, space.now()) ? before : undefined;
+    return before && this.#isLive(before) ? before : undefined;
+  }
+
+  /** Looks at the clock only where it matters. */
+  #isLive(before: Before<number>): boolean {
+    return before.expiry === 0 || isAlive(before, this.#space.now());
   }
 
   /** The open transaction's change of a counter, made if there is none. */
-  #changeOf(key: MapKey, before: Before<number> | undefined): CounterChange {
+  #changeOf(
+    key: MapKey,
+    previous: Cell | undefined,
+    before: Before<number> | undefined,
+  ): CounterChange {
     const { transaction } = this.#space;
-    const previous = this.#table.active.cells.get(key);
-    const open = previous && transaction.changeOf(previous);
+    const open = previous?.lsn === 0 ? transaction.changeOf(previous) : undefined;
     if (open instanceof CounterChange && previous?.value !== deleted) return open;
     const cell = openCell(0, noTimes);
     const place = { key, cell, previous };

@@ -7,6 +7,7 @@
 import { typeOf } from '../codec/value-path.ts';
 import { CorruptionError, InvalidArgumentError } from '../errors.ts';
 import { operatorIds, ops, type OperatorId } from '../snapshot/entry-format.ts';
+import { writeU32 } from '../std/bytes.ts';
 import type { BlobCounter } from './blob-totals.ts';
 import type { Cell, MapKey } from './cells.ts';
 import { CellChange, type ValueEncoder } from './changes.ts';
@@ -62,8 +63,9 @@ export abstract class OperandChange extends CellChange {
 /** Additions to one counter in one transaction. */
 export class CounterChange extends OperandChange {
   readonly #before: Before<number> | undefined;
-  /** A difference of two safe integers may itself be unsafe. */
-  #added = 0n;
+  #added = 0;
+  /** In the place of `#added` once that is unsafe: a difference of two safe integers may be. */
+  #wide: bigint | undefined;
 
   constructor(
     encoder: ValueEncoder,
@@ -77,21 +79,35 @@ export class CounterChange extends OperandChange {
 
   /** Adds to the counter; `value` is its result now, a safe integer. */
   add(amount: number, value: number, times: WriteTimes): void {
-    this.#added += BigInt(amount);
+    const added = this.#added + amount;
+    if (this.#wide === undefined && Number.isSafeInteger(added)) this.#added = added;
+    else this.#wide = (this.#wide ?? BigInt(this.#added)) + BigInt(amount);
     this.show(value, times);
   }
 
   override encodePut(encoder: CommitEncoder, moment: CommitMoment): void {
     const { cell, key, table } = this;
     const before = this.#before;
-    const result = BigInt(isAlive(before, moment.timestamp) ? before.value : 0) + this.#added;
-    cell.value = safeCounter(result, table, key);
-    this.addOperand(encoder, moment, operatorIds.add, encodeInt64(this.#added));
+    const start = isAlive(before, moment.timestamp) ? before.value : 0;
+    const wide = this.#wide;
+    if (wide === undefined) {
+      cell.value = safeSum(start, this.#added, table, key);
+      this.addOperand(encoder, moment, operatorIds.add, int64Of(this.#added));
+    } else {
+      cell.value = safeCounter(BigInt(start) + wide, table, key);
+      this.addOperand(encoder, moment, operatorIds.add, encodeInt64(wide));
+    }
   }
 }
 
+/** The sum of two safe integers, or INVALID_VALUE when it is none. */
+export function safeSum(a: number, b: number, table: Table<unknown>, key: unknown): number {
+  const sum = a + b;
+  return Number.isSafeInteger(sum) ? sum : safeCounter(BigInt(a) + BigInt(b), table, key);
+}
+
 /** A counter's value, or INVALID_VALUE when it leaves the safe integers. */
-export function safeCounter(value: bigint, table: Table<unknown>, key: unknown): number {
+function safeCounter(value: bigint, table: Table<unknown>, key: unknown): number {
   const number = Number(value);
   if (Number.isSafeInteger(number)) return number;
   const { operator, state } = table.definition;
@@ -205,6 +221,15 @@ export class ChunkChange extends OperandChange {
     value.set(content, 8);
     this.addOperand(encoder, moment, operatorIds.chunk, value);
   }
+}
+
+const int64 = new Uint8Array(8);
+
+/** Stored form of a safe integer. Borrowed. */
+function int64Of(value: number): Uint8Array {
+  writeU32(int64, 0, value >>> 0);
+  writeU32(int64, 4, Math.floor(value / 0x1_0000_0000));
+  return int64;
 }
 
 /** Stored form of an integer: 8 bytes, little-endian, two's complement. */

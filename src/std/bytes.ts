@@ -13,14 +13,22 @@ export function readU32(bytes: Uint8Array, at: number): number {
   );
 }
 
-/** Writes an unsigned 32-bit integer. */
-/** As keys that sort have it. */
+/** Reads an unsigned 32-bit integer as keys that sort have it. */
 export function readU32BigEndian(bytes: Uint8Array, at: number): number {
   return (
     ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
   );
 }
 
+/** Writes an unsigned 32-bit integer as keys that sort have it. */
+export function writeU32BigEndian(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+/** Writes an unsigned 32-bit integer. */
 export function writeU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value;
   bytes[at + 1] = value >>> 8;
