@@ -72,6 +72,11 @@ class Store {
     return this.#state.get(key);
   }
 
+  /** The state is read into memory behind the opening, in turns of the loop. */
+  ready() {
+    return this.#engine.prefetch();
+  }
+
   /** Entries and the sum of the lengths of their values, by a walk over all. */
   async walk() {
     let entries = 0;
