@@ -294,6 +294,8 @@ export class LogOutput {
     } finally {
       await oldHandle.close();
     }
+    // Not before: its syncs would come between those of the rotation, which commits wait for.
+    pipeline.start();
   }
 
   /**

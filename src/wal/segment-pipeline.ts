@@ -1,6 +1,6 @@
 /*
- * Fills segments with zeros ahead of need (L2): temporary name, zeros, a sync every 8 MiB so that
- * commits do not queue behind one large one, and waits with them until the writer rotates. At most
+ * Fills segments with zeros ahead of need (L2): temporary name, zeros, a sync every 512 KiB so that
+ * commits do not queue behind a large one, and waits with them until the writer rotates. At most
  * `readyMax` wait. One fill runs at a time; one that fails leaves nothing behind and is tried again
  * when the writer next asks. After `stop` no file is touched any more (L11).
  */
@@ -8,8 +8,7 @@ import { StorageError, toStorageError, type TidemarkError } from '../errors.ts';
 import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import { temporaryName } from './segment-format.ts';
 
-const FILL_BYTES = 1024 * 1024;
-const SYNC_EVERY_BYTES = 8 * FILL_BYTES;
+const FILL_BYTES = 512 * 1024;
 
 /** A file full of zeros that is not part of the log yet. */
 export interface ReadySegment {
@@ -65,12 +64,10 @@ export class SegmentPipeline {
     this.#reserved++;
   }
 
-  /** Takes a reserved segment; the caller owns its handle. */
+  /** Takes a reserved segment; the caller owns its handle, and starts the next fill when it is in use. */
   take(): ReadySegment {
     this.#reserved--;
-    const ready = this.#ready.shift()!;
-    this.start();
-    return ready;
+    return this.#ready.shift()!;
   }
 
   /** Fills segments in the background until enough are ready. */
@@ -168,9 +165,8 @@ export class SegmentPipeline {
       const left = this.#size - at;
       await handle.write(left < zeros.length ? zeros.subarray(0, left) : zeros, at);
       this.fillBytesLeft = Math.max(0, left - zeros.length);
-      if ((at + zeros.length) % SYNC_EVERY_BYTES === 0 && !this.#stopped) await handle.sync();
+      if (!this.#stopped) await handle.sync();
     }
-    if (!this.#stopped) await handle.sync();
   }
 
   async #discard(handle: FileHandle, path: string): Promise<void> {

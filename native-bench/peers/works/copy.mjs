@@ -1,17 +1,23 @@
 /*
- * (f) A second image of the state, durable, after one entry in a hundred has changed: for Tidemark an
+ * (f) Another image of the state, durable, after one entry in a hundred has changed: for Tidemark an
  * incremental checkpoint, for a peer its backup or a copy of its files. Bytes are those it writes.
- * A copy is not durable before its files are synced, so that is part of the time.
+ * A copy is not durable before its files are synced, so that is part of the time. The first image that
+ * a process makes stands apart from the next ones, of which the middle one counts: a job makes
+ * one every so often for as long as it runs.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import { keyOf, makeRandom, makeValues } from '../data.mjs';
 import { fillStore } from './filled.mjs';
 
+/** By one process. */
+const imagesMade = 6;
+
 export const copy = {
   letter: 'f',
-  title: 'A second image after 1 % has changed: checkpoint, backup or copy',
+  title: 'Another image after 1 % has changed: checkpoint, backup or copy',
   metrics: [
+    { name: 'firstMs', unit: 'ms', better: 'less', title: 'time, the first of a process' },
     { name: 'ms', unit: 'ms', better: 'less', title: 'time' },
     { name: 'bytes', unit: 'bytes', better: 'less', title: 'written' },
   ],
@@ -32,18 +38,24 @@ export const copy = {
         const store = await open({ engine: { checkpointing: false } });
         const random = makeRandom(seed);
         const values = makeValues(seed + 1);
-        const changed = Array.from({ length: Math.ceil(entries / 100) }, (_, i) => [
-          keyOf(Math.floor(random() * entries)),
-          values[i % values.length],
-        ]);
-        await store.commit(changed);
-        const to = path.join(dir, 'copy');
-        const startedAt = performance.now();
-        const made = await store.copy(to);
-        const bytes = made?.bytes ?? syncAll(to);
-        const ms = performance.now() - startedAt;
+        const images = [];
+        for (let image = 0; image < imagesMade; image++) {
+          const changed = Array.from({ length: Math.ceil(entries / 100) }, (_, i) => [
+            keyOf(Math.floor(random() * entries)),
+            values[i % values.length],
+          ]);
+          await store.commit(changed);
+          const to = path.join(dir, `copy-${image}`);
+          const startedAt = performance.now();
+          const made = await store.copy(to);
+          const bytes = made?.bytes ?? syncAll(to);
+          images.push({ ms: performance.now() - startedAt, bytes });
+          fs.rmSync(to, { recursive: true, force: true });
+        }
+        const [first, ...next] = images;
+        const { ms, bytes } = next.toSorted((a, b) => a.ms - b.ms)[next.length >> 1];
         await store.close();
-        return { ms, bytes };
+        return { firstMs: first.ms, ms, bytes };
       },
     },
   ],
