@@ -19,29 +19,45 @@ import { machine, runWork } from './rounds.mjs';
 import { printWork } from './table.mjs';
 import { sizes, works } from './works/index.mjs';
 
-const { values: flags } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    smoke: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    peers: { type: 'string' },
-    rounds: { type: 'string' },
-    json: { type: 'string' },
-    keep: { type: 'boolean', default: false },
-    dir: { type: 'string', default: os.tmpdir() },
-  },
+const usage = `npm run bench:peers -- [--quick | --smoke] [--only a,c] [--peers tidemark,lmdb] [--rounds 5]
+                       [--json FILE [--keep]] [--dir DIR]
+works: ${works.map(({ letter, title }) => `(${letter}) ${title}`).join('\n       ')}
+peers: ${all.map(({ name }) => name).join('; ')}
+rounds: a whole number from 1`;
+const { values: flags } = argumentsOf({
+  quick: { type: 'boolean', default: false },
+  smoke: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  peers: { type: 'string' },
+  rounds: { type: 'string' },
+  json: { type: 'string' },
+  keep: { type: 'boolean', default: false },
+  dir: { type: 'string', default: os.tmpdir() },
+  help: { type: 'boolean', default: false },
 });
+if (flags.help) {
+  console.log(usage);
+  process.exit(0);
+}
+
+function argumentsOf(options) {
+  try {
+    return parseArgs({ options });
+  } catch (error) {
+    console.error(`${error.message.split('\n')[0]}\n${usage}`);
+    process.exit(2);
+  }
+}
 
 const size = flags.smoke ? 'smoke' : flags.quick ? 'quick' : 'full';
 const wanted = flags.only?.split(',') ?? works.map(({ letter }) => letter);
 const unknown = wanted.filter((letter) => works.every((work) => work.letter !== letter));
-const names = flags.peers?.split(',') ?? all.map(({ name }) => name);
+// A comma ahead of a space is part of a name.
+const names = flags.peers?.split(/,(?! )/) ?? all.map(({ name }) => name);
 const strangers = names.filter((name) => all.every((contender) => contender.name !== name));
 const rounds = Number(flags.rounds ?? { full: 5, quick: 2, smoke: 1 }[size]);
 if (unknown.length > 0 || strangers.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
-  console.error(`works: ${works.map(({ letter }) => letter).join(', ')}`);
-  console.error(`peers: ${all.map(({ name }) => name).join(', ')}`);
-  console.error('rounds: a whole number from 1');
+  console.error(usage);
   process.exit(2);
 }
 

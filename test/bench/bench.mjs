@@ -31,15 +31,21 @@ const groups = {
   scale: ['state', 'chain', 'segments', 'groups', 'values', 'day'],
 };
 
-const { values: flags, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    json: { type: 'string' },
-    profile: { type: 'string' },
-    dir: { type: 'string', default: os.tmpdir() },
-  },
+const usage = `npm run bench -- [NAME …] [--quick] [--json FILE] [--profile DIR] [--dir DIR]
+npm run bench -- scale [NAME …] [--quick] [--json FILE] [--dir DIR]
+benchmarks: ${groups.parts.join(', ')}
+scale: ${groups.scale.join(', ')}`;
+const { values: flags, positionals } = argumentsOf({
+  quick: { type: 'boolean', default: false },
+  json: { type: 'string' },
+  profile: { type: 'string' },
+  dir: { type: 'string', default: os.tmpdir() },
+  help: { type: 'boolean', default: false },
 });
+if (flags.help) {
+  console.log(usage);
+  process.exit(0);
+}
 const group = positionals[0] === 'scale' ? 'scale' : 'parts';
 const asked = group === 'scale' ? positionals.slice(1) : positionals;
 const names = asked.length > 0 ? asked : groups[group];
@@ -65,6 +71,15 @@ const report = {
   },
   benchmarks: [],
 };
+
+function argumentsOf(options) {
+  try {
+    return parseArgs({ allowPositionals: true, options });
+  } catch (error) {
+    console.error(`${error.message.split('\n')[0]}\n${usage}`);
+    process.exit(2);
+  }
+}
 
 const scratch = fs.mkdtempSync(path.join(flags.dir, 'tidemark-bench-'));
 if (flags.profile) fs.mkdirSync(flags.profile, { recursive: true });
