@@ -1,5 +1,5 @@
 /*
- * The job of `npm run demo` for any contender: three million flights; per route its statistics, the ten
+ * The job of `npm run demo` for any contender, up to its three million flights; per route its statistics, the ten
  * worst delays and a total for each day; per airport a counter and the last ten departures. State
  * and position are durable together after every thousand events; eight commits may be in flight
  * where commits are asynchronous. What a flight makes of a value is the demo's own code.

@@ -23,7 +23,7 @@ import {
   STEP_SET_ITEM,
   type Step,
 } from './value-path.ts';
-import type { ValueWriter } from './value-writer.ts';
+import { lengthOf, type ValueWriter } from './value-writer.ts';
 
 /** What the writers of built-ins need of the walk. */
 export interface WalkContext {
@@ -162,17 +162,19 @@ function writeView(index: number, context: WalkContext, value: object, depth: nu
   if (whole) context.onlyProperties(value, [], depth);
   checkBuffer(context, whole ? value : (value as ArrayBufferView).buffer, value, depth);
   const view = whole ? new Uint8Array(value) : (value as ArrayBufferView);
-  context.writer.ext(EXT_VIEW, view.byteLength + 1);
+  const stored = storedBytes(view, VIEW_KINDS[index]!.width);
+  const length = lengthOf(stored);
+  context.writer.ext(EXT_VIEW, length + 1);
   context.writer.byte(index);
-  context.writer.raw(storedBytes(view, VIEW_KINDS[index]!.width));
+  context.writer.raw(stored, length);
 }
 
 /** The bytes of a view, little-endian. */
 function storedBytes(view: ArrayBufferView, width: number): Uint8Array {
-  const bytes =
-    view instanceof Uint8Array
-      ? view
-      : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  // By its slots: its prototype may be another one.
+  const bytes = types.isUint8Array(view)
+    ? view
+    : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   if (!HOST_IS_BIG_ENDIAN || width === 1) return bytes;
   const swapped = Uint8Array.prototype.slice.call(bytes);
   swapForHost(swapped, width);

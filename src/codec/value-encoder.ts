@@ -4,6 +4,7 @@
  * except the `encode` of a registered type and the traps of a proxy.
  * Called at commit on the main thread, so the common types come first.
  */
+import { types } from 'node:util';
 import { InvalidArgumentError } from '../errors.ts';
 import { isArrayWithExtras, writeBuiltIn, type WalkContext } from './value-built-ins.ts';
 import { EXT_NULL_OBJECT, EXT_TYPE, VALUE_BYTES_MAX, VALUE_DEPTH_MAX } from './value-format.ts';
@@ -120,6 +121,7 @@ export class ValueEncoder implements WalkContext {
    * asked for: they would be a third of the garbage that a commit of small objects makes.
    */
   #properties(value: object, names: readonly string[], depth: number): void {
+    if (types.isProxy(value)) return this.#propertiesOfProxy(value, names, depth);
     for (let i = 0; i < names.length; i++) {
       const name = names[i]!;
       if (getterOf.call(value, name) !== undefined) this.#refuseAccessor(name, depth);
@@ -127,6 +129,16 @@ export class ValueEncoder implements WalkContext {
       const item = (value as Readonly<Record<string, unknown>>)[name];
       if (typeof item === 'number') this.writer.number(item);
       else this.#property(value, item, depth, name);
+    }
+  }
+
+  /** What stands behind a proxy is stored, and not what it hands out. */
+  #propertiesOfProxy(value: object, names: readonly string[], depth: number): void {
+    for (const name of names) {
+      const descriptor = getOwnPropertyDescriptor(value, name);
+      if (descriptor?.writable === undefined) this.#refuseAccessor(name, depth);
+      this.text(name, value, depth);
+      this.child(descriptor.value, depth, name);
     }
   }
 

@@ -3,6 +3,7 @@
  * caller. The buffer that is kept stays small: a value that outgrows it gets buffers of its own,
  * which live as long as the caller holds the result. Called by the value encoder only.
  */
+import { assert } from '../std/assert.ts';
 import {
   CANONICAL_NAN,
   EXT_BIGINT,
@@ -24,6 +25,16 @@ export interface ByteTarget {
   bytes: Buffer;
   /** Where the next byte goes. */
   at: number;
+}
+
+const lengthProperty = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  'length',
+)!;
+
+/** Bytes of an array, whatever property of its own says that it has another length. */
+export function lengthOf(bytes: Uint8Array): number {
+  return lengthProperty.get!.call(bytes) as number;
 }
 
 /** Thrown by `reserve`; the encoder turns it into a refusal that names the path. */
@@ -52,6 +63,8 @@ export class ValueWriter {
 
   /** Gives a target the bytes since `startIn`. */
   finishIn(target: ByteTarget): void {
+    const isValue = Number.isSafeInteger(this.#at) && this.#at > this.#start;
+    assert(isValue, 'a value has bytes', { at: this.#at, start: this.#start });
     target.bytes = this.#bytes;
     target.at = this.#at;
     this.reset();
@@ -133,9 +146,10 @@ export class ValueWriter {
   }
 
   bin(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
-    this.#head(bytes.length, 0xc4, 0xc5, 0xc6);
-    this.raw(bytes);
+    const length = lengthOf(bytes);
+    this.reserve(length);
+    this.#head(length, 0xc4, 0xc5, 0xc6);
+    this.raw(bytes, length);
   }
 
   /** Header of an ext whose length is known. */
@@ -174,10 +188,10 @@ export class ValueWriter {
     this.#at += 3;
   }
 
-  raw(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
+  /** Appends all bytes of an array, whose number is `lengthOf` it; the room was made before. */
+  raw(bytes: Uint8Array, length: number): void {
     this.#bytes.set(bytes, this.#at);
-    this.#at += bytes.length;
+    this.#at += length;
   }
 
   /** Makes room for so many bytes and a header. */

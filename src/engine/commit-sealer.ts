@@ -105,6 +105,9 @@ export class CommitSealer {
       space.transaction.encode(encoder, moment);
       const { entryCount } = encoder;
       return { record: encoder.finish(), entryCount, definitions, positionsSealed };
+    } catch (error) {
+      encoder.abandon();
+      throw error;
     } finally {
       life.leave(outer);
     }

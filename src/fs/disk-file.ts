@@ -108,12 +108,16 @@ export class DiskFile implements FileHandle {
     const calls = this.#calls.held;
     if (!calls) return this.#write(source, position, fd);
     const began = calls.nowMs();
-    const held = ArrayBuffer.isView(source) && this.#held.allow(source.byteLength);
-    if (held) this.#writeNow(calls, source, position, fd);
-    else await this.#write(source, position, fd);
-    this.#held.took(calls.nowMs() - began, held);
+    if (!ArrayBuffer.isView(source) || !this.#held.allow(source.byteLength)) {
+      await this.#write(source, position, fd);
+      this.#held.answered(calls.nowMs() - began);
+      return;
+    }
+    this.#writeNow(calls, source, position, fd);
+    const writeMs = calls.nowMs() - began;
     // A caller that goes on in a microtask, and writes again, would keep everything else waiting.
-    if (held) await calls.turn();
+    await calls.turn();
+    this.#held.held(writeMs, calls.nowMs() - began);
   }
 
   #writeNow(calls: HeldCalls, source: Uint8Array, position: number, fd: number): void {

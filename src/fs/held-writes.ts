@@ -13,26 +13,29 @@ const quickMs = 1;
 /** Quick answers in a row before a write is held: doubled by a held one that is not quick … */
 const wantedMin = 8;
 const wantedMax = 1024;
-/** … and halved by so many quick answers in a row. */
+/** … and halved by so many held ones in a row that are. */
 const quickRun = 256;
 
 /** What is known of the durable writes of one file; @internal */
 export class HeldWrites {
   #quick = 0;
   #wanted = wantedMin;
+  #heldQuick = 0;
 
   allow(bytes: number): boolean {
     return bytes <= heldBytesMax && this.#quick >= this.#wanted;
   }
 
-  /** How long a write took from its call to its answer. */
-  took(ms: number, held: boolean): void {
-    if (ms > quickMs) {
-      if (held) this.#wanted = Math.min(2 * this.#wanted, wantedMax);
-      this.#quick = 0;
-      return;
-    }
-    this.#quick++;
-    if (this.#quick % quickRun === 0) this.#wanted = Math.max(this.#wanted / 2, wantedMin);
+  /** A write was answered by the pool, so long after its call. */
+  answered(ms: number): void {
+    this.#quick = ms <= quickMs ? this.#quick + 1 : 0;
+  }
+
+  /** A write was held: how long it took itself, and from its call until the loop came back to it. */
+  held(writeMs: number, answerMs: number): void {
+    this.answered(answerMs);
+    this.#heldQuick = writeMs <= quickMs ? this.#heldQuick + 1 : 0;
+    if (this.#heldQuick === 0) this.#wanted = Math.min(2 * this.#wanted, wantedMax);
+    else if (this.#heldQuick % quickRun === 0) this.#wanted = Math.max(this.#wanted / 2, wantedMin);
   }
 }

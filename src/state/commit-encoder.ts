@@ -53,7 +53,7 @@ export class CommitEncoder implements ByteTarget {
 
   /** Starts a record. */
   begin(timestamp: number, metadata: Uint8Array | undefined): void {
-    if (this.bytes.length > KEPT_BYTES_MAX) this.bytes = Buffer.allocUnsafeSlow(START_BYTES);
+    this.abandon();
     const metadataBytes = metadata?.length ?? 0;
     this.at = 0;
     this.#entries = 0;
@@ -67,6 +67,11 @@ export class CommitEncoder implements ByteTarget {
     writeU32(bytes, 16, metadataBytes);
     if (metadata) bytes.set(metadata, commitHeaderBytes);
     this.at = commitHeaderBytes + metadataBytes;
+  }
+
+  /** Nobody needs the record any more: a large buffer is let go. */
+  abandon(): void {
+    if (this.bytes.length > KEPT_BYTES_MAX) this.bytes = Buffer.allocUnsafeSlow(START_BYTES);
   }
 
   get entryCount(): number {

@@ -281,9 +281,14 @@ export class StateSpace implements ValueEncoder {
     subKey: MapKey | undefined,
     value: unknown,
   ): number {
+    if (table.definition.kind === 'blob') {
+      const bytes = value as Uint8Array;
+      this.checkSize(table, key, subKey, bytes.length);
+      encoder.append(bytes);
+      return this.checks ? this.crcOf(bytes) : 0;
+    }
     try {
-      if (table.definition.kind === 'blob') encoder.append(value as Uint8Array);
-      else this.codec.encodeInto(encoder, value, versionOf(table.definition));
+      this.codec.encodeInto(encoder, value, versionOf(table.definition));
     } catch (error) {
       throw this.#placed(error, table, key, subKey);
     }

@@ -333,3 +333,85 @@ describe('type definitions that are refused', () => {
     });
   }
 });
+
+describe('views that say something else than they are', () => {
+  const lying = (view: Uint8Array, length: number): Uint8Array =>
+    Object.defineProperty(view, 'length', { value: length });
+
+  test.each([-30, 0, 1, 2.5, 1000])('an own length of %s: every byte comes back', (length) => {
+    const codec = createValueCodec();
+    const bytes = Uint8Array.of(97, 98, 99);
+    for (const view of [lying(Buffer.from(bytes), length), lying(bytes.slice(), length)]) {
+      const encoded = codec.encode([view, 'behind']).slice();
+      const [stored, behind] = codec.decode(encoded, 0, encoded.length) as [Uint8Array, string];
+      expect([...stored]).toEqual([...bytes]);
+      expect(behind).toBe('behind');
+    }
+  });
+
+  test('numbers with the prototype of Buffer: all their bytes come back', () => {
+    const codec = createValueCodec();
+    const numbers = new Float64Array([1.5, 2]);
+    const expected = Buffer.from(numbers.buffer.slice(0));
+    const encoded = codec.encode(Object.setPrototypeOf(numbers, Buffer.prototype)).slice();
+    expect(codec.decode(encoded, 0, encoded.length)).toEqual(expected);
+  });
+});
+
+test('a proxy: what stands behind it is stored, and not what it hands out', () => {
+  const codec = createValueCodec();
+  const masking = new Proxy({ a: 'raw', m: new Map([[1, 2]]) }, { get: () => 'masked' });
+  const encoded = codec.encode(masking).slice();
+  expect(codec.decode(encoded, 0, encoded.length)).toEqual({ a: 'raw', m: new Map([[1, 2]]) });
+});
+
+describe('encoding into a target', () => {
+  test('any value behind any bytes: those of encode, and what stands before stays', () => {
+    const codec = createValueCodec();
+    for (const value of [1, 'text', { a: [1, 2, { b: Buffer.alloc(50, 7) }] }, 'x'.repeat(1000)]) {
+      const expected = codec.encode(value).slice();
+      for (const room of [0, 3, 40, 5000]) {
+        const target = { bytes: Buffer.alloc(10 + room, 1), at: 10 };
+        codec.encodeInto(target, value);
+        expect(target.at).toBe(10 + expected.length);
+        expect(target.bytes.subarray(0, 10)).toEqual(Buffer.alloc(10, 1));
+        expect(Buffer.compare(target.bytes.subarray(10, target.at), expected)).toBe(0);
+      }
+    }
+  });
+
+  test('a value that is refused when it has grown the target: nothing is kept of it', () => {
+    const codec = createValueCodec();
+    const target = { bytes: Buffer.alloc(16, 1), at: 8 };
+    const before = target.bytes;
+    expect(() => codec.encodeInto(target, ['x'.repeat(1000), () => {}])).toThrow('function');
+    expect(target).toEqual({ bytes: before, at: 8 });
+    expect(before).toEqual(Buffer.alloc(16, 1).fill(before.subarray(8), 8));
+    codec.encodeInto(target, 5);
+    expect(target.at).toBe(9);
+  });
+
+  test('a registered type that encodes meanwhile: refused, and the outer value is whole', () => {
+    class Own {
+      readonly value: number;
+      constructor(value: number) {
+        this.value = value;
+      }
+    }
+    const target = { bytes: Buffer.alloc(16, 1), at: 0 };
+    const codec = createValueCodec([
+      {
+        name: 'own',
+        class: Own,
+        encode: (own: Own) => {
+          expect(() => codec.encodeInto(target, 1)).toThrow('another is being encoded');
+          expect(() => codec.encode(1)).toThrow('another is being encoded');
+          return own.value;
+        },
+        decode: (value: unknown) => new Own(value as number),
+      },
+    ]);
+    codec.encodeInto(target, [new Own(7), 'behind']);
+    expect(codec.decode(target.bytes, 0, target.at)).toEqual([new Own(7), 'behind']);
+  });
+});

@@ -8,9 +8,16 @@ import { DiskFileSystem } from '../../src/fs/disk-file-system.ts';
 import { HeldWrites } from '../../src/fs/held-writes.ts';
 import { asynchronousCalls } from '../../src/fs/node-file-system.ts';
 
-/** Quick answers, one after the other. */
+/** Quick answers of the pool, one after the other. */
 function quick(held: HeldWrites, count: number): void {
-  for (let i = 0; i < count; i++) held.took(0.1, false);
+  for (let i = 0; i < count; i++) held.answered(0.1);
+}
+
+/** Quick answers until a write is held. */
+function quickUntilHeld(held: HeldWrites): number {
+  let count = 0;
+  for (; !held.allow(1); count++) held.answered(0.1);
+  return count;
 }
 
 describe('which writes are held', () => {
@@ -18,7 +25,7 @@ describe('which writes are held', () => {
     const held = new HeldWrites();
     quick(held, 7);
     expect(held.allow(100)).toBe(false);
-    held.took(5, false);
+    held.answered(5);
     quick(held, 7);
     expect(held.allow(100)).toBe(false);
     quick(held, 1);
@@ -28,28 +35,32 @@ describe('which writes are held', () => {
 
   test('one that was slow: twice as many quick answers are wanted, up to a bound', () => {
     const held = new HeldWrites();
-    for (const wanted of [8, 16, 32, 64, 128, 256]) {
-      quick(held, wanted - 1);
-      expect(held.allow(1)).toBe(false);
-      quick(held, 1);
-      expect(held.allow(1)).toBe(true);
-      held.took(2, true);
-    }
+    const waits = Array.from({ length: 10 }, () => {
+      const wait = quickUntilHeld(held);
+      held.held(2, 2);
+      return wait;
+    });
+    expect(waits).toEqual([8, 16, 32, 64, 128, 256, 512, 1024, 1024, 1024]);
   });
 
-  test('a slow answer of the pool asks for as many as before; a long quick run for fewer', () => {
+  test('a loop with other work: the pool takes the next ones, and no more of them', () => {
     const held = new HeldWrites();
-    quick(held, 8);
-    held.took(2, true);
-    held.took(2, false);
-    quick(held, 15);
+    quickUntilHeld(held);
+    held.held(0.1, 5);
     expect(held.allow(1)).toBe(false);
-    quick(held, 1);
-    expect(held.allow(1)).toBe(true);
-    quick(held, 240);
-    held.took(2, false);
-    quick(held, 8);
-    expect(held.allow(1)).toBe(true);
+    held.answered(5);
+    expect(quickUntilHeld(held)).toBe(8);
+  });
+
+  test('256 held ones in a row that were quick: half as many are wanted', () => {
+    const held = new HeldWrites();
+    quickUntilHeld(held);
+    held.held(2, 2);
+    held.answered(2);
+    expect(quickUntilHeld(held)).toBe(16);
+    for (let i = 0; i < 256; i++) held.held(0.1, 0.1);
+    held.answered(2);
+    expect(quickUntilHeld(held)).toBe(8);
   });
 });
 

@@ -36,8 +36,8 @@ export const disk = {
   ],
   cases: (sizes) => [
     {
-      name: `${sizes.entries.toLocaleString('en')} records`,
-      entries: sizes.entries,
+      name: `${sizes.records.toLocaleString('en')} records`,
+      entries: sizes.records,
       records: true,
     },
   ],

@@ -24,13 +24,14 @@ export const sizes = {
     keys: 1_000_000,
     commits: 10_000_000,
     batches: 10_000,
-    secondsMax: 3,
+    secondsMax: 2,
     readEntries: [1_000_000, 10_000_000],
     reads: 200_000,
     counters: 200_000,
     updates: 10_000_000,
     entries: 1_000_000,
-    events: 3_000_000,
+    records: 300_000,
+    events: 1_000_000,
   },
   quick: {
     depths: [1, 64],
@@ -43,6 +44,7 @@ export const sizes = {
     counters: 20_000,
     updates: 100_000,
     entries: 100_000,
+    records: 100_000,
     events: 200_000,
   },
   smoke: {
@@ -56,6 +58,7 @@ export const sizes = {
     counters: 1000,
     updates: 2000,
     entries: 5000,
+    records: 5000,
     events: 5000,
   },
 };

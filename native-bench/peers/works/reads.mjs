@@ -10,6 +10,7 @@ import { entryBytes, keyBytes, keyOf, makeRandom, makeValues } from '../data.mjs
 
 const hotKeys = 10_000;
 const batch = 1000;
+const fillBatch = 10_000;
 const firstReads = 2000;
 
 export const reads = {
@@ -98,7 +99,9 @@ function missingKeyOf(number) {
 }
 
 function* partsOf(entries) {
-  for (let from = 0; from < entries; from += batch) yield [from, Math.min(batch, entries - from)];
+  for (let from = 0; from < entries; from += fillBatch) {
+    yield [from, Math.min(fillBatch, entries - from)];
+  }
 }
 
 /** A permutation of the numbers below `count`: a step that has no divisor in common with it. */
