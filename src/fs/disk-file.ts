@@ -55,11 +55,15 @@ export class DiskFile implements FileHandle {
     return this.#run('write', () => this.#write(source, position, this.#fd));
   }
 
-  writeThrough(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void> {
+  writeThrough(
+    source: Uint8Array | readonly Uint8Array[],
+    position: number,
+    mayHold = false,
+  ): Promise<void> {
     return this.#run('write', async () => {
       this.#through ??= this.#openThrough();
       const fd = await this.#through;
-      if (fd !== undefined) return this.#writeThrough(source, position, fd);
+      if (fd !== undefined) return this.#writeThrough(source, position, fd, mayHold);
       await this.#write(source, position, this.#fd);
       await this.#calls.fdatasync(this.#fd);
     });
@@ -104,16 +108,18 @@ export class DiskFile implements FileHandle {
     source: Uint8Array | readonly Uint8Array[],
     position: number,
     fd: number,
+    mayHold: boolean,
   ): Promise<void> {
     const calls = this.#calls.held;
     if (!calls) return this.#write(source, position, fd);
     const began = calls.nowMs();
-    if (!ArrayBuffer.isView(source) || !this.#held.allow(source.byteLength)) {
+    const whole = ArrayBuffer.isView(source) ? source : undefined;
+    if (!mayHold || !whole || !this.#held.allow(whole.byteLength)) {
       await this.#write(source, position, fd);
       this.#held.answered(calls.nowMs() - began);
       return;
     }
-    this.#writeNow(calls, source, position, fd);
+    this.#writeNow(calls, whole, position, fd);
     const writeMs = calls.nowMs() - began;
     // A caller that goes on in a microtask, and writes again, would keep everything else waiting.
     await calls.turn();

@@ -26,9 +26,14 @@ export interface FileHandle {
   write(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void>;
   /**
    * As `write`, and what it wrote is durable when it returns. Earlier writes that were not synced
-   * stay so: for one call in the place of two, where everything before is durable.
+   * stay so: for one call in the place of two, where everything before is durable. With `mayHold` it
+   * may hold the calling thread if it is expected to be quick: whoever calls has nothing else to do.
    */
-  writeThrough(source: Uint8Array | readonly Uint8Array[], position: number): Promise<void>;
+  writeThrough(
+    source: Uint8Array | readonly Uint8Array[],
+    position: number,
+    mayHold?: boolean,
+  ): Promise<void>;
   /** Makes the file's data, and the size needed to read it, durable. */
   sync(): Promise<void>;
   size(): Promise<number>;

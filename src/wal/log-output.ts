@@ -60,6 +60,9 @@ export interface OutputCounts {
   savedBytes: number;
 }
 
+/** So many writes in a row that everybody waited for: this thread has nothing to do beside the next. */
+const awaitedMin = 4;
+
 /** A group as it is stored. */
 interface StoredGroup {
   /** Header, body, zeros to a multiple of 8. */
@@ -85,6 +88,8 @@ export class LogOutput {
   #segment: LogSegment;
   #durable: Border;
   #unsynced = false;
+  /** Writes in a row beside which nobody committed. */
+  #awaited = 0;
   #provedLsn: number;
   #onRotate: (sealed: LogSegment, next: LogSegment) => void = () => {};
 
@@ -130,8 +135,13 @@ export class LogOutput {
   /**
    * Writes groups in order, rotating where they were placed in another segment. With `through` the
    * last call makes durable what it writes, if all before it is: `sync` has nothing left to do then.
+   * `moreCame` says afterwards whether somebody committed meanwhile, and so did not wait for it.
    */
-  async write(groups: readonly PendingGroup[], through: boolean): Promise<void> {
+  async write(
+    groups: readonly PendingGroup[],
+    through: boolean,
+    moreCame: () => boolean,
+  ): Promise<void> {
     for (let i = 0; i < groups.length;) {
       const { segment } = groups[i]!;
       if (segment !== this.#planned) await this.#rotate(segment);
@@ -140,6 +150,7 @@ export class LogOutput {
       await this.#writeTogether(groups.slice(i, next), through && next === groups.length);
       i = next;
     }
+    this.#awaited = moreCame() ? 0 : this.#awaited + 1;
   }
 
   /** Makes everything written durable. */
@@ -209,7 +220,8 @@ export class LogOutput {
     // What was written before and is not synced would stay so.
     const durable = through && !this.#unsynced;
     this.#unsynced = true;
-    if (durable) await this.#handle.writeThrough(source, first);
+    const mayHold = this.#awaited >= awaitedMin;
+    if (durable) await this.#handle.writeThrough(source, first, mayHold);
     else await this.#handle.write(source, first);
     this.#segment.end = end;
     if (!durable) return;

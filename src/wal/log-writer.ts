@@ -417,7 +417,8 @@ export class LogWriter {
     if (mark) this.#tailOffset += groupHeaderBytes;
     const wanted = this.#syncWanted || prove;
     this.#syncWanted = false;
-    if (groups.length > 0) await this.#output.write(groups, syncsAtOnce(groups));
+    const moreCame = (): boolean => this.#open !== undefined || this.#queue.length > 0;
+    if (groups.length > 0) await this.#output.write(groups, syncsAtOnce(groups), moreCame);
     this.#afterWrite(groups);
     const bound = this.#options.undurableBytesMax / 2;
     const sync = wanted || this.#undurableBytes >= bound || groups.some((g) => g.needsSync);

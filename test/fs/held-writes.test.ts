@@ -110,7 +110,7 @@ describe.skipIf(process.platform !== 'linux')('held writes of a file', () => {
     const expected: number[] = [];
     // More than enough, should the disk answer slowly now and then.
     for (let i = 0; held.length < 20 && i < 10_000; i++) {
-      await handle.writeThrough(Uint8Array.of(i, i, i, i, i), i * 5);
+      await handle.writeThrough(Uint8Array.of(i, i, i, i, i), i * 5, true);
       for (let at = 0; at < 5; at++) expected.push(i & 0xff);
     }
     clearImmediate(turning);
@@ -136,11 +136,13 @@ describe.skipIf(process.platform !== 'linux')('held writes of a file', () => {
     };
     const handle = await new DiskFileSystem(sometimes).open(join(directory, 'file'), 'create');
     for (let i = 0; held.length === 0 && i < 10_000; i++) {
-      await handle.writeThrough(Uint8Array.of(1), i);
+      await handle.writeThrough(Uint8Array.of(1), i, true);
     }
     fails = true;
-    await expect(handle.writeThrough(Uint8Array.of(1), 0)).rejects.toBe(failing);
+    await expect(handle.writeThrough(Uint8Array.of(1), 0, true)).rejects.toBe(failing);
     await handle.close();
-    await expect(handle.writeThrough(Uint8Array.of(1), 0)).rejects.toMatchObject({ code: 'EBADF' });
+    await expect(handle.writeThrough(Uint8Array.of(1), 0, true)).rejects.toMatchObject({
+      code: 'EBADF',
+    });
   });
 });

@@ -1,12 +1,13 @@
 /*
  * Latency at exactly a given rate: records are due by the clock, and the latency of each counts from
  * when it was due, so that a stall counts for all that were due meanwhile. A rate that is not
- * held shows in the records that were done by the end.
+ * held shows in the records that were done by the end. Callers that wait append as many as are due in a
+ * second before: what is measured is a process that has been at it for a while, and not how fast V8 compiles.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { openLog } from '../../../dist/bundle/log.js';
 import { percentile } from '../statistics.mjs';
-import { inFresh } from './raw-sync.mjs';
+import { drive, inFresh } from './raw-sync.mjs';
 
 const record = Buffer.alloc(100, 7);
 const inFlightMax = 200_000;
@@ -54,6 +55,7 @@ async function paced(dir, { rate, batch, seconds }) {
   const records = Array(batch).fill(record);
   const append = batch === 1 ? () => log.append(record) : () => log.appendBatch(records);
   const stepMs = (batch * 1000) / rate;
+  await drive(rate / batch, batch === 1 ? 256 : 2, append);
   const warm = Math.ceil(200 / stepMs);
   const count = warm + Math.floor((seconds * 1000) / stepMs);
   const latencies = new Float64Array(count);
