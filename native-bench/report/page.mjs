@@ -6,21 +6,27 @@ import { short } from '../../test/bench/statistics.mjs';
 import { absent, rowsOf } from '../peers/table.mjs';
 import { judgeAims } from './aims.mjs';
 import { published } from './published.mjs';
+import { reasonsFor } from './reasons.mjs';
 
 const folder = 'benchmarks';
 
-/** `{ markdown, charts }` of the runs that there are; each of `bench`, `peers`, `scale` may be missing. */
+/**
+ * `{ markdown, charts, unexplained }` of the runs that there are; each of `bench`, `peers`, `scale` may be
+ * missing. `unexplained` are missed aims of which the page does not say what stands between.
+ */
 export function renderPage({ bench, peers, scale }) {
   const charts = [];
+  const summary = summaryOf({ bench, peers });
   const parts = [
     intro({ bench, peers, scale }),
-    summaryOf({ bench, peers }),
+    summary.markdown,
     bench === undefined ? '' : engine(bench, charts),
     peers === undefined ? '' : beside(peers, charts),
     scale === undefined ? '' : growth(scale, charts),
     publishedPart(),
   ];
-  return { markdown: `${parts.filter((part) => part !== '').join('\n\n')}\n`, charts };
+  const markdown = `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+  return { markdown, charts, unexplained: summary.unexplained };
 }
 
 function intro(runs) {
@@ -76,15 +82,24 @@ function summaryOf({ bench, peers }) {
     const aim = `${Number(least.toPrecision(3))} times ${peer}`;
     rows.push([about, aim, ahead.toPrecision(3), met ? 'met' : '**missed**']);
   }
-  if (rows.length === 0) return '';
-  const missed = rows.filter(([, , , verdict]) => verdict !== 'met').length;
-  return [
+  if (rows.length === 0) return { markdown: '', unexplained: [] };
+  const missed = rows.filter(([, , , verdict]) => verdict !== 'met').map(([name]) => name);
+  const { texts, without } = reasonsFor(missed);
+  const lines = [
     '## Aims',
     '',
-    `${rows.length - missed} of ${rows.length} are met. Of peers the nearest one stands here.`,
+    `${rows.length - missed.length} of ${rows.length} are met. Of peers the nearest one stands here.`,
     '',
     table(['figure', 'aim', 'reached', ''], rows),
-  ].join('\n');
+    ...(texts.length === 0 ? [] : ['', 'What stands between, where aims are missed:', '']),
+    ...texts.map((text) => wrapped(`- ${text}`)),
+  ];
+  return { markdown: lines.join('\n'), unexplained: without };
+}
+
+/** An item of a list in lines of up to 120 characters. */
+function wrapped(text) {
+  return text.replaceAll(/(.{1,118})(?: |$)/g, '$1\n  ').trimEnd();
 }
 
 function engine({ benchmarks }, charts) {

@@ -10,6 +10,7 @@ import { readText, repositoryRoot } from '../tools/repository.ts';
 interface Page {
   readonly markdown: string;
   readonly charts: readonly { readonly file: string }[];
+  readonly unexplained: readonly string[];
 }
 
 async function rendered(): Promise<Page> {
@@ -32,4 +33,9 @@ test('charts: each is there', async () => {
   const { charts } = await rendered();
   expect(charts.length).toBeGreaterThan(0);
   expect(charts.filter(({ file }) => !existsSync(join(repositoryRoot, 'docs', file)))).toEqual([]);
+});
+
+test('aims that are missed: of each the page says what stands between', async () => {
+  const { unexplained } = await rendered();
+  expect(unexplained).toEqual([]);
 });
