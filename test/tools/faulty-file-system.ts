@@ -23,6 +23,8 @@ export interface NotedCall {
   readonly from?: string;
   readonly position?: number;
   readonly bytes?: number;
+  /** Of a write: it may hold the calling thread. */
+  readonly mayHold?: boolean;
 }
 
 /** Calls that change what is on the disk, or make it durable. */
@@ -216,9 +218,10 @@ export class FaultyFileSystem implements FileSystem {
         file.pending.push({ position, bytes });
       },
       // Two calls to whoever looks: a crash, or a failure, may come between write and sync.
-      writeThrough: async (source, position) => {
+      writeThrough: async (source, position, mayHold = false) => {
         const bytes = Buffer.concat(ArrayBuffer.isView(source) ? [source] : source);
-        await this.#note({ call: 'write', path: file.path, position, bytes: bytes.length });
+        const call = { call: 'write', path: file.path, position, bytes: bytes.length } as const;
+        await this.#note(mayHold ? { ...call, mayHold } : call);
         await handle.write(bytes, position);
         const change = { position, bytes };
         file.pending.push(change);

@@ -46,6 +46,31 @@ test('L5 a proof mark: what it proves is synced before the mark is written, and 
   expect(await readAll(await open(await crashed(world, 'dropped')))).toEqual(recordsOf(1, 1));
 });
 
+test('a write may hold its thread where nobody commits beside it: after four that all waited for', async () => {
+  const world = worldOn();
+  const log = await open(world);
+  await settle();
+  const start = world.fs.calls.length;
+  for (let i = 1; i <= 6; i++) await log.append(record(i));
+  const syncs = holdSyncs(world);
+  const seventh = log.append(record(7));
+  await settle();
+  const eighth = log.append(record(8));
+  syncs.open();
+  await seventh;
+  await settle();
+  syncs.open();
+  await eighth;
+  world.fs.before = () => undefined;
+  await log.append(record(9));
+  const writes = world.fs.calls
+    .slice(start)
+    .filter((one) => isSegment(one) && one.call === 'write');
+  const held = writes.map(({ mayHold }) => mayHold === true);
+  expect(held).toEqual([false, false, false, false, true, true, true, false, false]);
+  await log.close();
+});
+
 describe('levels', () => {
   test('disk: nothing is acknowledged before the sync of its bytes has returned', async () => {
     const world = worldOn();
