@@ -48,7 +48,7 @@ test('L5 a proof mark: what it proves is synced before the mark is written, and 
 
 test('a write may hold its thread where nobody commits beside it: after four that all waited for', async () => {
   const world = worldOn();
-  const log = await open(world);
+  const log = await open(world, { segmentBytesMax: 1024 * 1024 });
   await settle();
   const start = world.fs.calls.length;
   for (let i = 1; i <= 6; i++) await log.append(record(i));
