@@ -1,7 +1,7 @@
 /*
  * Tidemark beside its peers. Run by `npm run bench:peers`, which builds Tidemark first:
  *
- *     npm run bench:peers -- [--quick | --smoke] [--only a,c] [--peers tidemark,lmdb] [--rounds 5]
+ *     npm run bench:peers -- [--quick | --smoke | --large] [--only a,c] [--peers tidemark,lmdb] [--rounds 5]
  *                            [--json FILE [--keep]] [--dir DIR]
  *
  * `--keep` keeps the works of the file that are not run again, of the same sizes and rounds.
@@ -19,7 +19,7 @@ import { machine, runWork } from './rounds.mjs';
 import { printWork } from './table.mjs';
 import { sizes, works } from './works/index.mjs';
 
-const usage = `npm run bench:peers -- [--quick | --smoke] [--only a,c] [--peers tidemark,lmdb] [--rounds 5]
+const usage = `npm run bench:peers -- [--quick | --smoke | --large] [--only a,c] [--peers tidemark,lmdb] [--rounds 5]
                        [--json FILE [--keep]] [--dir DIR]
 works: ${works.map(({ letter, title }) => `(${letter}) ${title}`).join('\n       ')}
 peers: ${all.map(({ name }) => name).join('; ')}
@@ -27,6 +27,7 @@ rounds: a whole number from 1`;
 const { values: flags } = argumentsOf({
   quick: { type: 'boolean', default: false },
   smoke: { type: 'boolean', default: false },
+  large: { type: 'boolean', default: false },
   only: { type: 'string' },
   peers: { type: 'string' },
   rounds: { type: 'string' },
@@ -49,13 +50,13 @@ function argumentsOf(options) {
   }
 }
 
-const size = flags.smoke ? 'smoke' : flags.quick ? 'quick' : 'full';
+const size = ['smoke', 'quick', 'large'].find((name) => flags[name]) ?? 'full';
 const wanted = flags.only?.split(',') ?? works.map(({ letter }) => letter);
 const unknown = wanted.filter((letter) => works.every((work) => work.letter !== letter));
 // A comma ahead of a space is part of a name.
 const names = flags.peers?.split(/,(?! )/) ?? all.map(({ name }) => name);
 const strangers = names.filter((name) => all.every((contender) => contender.name !== name));
-const rounds = Number(flags.rounds ?? { full: 5, quick: 2, smoke: 1 }[size]);
+const rounds = Number(flags.rounds ?? { full: 5, large: 5, quick: 2, smoke: 1 }[size]);
 if (unknown.length > 0 || strangers.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   console.error(usage);
   process.exit(2);

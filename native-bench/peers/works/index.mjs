@@ -17,22 +17,28 @@ export function workOf(letter) {
   return works.find((work) => work.letter === letter);
 }
 
-/** Sizes of a run that counts, of one to try things out, and of one that only shows that all works. */
+const full = {
+  depths: [1, 64, 1024],
+  keys: 1_000_000,
+  commits: 10_000_000,
+  batches: 10_000,
+  secondsMax: 2,
+  readEntries: [1_000_000],
+  reads: 200_000,
+  counters: 200_000,
+  updates: 10_000_000,
+  entries: 1_000_000,
+  records: 300_000,
+  events: 1_000_000,
+};
+
+/**
+ * Sizes of a run that counts, of one for works (c) and (i) that takes hours, of one to try things out, and of
+ * one that only shows that all works.
+ */
 export const sizes = {
-  full: {
-    depths: [1, 64, 1024],
-    keys: 1_000_000,
-    commits: 10_000_000,
-    batches: 10_000,
-    secondsMax: 2,
-    readEntries: [1_000_000, 10_000_000],
-    reads: 200_000,
-    counters: 200_000,
-    updates: 10_000_000,
-    entries: 1_000_000,
-    records: 300_000,
-    events: 1_000_000,
-  },
+  full,
+  large: { ...full, readEntries: [10_000_000], events: 3_000_000 },
   quick: {
     depths: [1, 64],
     keys: 100_000,
