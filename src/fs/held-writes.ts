@@ -3,7 +3,7 @@
  * back takes about as long as a fast disk needs for a small one, and the loop mostly waits for it
  * anyway. So small writes are made at once while the disk is quick and the loop idle: both show in the
  * time from the call to its answer. A disk that slows down, or a loop that has other work, sends
- * them to the pool again, and the longer the more often that happened.
+ * them to the pool again; a disk does so for longer, the more often it was slow.
  */
 
 /** Larger writes always go to the pool. */

@@ -35,7 +35,7 @@ export interface EncodedChange {
   readonly value: Uint8Array | undefined;
 }
 
-/** Bytes are behind those of the record so far while a value is written into it. */
+/** Values are written into it, behind the bytes of the record so far. */
 export class CommitEncoder implements ByteTarget {
   /** Of the record, up to `at`. */
   bytes: Buffer = Buffer.allocUnsafeSlow(START_BYTES);

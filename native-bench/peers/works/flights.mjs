@@ -1,5 +1,5 @@
 /*
- * (i) The whole flights job of the demo without kills: state and position in one durable transaction for
+ * (i) The flights job of the demo without kills, as many of its flights as the sizes say: state and position in one durable transaction for
  * every thousand events, written for each contender as its documentation recommends (flights-*.mjs).
  * All have to come to the same sums.
  */

@@ -33,7 +33,7 @@ const full = {
 };
 
 /**
- * Sizes of a run that counts, of one for works (c) and (i) that takes hours, of one to try things out, and of
+ * Sizes of a run that counts, of one with more for works (c) and (i), of one to try things out, and of
  * one that only shows that all works.
  */
 export const sizes = {
