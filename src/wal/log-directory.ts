@@ -12,7 +12,7 @@ import {
   segmentName,
   type SegmentHeader,
 } from './segment-format.ts';
-import { readSegmentHeader } from './segment-scan.ts';
+import { readSegmentHead } from './segment-scan.ts';
 
 /** A segment's file and header. */
 export interface SegmentFile {
@@ -93,7 +93,7 @@ export async function openSegmentFile(
   name: string,
 ): Promise<SegmentFile> {
   const path = `${directory}/${name}`;
-  const header = await readSegmentHeader(fs, path);
+  const { header, fileBytes } = await readSegmentHead(fs, path);
   if (segmentName(header.number, header.timeline) !== name) {
     throw new CorruptionError('CORRUPT_SEGMENT', `segment header is of another name: ${path}`, {
       path,
@@ -102,12 +102,7 @@ export async function openSegmentFile(
       actual: segmentName(header.number, header.timeline),
     });
   }
-  try {
-    const stat = await fs.stat(path);
-    return { path, name, fileBytes: stat?.bytes ?? 0, header };
-  } catch (error) {
-    throw toStorageError(error, 'read', path);
-  }
+  return { path, name, fileBytes, header };
 }
 
 /** Segments of the log, oldest first, and why the walk ended where it did. */

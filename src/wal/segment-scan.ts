@@ -4,7 +4,7 @@
  * decisions are in log-opening.ts. Rules: L4, L5, L6, L7.
  */
 import { toStorageError } from '../errors.ts';
-import type { FileSystem } from '../fs/file-system.ts';
+import type { FileHandle, FileSystem } from '../fs/file-system.ts';
 import type { ChainValue } from './chain-value.ts';
 import { readGroupBody, type GroupBody } from './group-body.ts';
 import {
@@ -48,31 +48,58 @@ export interface SegmentScan {
 }
 
 /** Reads a file from an offset to a limit, or to its end. */
-export async function readFileRange(
+export function readFileRange(
   fs: FileSystem,
   path: string,
   start: number,
   limit: number = Number.POSITIVE_INFINITY,
   allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
 ): Promise<Uint8Array> {
+  return reading(fs, path, async (handle) => {
+    const end = Math.min(limit, await handle.size());
+    return readRange(handle, allocate(Math.max(0, end - start)), start);
+  });
+}
+
+/**
+ * Reads and validates a segment's header, and looks at its size. Both through one open file: a
+ * collection that takes the name meanwhile makes it neither shorter nor missing.
+ */
+export async function readSegmentHead(
+  fs: FileSystem,
+  path: string,
+): Promise<{ readonly header: SegmentHeader; readonly fileBytes: number }> {
+  const { bytes, fileBytes } = await reading(fs, path, async (handle) => ({
+    bytes: await readRange(handle, new Uint8Array(segmentHeaderBytes), 0),
+    fileBytes: await handle.size(),
+  }));
+  return { header: decodeSegmentHeader(bytes, path), fileBytes };
+}
+
+async function readRange(
+  handle: FileHandle,
+  target: Uint8Array,
+  start: number,
+): Promise<Uint8Array> {
+  const read = await handle.read(target, start);
+  return read === target.length ? target : target.subarray(0, read);
+}
+
+async function reading<T>(
+  fs: FileSystem,
+  path: string,
+  read: (handle: FileHandle) => Promise<T>,
+): Promise<T> {
   try {
     const handle = await fs.open(path, 'read');
     try {
-      const end = Math.min(limit, await handle.size());
-      const bytes = allocate(Math.max(0, end - start));
-      const read = await handle.read(bytes, start);
-      return read === bytes.length ? bytes : bytes.subarray(0, read);
+      return await read(handle);
     } finally {
       await handle.close();
     }
   } catch (error) {
     throw toStorageError(error, 'read', path);
   }
-}
-
-/** Reads and validates a segment's header. */
-export async function readSegmentHeader(fs: FileSystem, path: string): Promise<SegmentHeader> {
-  return decodeSegmentHeader(await readFileRange(fs, path, 0, segmentHeaderBytes), path);
 }
 
 /** A cursor over the groups in the bytes of a segment; `bytes[0]` stands at offset `base`. */

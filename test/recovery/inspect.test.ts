@@ -47,6 +47,29 @@ describe('inspecting beside a writer', () => {
     const later = await inspectStoreWith({ dir: '/store' }, world);
     expect([later.lsn, later.log.segments.at(-1)!.lastLsn, later.state!.lsn]).toEqual([4, 4, 4]);
   });
+
+  test('a collection takes a segment whose header was just read: it is of the log still, as long as it was', async () => {
+    const world = worldOn();
+    for (let opening = 0; opening < 2; opening++) {
+      const engine = await open(world, { checkpointing: false });
+      await fill(engine, 20);
+      await engine.checkpoint();
+      await engine.close();
+    }
+    const before = await inspectStoreWith({ dir: '/store' }, world);
+    const first = before.log.segments[0]!;
+    expect(before.log.segments.length).toBeGreaterThan(1);
+    const path = `/store/wal/${first.name}`;
+    world.fs.before = async (call) => {
+      if (call.call !== 'close' || call.path !== path) return;
+      world.fs.before = () => {};
+      await world.fs.unlink(path);
+    };
+    const found = await inspectStoreWith({ dir: '/store' }, world);
+    expect(await world.fs.stat(path)).toBeUndefined();
+    expect(found.faults).toEqual([]);
+    expect(found.log.segments).toEqual(before.log.segments);
+  });
 });
 
 describe('inspecting', () => {
