@@ -26,7 +26,7 @@ import { recoverAccepting, type LossComponents } from '../recovery/accept-loss.t
 import { OpeningRun } from '../recovery/opening-run.ts';
 import { isDamage } from '../recovery/recovery-path.ts';
 import { recover, type Recovered, type RecoveryInput } from '../recovery/recover.ts';
-import { SlabPool } from '../snapshot/slab-pool.ts';
+import { idleSlabBytes, idleSlabBytesMost, SlabPool } from '../snapshot/slab-pool.ts';
 import { toHex } from '../std/bytes.ts';
 import { systemClock, type Timer } from '../std/clock.ts';
 import { systemRandom } from '../std/random.ts';
@@ -75,8 +75,6 @@ export type { EngineComponents } from './engine-components.ts';
 
 /** For how long threads that only the opening needed are kept. */
 const surplusThreadsMs = 5000;
-/** Slabs kept for the next images. */
-const idleSlabBytesMax = 256 * 1024 * 1024;
 
 /**
  * Opens the engine of a directory: creates it, or recovers it to its latest commit.
@@ -237,12 +235,12 @@ class Opening {
     const input = { ...this.#recoveryInput(found), cold };
     const recovered = await this.#way(found, input);
     try {
-      return { recovered, state: this.#state(recovered, found.identity) };
+      return { recovered, state: this.#state(recovered, found) };
     } catch (error) {
       if (cold.now || !isDamage(error, found.transfer.isLocal)) throw error;
     }
     const again = await recover({ ...input, cold: { ...cold, now: true } });
-    return { recovered: again, state: this.#state(again, found.identity) };
+    return { recovered: again, state: this.#state(again, found) };
   }
 
   /** Everything that recovery reads from, and works with. */
@@ -259,7 +257,7 @@ class Opening {
     await transfer.prepare();
     const threads = new ThreadPool(this.#options.opening.threadsMax, this.#on.threadLimits);
     this.#pool = this.#on.threads ? threads : new InlinePool(fs, this.#on.yieldNow);
-    const slabs = new SlabPool(idleSlabBytesMax);
+    const slabs = new SlabPool(idleSlabBytesMost);
     const { verification, residency } = this.#options;
     this.#residency = new Residency({
       fs,
@@ -427,7 +425,7 @@ class Opening {
   }
 
   /** The state in memory; what cannot be served is refused before anything is written. */
-  #state(recovered: Recovered, identity: StoreIdentity): OpenedState {
+  #state(recovered: Recovered, { identity, slabs }: Found): OpenedState {
     const options = this.#options;
     const life = this.#life;
     const { plan, links, tail } = recovered;
@@ -444,6 +442,7 @@ class Opening {
     });
     space.lastTimestamp = recovered.lastTimestamp;
     const images = new ChainImages(space, links, tail, plan.lastLsn);
+    slabs.idleBytesMax = (): number => idleSlabBytes(images.slabBytes);
     space.blobs = new BlobCounter(recovered.record?.blobs);
     const positions = new PositionTable(this.#codec);
     try {

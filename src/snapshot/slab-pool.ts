@@ -7,16 +7,30 @@
 import { assert } from '../std/assert.ts';
 
 const LEAST_BYTES = 4096;
+const MIB = 1024 * 1024;
+/** Bytes that an engine keeps idle at most; all of them while the state is loaded. */
+export const idleSlabBytesMost: number = 256 * MIB;
+const idleSlabBytesLeast = 32 * MIB;
 
-/** Idle slabs, up to a bound; what is returned above it is dropped. */
+/** Bytes that an engine keeps idle for the next images: half of what images have. */
+export function idleSlabBytes(imageBytes: number): number {
+  return Math.min(idleSlabBytesMost, Math.max(idleSlabBytesLeast, imageBytes / 2));
+}
+
+/**
+ * Idle slabs, up to a bound. Above it the one of the size that came back longest ago is dropped, so that
+ * sizes which nobody asks for any more do not take the place of those that are.
+ */
 export class SlabPool {
-  readonly #idleBytesMax: number;
+  /** By size, in the order in which one of each came back last. */
   readonly #idle = new Map<number, SharedArrayBuffer[]>();
   #idleBytes = 0;
 
-  /** @param idleBytesMax bytes kept for the next `acquire` */
+  /** Bytes kept for the next `acquire`; asked whenever a slab comes back. */
+  idleBytesMax: () => number;
+
   constructor(idleBytesMax: number) {
-    this.#idleBytesMax = idleBytesMax;
+    this.idleBytesMax = (): number => idleBytesMax;
   }
 
   /** Bytes kept idle. */
@@ -35,12 +49,26 @@ export class SlabPool {
   /** Takes back a slab that nothing reads any more, from whichever pool it came. */
   release(slab: SharedArrayBuffer): void {
     const size = slab.byteLength;
-    if (size !== slabBytes(size) || this.#idleBytes + size > this.#idleBytesMax) return;
-    const idle = this.#idle.get(size);
-    assert(!idle?.includes(slab), 'a slab was released twice');
-    if (idle) idle.push(slab);
-    else this.#idle.set(size, [slab]);
+    if (size !== slabBytes(size) || size > this.idleBytesMax()) return;
+    const idle = this.#idle.get(size) ?? [];
+    assert(!idle.includes(slab), 'a slab was released twice');
+    idle.push(slab);
+    this.#idle.delete(size);
+    this.#idle.set(size, idle);
     this.#idleBytes += size;
+    this.#drop();
+  }
+
+  #drop(): void {
+    const bytesMax = this.idleBytesMax();
+    for (const [size, idle] of this.#idle) {
+      while (this.#idleBytes > bytesMax && idle.length > 0) {
+        idle.pop();
+        this.#idleBytes -= size;
+      }
+      if (this.#idleBytes <= bytesMax) return;
+      this.#idle.delete(size);
+    }
   }
 
   /** Gives up all idle slabs, to be dropped or posted to another thread's pool. */

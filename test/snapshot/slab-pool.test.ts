@@ -21,12 +21,43 @@ test('a slab that was returned: the next of its size is that one', () => {
   expect(pool.acquire(10_100)).not.toBe(slab);
 });
 
-test('more than may lie idle, or a buffer of another size: it is dropped', () => {
+test('more than may lie idle: what came back longest ago is dropped', () => {
+  const pool = new SlabPool(20_000);
+  const [old, other] = [pool.acquire(8192), pool.acquire(4096)];
+  pool.release(old);
+  pool.release(other);
+  const last = pool.acquire(10_240);
+  pool.release(last);
+  expect(pool.idleBytes).toBe(4096 + 10_240);
+  expect(pool.acquire(8192)).not.toBe(old);
+  expect(pool.acquire(4096)).toBe(other);
+  expect(pool.acquire(10_240)).toBe(last);
+});
+
+test('a size that came back again: the others go before it', () => {
+  const pool = new SlabPool(20_000);
+  const [first, second] = [pool.acquire(8192), pool.acquire(4096)];
+  pool.release(first);
+  pool.release(second);
+  pool.release(pool.acquire(8192));
+  pool.release(new SharedArrayBuffer(10_240));
+  expect(pool.acquire(8192)).toBe(first);
+  expect(pool.acquire(4096)).not.toBe(second);
+});
+
+test('a bound that becomes less: the next that comes back finds it', () => {
+  const pool = new SlabPool(1 << 20);
+  pool.release(new SharedArrayBuffer(8192));
+  pool.idleBytesMax = (): number => 4096;
+  pool.release(new SharedArrayBuffer(4096));
+  expect(pool.idleBytes).toBe(4096);
+});
+
+test('a buffer of another size, or larger than all that may lie idle: it is dropped, nothing else', () => {
   const pool = new SlabPool(10_000);
   pool.release(new SharedArrayBuffer(8192));
-  pool.release(new SharedArrayBuffer(4096));
-  expect(pool.idleBytes).toBe(8192);
   pool.release(new SharedArrayBuffer(100));
+  pool.release(new SharedArrayBuffer(16_384));
   expect(pool.idleBytes).toBe(8192);
 });
 
