@@ -4,6 +4,7 @@
  *     npm run bench -- --json native-bench/results/bench.json
  *     npm run bench -- scale --json native-bench/results/scale.json
  *     npm run bench:peers -- --json native-bench/results/peers.json
+ *     npm run bench:peers -- --large --only c,i --json native-bench/results/peers-large.json
  *     npm run bench:report
  */
 import fs from 'node:fs';

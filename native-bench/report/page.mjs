@@ -11,17 +11,18 @@ import { reasonsFor } from './reasons.mjs';
 const folder = 'benchmarks';
 
 /**
- * `{ markdown, charts, unexplained }` of the runs that there are; each of `bench`, `peers`, `scale` may be
- * missing. `unexplained` are missed aims of which the page does not say what stands between.
+ * `{ markdown, charts, unexplained }` of the runs that there are; each of `bench`, `peers`, `large`, `scale`
+ * may be missing. `unexplained` are missed aims of which the page does not say what stands between.
  */
-export function renderPage({ bench, peers, scale }) {
+export function renderPage({ bench, peers, large, scale }) {
   const charts = [];
-  const summary = summaryOf({ bench, peers });
+  const summary = summaryOf({ bench, peers, large });
   const parts = [
-    intro({ bench, peers, scale }),
+    intro({ bench, peers, large, scale }),
     summary.markdown,
     bench === undefined ? '' : engine(bench, charts),
     peers === undefined ? '' : beside(peers, charts),
+    large === undefined ? '' : besideLarge(large, charts),
     scale === undefined ? '' : growth(scale, charts),
     publishedPart(),
   ];
@@ -41,7 +42,7 @@ function intro(runs) {
   ]);
   const [, { machine }] = found[0];
   const busy = found.filter(([, run]) => run.machine.loadBefore[0] > run.machine.cores);
-  const small = found.some(([, { size }]) => size !== 'full');
+  const small = found.some(([, { size }]) => size === 'quick' || size === 'smoke');
   return [
     '# Benchmarks',
     '',
@@ -68,7 +69,7 @@ function intro(runs) {
   ].join('\n');
 }
 
-function summaryOf({ bench, peers }) {
+function summaryOf({ bench, peers, large }) {
   const rows = [];
   for (const { results } of bench?.benchmarks ?? []) {
     for (const { name, unit, median, limit, aim } of results) {
@@ -78,7 +79,8 @@ function summaryOf({ bench, peers }) {
       rows.push([name, aim.text, reached, aim.met ? 'met' : '**missed**']);
     }
   }
-  for (const { about, peer, ahead, least, met } of judgeAims(peers?.works ?? [])) {
+  const judged = [peers, large].flatMap((run) => judgeAims(run?.works ?? []));
+  for (const { about, peer, ahead, least, met } of judged) {
     const aim = `${Number(least.toPrecision(3))} times ${peer}`;
     rows.push([about, aim, ahead.toPrecision(3), met ? 'met' : '**missed**']);
   }
@@ -160,6 +162,22 @@ function beside({ contenders, missing, works }, charts) {
     ),
   );
   for (const { name, why } of missing) parts.push('', `Not here: ${name} (${why.split('\n')[0]}).`);
+  parts.push(...worksOf(works, charts, 'peers'));
+  return parts.join('\n');
+}
+
+function besideLarge({ works }, charts) {
+  return [
+    '## Beside its peers, with more',
+    '',
+    'As above, with ten times the entries and three times the events: a run of its own.',
+    ...worksOf(works, charts, 'peers-large'),
+  ].join('\n');
+}
+
+/** Tables and a chart for each work; charts are named after the run. */
+function worksOf(works, charts, run) {
+  const parts = [];
   for (const work of works) {
     parts.push('', `### (${work.letter}) ${work.title}`);
     for (const metric of work.metrics) {
@@ -170,7 +188,7 @@ function beside({ contenders, missing, works }, charts) {
     const gone = [...absent(work)];
     if (gone.length > 0) parts.push('', ...gone.map(([name, why]) => `- ${name}: ${why}`));
     const [metric] = work.metrics;
-    const file = `${folder}/peers-${work.letter}.svg`;
+    const file = `${folder}/${run}-${work.letter}.svg`;
     charts.push({
       file,
       kind: 'groups',
@@ -186,7 +204,7 @@ function beside({ contenders, missing, works }, charts) {
     });
     parts.push('', `![(${work.letter}) ${work.title}](${file})`);
   }
-  return parts.join('\n');
+  return parts;
 }
 
 /** Contenders down, cases across: median, spread, how far ahead. */

@@ -6,10 +6,17 @@ import path from 'node:path';
 
 const folder = path.resolve(import.meta.dirname, '../results');
 
+const files = {
+  bench: 'bench.json',
+  peers: 'peers.json',
+  large: 'peers-large.json',
+  scale: 'scale.json',
+};
+
 export function readResults() {
   return Object.fromEntries(
-    ['bench', 'peers', 'scale'].map((name) => {
-      const file = path.join(folder, `${name}.json`);
+    Object.entries(files).map(([name, fileName]) => {
+      const file = path.join(folder, fileName);
       const found = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : undefined;
       return [name, found];
     }),

@@ -105,6 +105,10 @@ class Store {
     await this.#database.compactRange('', '\u{10ffff}');
   }
 
+  tidy() {
+    return this.compact();
+  }
+
   flights(job) {
     return keyValueFlights(job, this.#json);
   }

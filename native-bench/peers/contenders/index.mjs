@@ -5,6 +5,7 @@
  *
  *   commit(entries)   puts of one commit; resolves when they are durable, by the stated durability
  *   settle()          where it is there: makes durable what `commit` did not
+ *   tidy()            where it is there: what its work in the background comes to in time
  *   remove(keys), get(key), walk(), copy(to), compact(), counters(), lists(itemsMax), flights(job),
  *   close(); `reads` says whether `get` gives a promise
  */

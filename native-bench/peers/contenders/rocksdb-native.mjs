@@ -94,6 +94,10 @@ class Store {
     await this.#database.compactRange();
   }
 
+  tidy() {
+    return this.compact();
+  }
+
   close() {
     return this.#database.close();
   }

@@ -116,6 +116,12 @@ class Store {
     return { bytes: record.chain.at(-1).bytes };
   }
 
+  /** One snapshot that all that was committed is in. */
+  async tidy() {
+    await this.#engine.checkpoint();
+    await this.#engine.merge({ strategy: 'sequential' });
+  }
+
   /** One base; then a second one, since the two newest are kept, and what neither needs goes. */
   async compact() {
     for (let base = 0; base < 2; base++) {

@@ -24,7 +24,7 @@ const full = {
   batches: 10_000,
   secondsMax: 2,
   readEntries: [1_000_000],
-  reads: 200_000,
+  reads: 100_000,
   counters: 200_000,
   updates: 10_000_000,
   entries: 1_000_000,
@@ -38,7 +38,7 @@ const full = {
  */
 export const sizes = {
   full,
-  large: { ...full, readEntries: [10_000_000], events: 3_000_000 },
+  large: { ...full, readEntries: [10_000_000], reads: 50_000, events: 3_000_000 },
   quick: {
     depths: [1, 64],
     keys: 100_000,
