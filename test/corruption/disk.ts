@@ -2,6 +2,8 @@
  * The files of a directory as plain bytes by path, so that damage is a map with one entry changed,
  * and a file system in memory that holds them.
  */
+import { errnoOf } from '../../src/errors.ts';
+import type { FileHandle } from '../../src/fs/file-system.ts';
 import { MemoryFileSystem } from '../../src/fs/memory-file-system.ts';
 
 /** Bytes by path. Nobody changes an array in it. */
@@ -46,14 +48,23 @@ async function readAll(fs: MemoryFileSystem, under: string): Promise<Files | und
       continue;
     }
     if (name === 'LOCK') continue;
-    if (!stat) return undefined;
-    const handle = await fs.open(path, 'read');
+    const handle = stat && (await openedOf(fs, path));
+    if (!handle) return undefined;
     const bytes = new Uint8Array(await handle.size());
     await handle.read(bytes, 0);
     await handle.close();
     found.set(path, bytes);
   }
   return found;
+}
+
+async function openedOf(fs: MemoryFileSystem, path: string): Promise<FileHandle | undefined> {
+  try {
+    return await fs.open(path, 'read');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** The first path at which two disks differ, if any. */
