@@ -25,7 +25,7 @@ import type { StoreIdentity } from '../wal/identity.ts';
 import { isOf } from '../wal/ancestry.ts';
 import { listingOf, listLog, walkLog, type SegmentFile } from '../wal/log-directory.ts';
 import type { LogMark } from '../wal/log-mark.ts';
-import type { LowWater } from '../wal/low-water.ts';
+import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import { GroupScanner, readFileRange, type Border } from '../wal/segment-scan.ts';
 import {
@@ -206,6 +206,7 @@ async function segmentsOf(
     const own = listingOf(all, timelines.ancestry(id), directory);
     const segments = own.segments.filter(({ number }) => number >= first);
     const walk = await walkLog(fs, directory, { ...own, segments }, first);
+    if (walk.missing) await assertUntrimmed(fs, directory, { lowWater, name: walk.missing.name });
     for (const [i, file] of walk.segments.entries()) {
       const { number, timeline } = file.header;
       const next = walk.segments[i + 1]?.header;
@@ -226,6 +227,18 @@ async function segmentsOf(
     }
   }
   return [...found.values()].sort((a, b) => a.file.header.number - b.file.header.number);
+}
+
+/** A trim moves the low-water record before it takes a segment (R2): another reading finds both. */
+async function assertUntrimmed(
+  fs: FileSystem,
+  directory: string,
+  { lowWater, name }: { readonly lowWater: LowWater | undefined; readonly name: string },
+): Promise<void> {
+  const now = await readLowWater(fs, directory);
+  if (now?.lsn === lowWater?.lsn) return;
+  const path = `${directory}/${name}`;
+  throw new CorruptionError('LOG_HOLE', `segment was trimmed meanwhile: ${path}`, { path });
 }
 
 /**

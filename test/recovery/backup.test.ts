@@ -1,6 +1,8 @@
 /*
  * Backups: what they copy and drop, that a copy opens as the same store, and what is refused.
  */
+import { inspectStoreWith } from '../../src/recovery/inspect.ts';
+import { writeLowWater } from '../../src/wal/low-water.ts';
 import { describe, expect, test } from 'vitest';
 import { backupWith, type BackupOptions } from '../../src/engine/backup-store.ts';
 import { openEngineWith } from '../../src/engine/open-engine.ts';
@@ -248,6 +250,42 @@ describe('a backup', () => {
     expect(report.droppedFiles).toBe(4);
     await expectSame(store);
   });
+
+  test.each([1, 2, 3])(
+    'beside a trim that comes before listing %i of the log: as if it had come before all',
+    async (trimAt) => {
+      const store = new TestStore();
+      for (let opening = 0; opening < 4; opening++) {
+        const engine = await store.open({ ...smallSegments, retention: false });
+        await fill(engine, 30);
+        await engine.checkpoint();
+        await engine.close();
+      }
+      const { log } = await inspectStoreWith({ dir }, store.components);
+      const [first, second, kept] = log.segments;
+      const wal = `${dir}/wal`;
+      let listed = 0;
+      const list = async (path: string): Promise<string[]> => {
+        // The first time the way of an opening is planned, the second time the segments are looked up.
+        if (path === wal && ++listed === trimAt) {
+          const { timeline, firstLsn: lsn, number: segment } = kept!;
+          await writeLowWater(store.fs, wal, { timeline, lsn, segment });
+          for (const { name } of [first!, second!]) await store.fs.unlink(`${wal}/${name}`);
+        }
+        return store.fs.list(path);
+      };
+      const fs: FileSystem = new Proxy(store.fs, {
+        get(target, name: keyof MemoryFileSystem) {
+          if (name === 'list') return list;
+          const found: unknown = target[name];
+          return typeof found === 'function' ? found.bind(target) : found;
+        },
+      });
+      await backupWith({ from: { dir }, to }, { ...on(store), fs });
+      expect(listed).toBeGreaterThanOrEqual(trimAt);
+      expect(await namesIn(store, to, 'wal')).toEqual(await namesIn(store, dir, 'wal'));
+    },
+  );
 
   test('verify: false checks nothing', async () => {
     const store = await filled();
