@@ -57,6 +57,17 @@ async function expectSame(store: TestStore): Promise<void> {
   }
 }
 
+/** The files of a store, whose directories are listed by something else. */
+function withList(store: TestStore, list: FileSystem['list']): FileSystem {
+  return new Proxy(store.fs, {
+    get(target, name: keyof MemoryFileSystem) {
+      if (name === 'list') return list;
+      const found: unknown = target[name];
+      return typeof found === 'function' ? found.bind(target) : found;
+    },
+  });
+}
+
 describe('a backup', () => {
   test('of a closed store: the same store, with its past', async () => {
     const store = await filled();
@@ -239,13 +250,7 @@ describe('a backup', () => {
       for (const gone of isMet ? collected.splice(0) : []) await store.fs.unlink(gone);
       return store.fs.list(path);
     };
-    const fs: FileSystem = new Proxy(store.fs, {
-      get(target, name: keyof MemoryFileSystem) {
-        if (name === 'list') return list;
-        const found: unknown = target[name];
-        return typeof found === 'function' ? found.bind(target) : found;
-      },
-    });
+    const fs = withList(store, list);
     const report = await backupWith({ from: { dir }, to }, { ...on(store), fs });
     expect(report.droppedFiles).toBe(4);
     await expectSame(store);
@@ -274,13 +279,7 @@ describe('a backup', () => {
         }
         return store.fs.list(path);
       };
-      const fs: FileSystem = new Proxy(store.fs, {
-        get(target, name: keyof MemoryFileSystem) {
-          if (name === 'list') return list;
-          const found: unknown = target[name];
-          return typeof found === 'function' ? found.bind(target) : found;
-        },
-      });
+      const fs = withList(store, list);
       await backupWith({ from: { dir }, to }, { ...on(store), fs });
       expect(listed).toBeGreaterThanOrEqual(trimAt);
       expect(await namesIn(store, to, 'wal')).toEqual(await namesIn(store, dir, 'wal'));
