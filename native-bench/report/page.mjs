@@ -41,7 +41,10 @@ function intro(runs) {
     machine.loadBefore.map((load) => load.toFixed(1)).join(' '),
   ]);
   const [, { machine }] = found[0];
-  const busy = found.filter(([, run]) => run.machine.loadBefore[0] > run.machine.cores);
+  // `beside`: other work that whoever ran it has noted in the results.
+  const busy = found.filter(
+    ([, { machine, beside }]) => beside === true || machine.loadBefore[0] > machine.cores,
+  );
   const small = found.some(([, { size }]) => size === 'quick' || size === 'smoke');
   return [
     '# Benchmarks',

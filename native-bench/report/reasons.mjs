@@ -1,6 +1,6 @@
 /*
- * What stands between a figure and its aim, for aims that are missed: found by profiles. Figures are
- * in the tables; what a profile alone has shown stands here. A reason is only printed where one of its aims is missed.
+ * What stands between a figure and its aim, for aims that are missed: found by profiles, said without
+ * figures, which the tables have. A reason is only printed where one of its aims is missed.
  */
 const reasons = [
   {
@@ -15,8 +15,8 @@ const reasons = [
     text:
       'Latency of batches: while the log is written, the next segment is filled with zeros on the same disk, so that a commit ' +
       'needs no change of the file system; and a rotation makes four syncs, one behind the other, before it takes a batch. ' +
-      'Batches that come meanwhile wait. The segment that goes is the longest wait: this volume is mounted with `discard`, and the sync behind ' +
-      'the removal of 64 MiB took 10 to 19 ms at each rotation, and about 5 ms where nothing was removed. The median is that of a log that does none of it.',
+      'Batches that come meanwhile wait; longest for the sync behind the removal of a segment that was trimmed, where the volume is mounted with ' +
+      '`discard`. The median is that of a log that does none of it.',
   },
   {
     of: /^log alone, (single records: rate|1024 in flight)/,

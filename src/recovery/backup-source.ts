@@ -23,7 +23,13 @@ import { toHex } from '../std/bytes.ts';
 import { groupKinds } from '../wal/group-format.ts';
 import type { StoreIdentity } from '../wal/identity.ts';
 import { isOf } from '../wal/ancestry.ts';
-import { listingOf, listLog, walkLog, type SegmentFile } from '../wal/log-directory.ts';
+import {
+  listingOf,
+  listLog,
+  walkLog,
+  type LogWalk,
+  type SegmentFile,
+} from '../wal/log-directory.ts';
 import type { LogMark } from '../wal/log-mark.ts';
 import { readLowWater, type LowWater } from '../wal/low-water.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
@@ -206,7 +212,7 @@ async function segmentsOf(
     const own = listingOf(all, timelines.ancestry(id), directory);
     const segments = own.segments.filter(({ number }) => number >= first);
     const walk = await walkLog(fs, directory, { ...own, segments }, first);
-    if (walk.missing) await assertUntrimmed(fs, directory, { lowWater, name: walk.missing.name });
+    await assertUntrimmed(fs, directory, walk, lowWater);
     for (const [i, file] of walk.segments.entries()) {
       const { number, timeline } = file.header;
       const next = walk.segments[i + 1]?.header;
@@ -230,14 +236,16 @@ async function segmentsOf(
 }
 
 /** A trim moves the low-water record before it takes a segment (R2): another reading finds both. */
-async function assertUntrimmed(
+export async function assertUntrimmed(
   fs: FileSystem,
   directory: string,
-  { lowWater, name }: { readonly lowWater: LowWater | undefined; readonly name: string },
+  { missing }: LogWalk,
+  lowWater: LowWater | undefined,
 ): Promise<void> {
+  if (!missing) return;
   const now = await readLowWater(fs, directory);
   if (now?.lsn === lowWater?.lsn) return;
-  const path = `${directory}/${name}`;
+  const path = `${directory}/${missing.name}`;
   throw new CorruptionError('LOG_HOLE', `segment was trimmed meanwhile: ${path}`, { path });
 }
 

@@ -32,7 +32,7 @@ import { readRecords } from '../wal/log-records.ts';
 import type { LowWater } from '../wal/low-water.ts';
 import { segmentHeaderBytes } from '../wal/segment-format.ts';
 import type { Border } from '../wal/segment-scan.ts';
-import { endOfHead, endsBeforeRecord } from './backup-source.ts';
+import { assertUntrimmed, endOfHead, endsBeforeRecord } from './backup-source.ts';
 import {
   listRecordIds,
   logDirectoryOf,
@@ -100,12 +100,10 @@ export async function readForkInventory(
   // The log is judged by the newest record: it has to be among those that the fork gets.
   if (record?.id !== found.records.at(-1)?.id) throw otherRecord(record?.id ?? 0);
   if (plan.damagedHistory) throw endsBeforeRecord(source, moment.lsn);
-  const walk = await walkLog(
-    source.fs,
-    logDirectoryOf(source),
-    plan.listing,
-    lowWater?.segment ?? 0,
-  );
+  const { fs } = source;
+  const directory = logDirectoryOf(source);
+  const walk = await walkLog(fs, directory, plan.listing, lowWater?.segment ?? 0);
+  await assertUntrimmed(fs, directory, walk, lowWater);
   const fork = await forkAt(source, walk.segments, moment, settledLsn);
   const segments = sharesOf(walk.segments, fork);
   const own = new Set(ancestry.parts.map((part) => part.timeline));

@@ -49,18 +49,22 @@ export class SlabPool {
   /** Takes back a slab that nothing reads any more, from whichever pool it came. */
   release(slab: SharedArrayBuffer): void {
     const size = slab.byteLength;
-    if (size !== slabBytes(size) || size > this.idleBytesMax()) return;
+    const bytesMax = this.idleBytesMax();
+    // One that is larger than the bound would take all others along.
+    if (size === slabBytes(size) && size <= bytesMax) this.#keep(slab, size);
+    this.#dropAbove(bytesMax);
+  }
+
+  #keep(slab: SharedArrayBuffer, size: number): void {
     const idle = this.#idle.get(size) ?? [];
     assert(!idle.includes(slab), 'a slab was released twice');
     idle.push(slab);
     this.#idle.delete(size);
     this.#idle.set(size, idle);
     this.#idleBytes += size;
-    this.#drop();
   }
 
-  #drop(): void {
-    const bytesMax = this.idleBytesMax();
+  #dropAbove(bytesMax: number): void {
     for (const [size, idle] of this.#idle) {
       while (this.#idleBytes > bytesMax && idle.length > 0) {
         idle.pop();

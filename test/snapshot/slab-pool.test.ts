@@ -51,6 +51,9 @@ test('a bound that becomes less: the next that comes back finds it', () => {
   pool.idleBytesMax = (): number => 4096;
   pool.release(new SharedArrayBuffer(4096));
   expect(pool.idleBytes).toBe(4096);
+  pool.idleBytesMax = (): number => 0;
+  pool.release(new SharedArrayBuffer(8192));
+  expect(pool.idleBytes).toBe(0);
 });
 
 test('a buffer of another size, or larger than all that may lie idle: it is dropped, nothing else', () => {
